@@ -1,0 +1,1 @@
+//! `host.register_methods`, `host.unregister_methods`.

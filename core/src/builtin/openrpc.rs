@@ -1,0 +1,96 @@
+//! The OpenRPC 1.3 document of a build, written by the rows themselves.
+
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    contract::{
+        client_request::ClientRequestEntry, method::MethodEntry, notification::NotificationEntry,
+        plugin::PluginEntry,
+    },
+    dispatch::{config::Settings, registry::Registry, route::needs_approval},
+};
+
+/// The document of the linked methods. The same build gives the same bytes.
+pub(crate) fn document(registry: &Registry, settings: &Settings) -> Value {
+    let mut generator = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .into_generator();
+    let rows = registry.methods.iter();
+    let methods: Vec<_> = rows
+        .map(|(name, (entry, plugin))| method(name, entry, plugin, settings, &mut generator))
+        .collect();
+    let mut notifications: Vec<_> = inventory::iter::<NotificationEntry>.into_iter().collect();
+    notifications.sort_by_key(|row| row.name);
+    let notifications: Vec<_> = notifications
+        .into_iter()
+        .map(|row| json!({ "name": row.name, "params": (row.params)(&mut generator) }))
+        .collect();
+    let mut requests: Vec<_> = inventory::iter::<ClientRequestEntry>.into_iter().collect();
+    requests.sort_by_key(|row| row.name);
+    let requests: Vec<_> = requests
+        .into_iter()
+        .map(|row| {
+            let params = (row.params)(&mut generator);
+            json!({ "name": row.name, "params": params, "result": (row.reply)(&mut generator) })
+        })
+        .collect();
+    json!({
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "Carport",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "An open runtime daemon for AI agents.",
+            "license": { "name": "Apache-2.0" },
+        },
+        "methods": methods,
+        "components": { "schemas": generator.take_definitions(true) },
+        "x-notifications": notifications,
+        "x-client-requests": requests,
+    })
+}
+
+fn method(
+    name: &str,
+    entry: &MethodEntry,
+    plugin: &PluginEntry,
+    settings: &Settings,
+    generator: &mut SchemaGenerator,
+) -> Value {
+    let params = (entry.params)(generator);
+    let deadline = settings.deadlines.of(name, entry.deadline);
+    json!({
+        "name": name,
+        "summary": summary(&params),
+        "paramStructure": "by-name",
+        "params": parameters(&params),
+        "result": { "name": "result", "schema": (entry.reply)(generator) },
+        "x-access": entry.access,
+        "x-ordered": entry.ordered,
+        "x-needs-approval": needs_approval(settings, name, entry.needs_approval),
+        "x-plugin": plugin.id,
+        "x-deadline-ms": deadline.as_millis() as u64,
+    })
+}
+
+/// A doc comment is the `description` that schemars writes.
+fn summary(schema: &Schema) -> Value {
+    schema.get("description").cloned().unwrap_or_default()
+}
+
+/// OpenRPC lists parameters one by one; they are the members of the parameters' object.
+pub(crate) fn parameters(params: &Schema) -> Vec<Value> {
+    let required = params.get("required").and_then(Value::as_array);
+    let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|it| it == name));
+    let empty = Map::new();
+    let members = params.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let mut list: Vec<_> = members
+        .iter()
+        .map(|(name, schema)| {
+            json!({ "name": name, "required": is_required(name), "schema": schema })
+        })
+        .collect();
+    // OpenRPC wants required parameters first.
+    list.sort_by_key(|it| it["required"] != true);
+    list
+}

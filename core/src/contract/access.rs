@@ -1,0 +1,70 @@
+//! Who is calling, and who may.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Who may call a method. Every method says so itself; there is no default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Anyone who reached the socket.
+    Public,
+    /// Anyone who proved an identity: a client, an agent or the host.
+    Authenticated,
+    /// The agent that owns what the call touches, or the host. The method says who that is in
+    /// [`Method::owner`](super::method::Method::owner).
+    AgentOwner,
+    /// Only a connection that presented the host token.
+    Host,
+}
+
+/// Who a connection has proved to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Nothing was proved.
+    #[default]
+    Nobody,
+    /// Whoever holds the daemon token.
+    Client,
+    /// The agent of this id, by its own token.
+    Agent(Arc<str>),
+    /// Whoever holds the host token.
+    Host,
+}
+
+impl Identity {
+    /// The identity of an agent.
+    pub fn agent(id: &str) -> Self {
+        Self::Agent(id.into())
+    }
+
+    /// The word for it on the wire.
+    pub const fn role(&self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Client => "client",
+            Self::Agent(_) => "agent",
+            Self::Host => "host",
+        }
+    }
+
+    /// The agent's id, if it is one.
+    pub fn agent_id(&self) -> Option<&str> {
+        match self {
+            Self::Agent(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// Whose the thing is that a call touches. Asked only under [`Access::AgentOwner`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// This agent's. It and the host pass.
+    Agent(String),
+    /// Nobody's. Only the host passes.
+    Nobody,
+    /// There is no such thing. The method runs and says so in its own way.
+    Unknown,
+}

@@ -1,0 +1,215 @@
+//! A method is the type of its parameters.
+
+use std::{
+    any::{Any, TypeId},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    BoxFuture,
+    access::{Access, Owner},
+    caller::Caller,
+    plugin::{Plugin, Running},
+};
+use crate::wire::error::{Result, RpcError};
+
+/// One JSON-RPC method. `Self` is its parameters; the doc comment on `Self` is its documentation.
+///
+/// A call goes through [`Self::NAME`], [`Self::ACCESS`], the parameters, [`Self::available`],
+/// [`Self::validate`], [`Self::owner`], the approval gate and then [`Self::run`], in this order.
+pub trait Method: DeserializeOwned + JsonSchema + Send + Sized + 'static {
+    /// Wire name, `namespace.verb`, in a namespace of the plugin.
+    const NAME: &'static str;
+    /// Further names that deployed clients use.
+    const ALIASES: &'static [&'static str] = &[];
+    /// Who may call.
+    const ACCESS: Access;
+    /// Whether a person must say yes first.
+    const NEEDS_APPROVAL: bool = false;
+    /// Whether the connection reads no further frame until this one is answered. Keep such methods
+    /// few and fast; a call that waits at the approval gate holds nobody up.
+    const ORDERED: bool = false;
+    /// How long a call may run, where the operator says nothing.
+    const DEADLINE: Option<Duration> = None;
+
+    /// Whose state the call works on.
+    type Plugin: Plugin;
+    /// What is answered.
+    type Reply: Serialize + JsonSchema + Send + 'static;
+
+    /// Whether this build on this machine can do it at all; else
+    /// [`RpcError::unavailable`](crate::RpcError::unavailable) with the remedy.
+    fn available(_plugin: &Self::Plugin) -> Result<()> {
+        Ok(())
+    }
+
+    /// Bounds and rules that the types do not hold; see [`bounds`](super::bounds).
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whose the thing is that this call touches. Asked only under [`Access::AgentOwner`].
+    fn owner(&self, _plugin: &Self::Plugin) -> Owner {
+        Owner::Nobody
+    }
+
+    /// Does it.
+    fn run(
+        self,
+        plugin: &Self::Plugin,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<Self::Reply>> + Send;
+}
+
+/// A [`Method`] with its types erased: the row that a plugin submits to `inventory`.
+pub struct MethodEntry {
+    /// Wire name.
+    pub name: &'static str,
+    /// Further wire names.
+    pub aliases: &'static [&'static str],
+    /// Who may call.
+    pub access: Access,
+    /// Whether the method itself asks for approval.
+    pub needs_approval: bool,
+    /// Whether the connection waits for it.
+    pub ordered: bool,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) plugin: fn() -> TypeId,
+    pub(crate) params: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) reply: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) prepare: fn(&dyn Any, &str) -> Result<Box<dyn Prepared>>,
+}
+
+inventory::collect!(MethodEntry);
+
+impl MethodEntry {
+    /// The row of `M`.
+    pub const fn of<M: Method>() -> Self {
+        Self {
+            name: M::NAME,
+            aliases: M::ALIASES,
+            access: M::ACCESS,
+            needs_approval: M::NEEDS_APPROVAL,
+            ordered: M::ORDERED,
+            deadline: M::DEADLINE,
+            plugin: TypeId::of::<M::Plugin>,
+            params: M::json_schema,
+            reply: |generator| generator.subschema_for::<M::Reply>(),
+            prepare: prepare::<M>,
+        }
+    }
+}
+
+/// A call whose parameters were read and which has not run yet.
+pub(crate) trait Prepared: Send {
+    fn owner(&self, plugin: &dyn Any) -> Owner;
+
+    /// Runs and appends the serialized reply to `buffer`.
+    fn run(
+        self: Box<Self>,
+        plugin: Arc<dyn Running>,
+        caller: Arc<Caller>,
+        buffer: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>>>;
+}
+
+impl<M: Method> Prepared for M {
+    fn owner(&self, plugin: &dyn Any) -> Owner {
+        Method::owner(self, state(plugin))
+    }
+
+    fn run(
+        self: Box<Self>,
+        plugin: Arc<dyn Running>,
+        caller: Arc<Caller>,
+        mut buffer: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let reply = Method::run(*self, state(plugin.state()), &caller).await?;
+            serde_json::to_writer(&mut buffer, &reply).map_err(RpcError::internal)?;
+            Ok(buffer)
+        })
+    }
+}
+
+fn prepare<M: Method>(plugin: &dyn Any, params: &str) -> Result<Box<dyn Prepared>> {
+    let call: M = read_params(params)?;
+    M::available(state(plugin))?;
+    call.validate()?;
+    Ok(Box::new(call))
+}
+
+fn state<P: Plugin>(plugin: &dyn Any) -> &P {
+    plugin.downcast_ref().expect("the registry joins each method to its own plugin")
+}
+
+/// Reads parameters; an error names the path of the offending field.
+pub(crate) fn read_params<T: DeserializeOwned>(params: &str) -> Result<T> {
+    if !params.starts_with('{') {
+        return Err(RpcError::invalid_params("params", "must be an object"));
+    }
+    serde_json::from_str(params).map_err(|_| explain::<T>(params))
+}
+
+/// Reads once more, now keeping track of the path: only a call that failed pays for it.
+fn explain<T: DeserializeOwned>(params: &str) -> RpcError {
+    let mut reader = serde_json::Deserializer::from_str(params);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+        return RpcError::invalid_params("params", "not a single value");
+    };
+    let path = error.path().to_string();
+    let text = error.inner().to_string();
+    let why = text.rsplit_once(" at line ").map_or(&*text, |(why, _)| why);
+    let missing = why.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    let field = match (path.as_str(), missing) {
+        (".", Some(missing)) => missing.to_owned(),
+        (path, Some(missing)) => format!("{path}.{missing}"),
+        (".", None) => "params".to_owned(),
+        (path, None) => path.to_owned(),
+    };
+    RpcError::invalid_params(&field, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Proposal {
+        actions: Vec<Action>,
+        #[serde(default)]
+        note: Option<String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Action {
+        r#type: String,
+    }
+
+    #[test]
+    fn an_error_names_the_path() {
+        for (params, field) in [
+            ("[]", "params"),
+            ("7", "params"),
+            ("{}", "actions"),
+            (r#"{"actions":7}"#, "actions"),
+            (r#"{"actions":[{"type":"a"},{}]}"#, "actions[1].type"),
+            (r#"{"actions":[{"type":7}]}"#, "actions[0].type"),
+            (r#"{"actions":[],"note":[]}"#, "note"),
+        ] {
+            let error = read_params::<Proposal>(params).unwrap_err();
+            assert_eq!(error.field(), Some(field), "{params}");
+            assert!(!error.message.contains("line"), "{}", error.message);
+        }
+        assert!(read_params::<Proposal>(r#"{"actions":[],"note":null,"more":1}"#).is_ok());
+    }
+}

@@ -1,0 +1,100 @@
+//! The command line: what there is to say, and where each word leads.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use carport_core::BillRow;
+use clap::{Parser, Subcommand};
+
+use crate::{commands, exit::Exit, output};
+
+/// An open runtime daemon for AI agents.
+#[derive(Debug, Parser)]
+#[command(name = "carport", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon \
+                          answers, 4 token or role not accepted, 5 the daemon answered with an \
+                          error, 6 another daemon holds the state root.";
+
+/// Flags of every command, before or after its name.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// The directory that everything on disk lives under (default: CARPORT_HOME, CAR_HOME, ~/.carport)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_root: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The daemon to talk to, instead of the one of the state root
+    #[arg(long, global = true, value_name = "URL", env = "CARPORT_URL")]
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon (the default)
+    Serve(commands::serve::Args),
+    /// Record, watch, kill, restart and replay an agent's run on the files of this directory
+    Demo(commands::demo::Args),
+    /// Call a method: `carport call runs.list '{"agent_id":"builder"}'`
+    Call(commands::call::Args),
+    /// Follow what happens, live
+    Watch(commands::watch::Args),
+    /// List, show and follow recorded runs
+    Runs(commands::runs::Args),
+    /// List and decide what waits for a person
+    Approvals(commands::approvals::Args),
+    /// List the methods of the daemon
+    Methods(commands::methods::Args),
+    /// List the plugins of this build
+    Plugins(commands::plugins::Args),
+    /// Show, rotate and mint tokens
+    Token(commands::token::Args),
+    /// Show, start and check the configuration
+    Config(commands::config::Args),
+    /// Look for what is wrong, and say the remedy
+    Doctor(commands::doctor::Args),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Args),
+}
+
+/// Runs the command line of a build made of `bill`. A custom daemon's `main` is this call.
+pub fn main(bill: &'static [BillRow]) -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.global.json;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli, bill)),
+        Err(error) => Err(Exit::failed(format!("cannot start the runtime: {error}"))),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            output::failure(&exit, json);
+            exit.code.into()
+        }
+    }
+}
+
+async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
+    let Cli { global, command } = cli;
+    match command.unwrap_or_else(|| Command::Serve(commands::serve::Args::default())) {
+        Command::Serve(args) => commands::serve::run(args, &global, bill).await,
+        Command::Demo(args) => commands::demo::run(args, &global).await,
+        Command::Call(args) => commands::call::run(args, &global).await,
+        Command::Watch(args) => commands::watch::run(args, &global).await,
+        Command::Runs(args) => commands::runs::run(args, &global).await,
+        Command::Approvals(args) => commands::approvals::run(args, &global).await,
+        Command::Methods(args) => commands::methods::run(args, &global).await,
+        Command::Plugins(args) => commands::plugins::run(&args, &global, bill),
+        Command::Token(args) => commands::token::run(args, &global).await,
+        Command::Config(args) => commands::config::run(args, &global, bill),
+        Command::Doctor(args) => commands::doctor::run(args, &global, bill).await,
+        Command::Completions(args) => commands::completions::run(&args),
+    }
+}
