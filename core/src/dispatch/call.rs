@@ -101,7 +101,10 @@ impl Call {
         };
         let caller = Arc::new(Caller::new(session.clone(), identity));
         let shared = host.shared();
-        match work(shared, &route, &caller, &to, params) {
+        // A plugin's own code reads, validates and names owners, so it can panic here already.
+        let checked = AssertUnwindSafe(|| work(shared, &route, &caller, &to, params));
+        let checked = catch_unwind(checked);
+        match checked.unwrap_or_else(|panic| Err(report(&route.name, &*panic))) {
             Ok(work) => {
                 let max_reply = shared.settings.transport.max_message_bytes;
                 Ok(Self { to, caller, route, began, max_reply, work })

@@ -36,7 +36,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// The agent that the daemon's own environment names.
     pub agent_id: Option<String>,
-    pub(crate) services: Services,
+    /// Services of the embedder's own; [`Config::provide`] adds to them.
+    pub services: Services,
 }
 
 impl Default for Config {

@@ -84,6 +84,7 @@ struct Connection {
     known: Known,
     stranger: bool,
     stopping: watch::Receiver<bool>,
+    is_stopping: bool,
     calls: JoinSet<()>,
     /// An ordered call that did not end in its first poll; no frame is read meanwhile.
     ordered: Option<Pin<Box<dyn Future<Output = Done> + Send>>>,
@@ -107,6 +108,7 @@ impl Connection {
             known,
             stranger: true,
             stopping,
+            is_stopping: false,
             calls: JoinSet::new(),
             ordered: None,
             closing: None,
@@ -125,6 +127,7 @@ impl Connection {
     /// Reads, runs and writes until nothing is ready.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.session.outbox.register(cx);
+        self.is_stopping = *self.stopping.borrow();
         loop {
             while let Poll::Ready(Some(_)) = self.calls.poll_join_next(cx) {}
             let turn = match self.read(cx) {
@@ -176,8 +179,7 @@ impl Connection {
                 Message::Binary(bytes) => self.binary(&bytes),
                 _ => {}
             }
-            let known = self.session.identity() != Identity::Nobody;
-            self.socket.get_mut().frame_read(known);
+            self.socket.get_mut().frame_read(!self.stranger);
         }
         cx.waker().wake_by_ref();
         Ok(Turn::Rest)
@@ -256,7 +258,7 @@ impl Connection {
 
     fn too_busy(&self) -> Option<RpcError> {
         let limit = self.limits().max_in_flight;
-        if *self.stopping.borrow() {
+        if self.is_stopping {
             return Some(RpcError::overloaded("the daemon is stopping"));
         }
         (self.calls.len() >= limit).then(|| {
@@ -287,7 +289,7 @@ impl Connection {
     }
 
     fn binary(&mut self, bytes: &Bytes) {
-        if self.session.identity() == Identity::Nobody {
+        if self.stranger {
             return self.close(CloseCode::Policy, "not authenticated");
         }
         if !self.host.binary_frame(&self.session, bytes) {
@@ -376,11 +378,7 @@ impl Connection {
 
     /// The daemon stops: calls may run out, then the connection closes.
     fn watch_stop(&mut self, cx: &mut Context<'_>) {
-        if self.closing.is_some() {
-            return;
-        }
-        let stopping = *self.stopping.borrow();
-        if stopping {
+        if self.is_stopping && self.closing.is_none() {
             self.timers.draining(Instant::now() + DRAIN);
             if self.calls.is_empty() && self.ordered.is_none() {
                 self.close(CloseCode::Away, "the daemon is stopping");
@@ -391,6 +389,7 @@ impl Connection {
 
     /// The socket has ended or is about to. Says goodbye, gives calls their grace, tells plugins.
     async fn finish(mut self, end: End) {
+        self.host.hang_up(&self.session);
         let goodbye = async {
             match end {
                 End::Gone => {}
@@ -404,7 +403,6 @@ impl Connection {
         };
         let _ = timeout(LINGER, goodbye).await;
         drop(self.socket);
-        self.host.hang_up(&self.session);
         let calls = async {
             if let Some(ordered) = self.ordered.take() {
                 ordered.await.settle();
@@ -426,6 +424,7 @@ pub(crate) async fn say_goodbye(socket: &mut Socket, frame: CloseFrame) {
         return;
     }
     let stream = socket.get_mut();
+    stream.frame_read(true);
     let _ = stream.shutdown().await;
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}

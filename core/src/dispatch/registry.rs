@@ -43,8 +43,8 @@ pub enum Refusal {
     SameService(&'static str, &'static str, &'static str),
     /// Plugins that wait for each other.
     #[error(
-        "plugins {0} wait for each other: make one of the services between them `OPTIONAL` on \
-         neither side, or split it"
+        "plugins {0} wait for each other: break the circle by splitting the service that one of \
+         them provides"
     )]
     Circle(String),
     /// A method whose plugin is not on the roll.

@@ -70,7 +70,13 @@ impl Timers {
         self.blocked = match (blocked, self.blocked) {
             (false, _) => None,
             (true, Some((since, at))) if at == written => Some((since, at)),
-            (true, _) => Some((now(), written)),
+            (true, Some(_)) => {
+                // No frame is read from a client that is behind; that it takes bytes is its pulse.
+                let now = now();
+                self.heard(now);
+                Some((now, written))
+            }
+            (true, None) => Some((now(), written)),
         };
     }
 
@@ -144,11 +150,10 @@ mod tests {
         timers.known();
         timers.wrote(|| second(0), 10, true);
         timers.wrote(|| second(20), 11, true);
-        timers.heard(second(40));
         assert_eq!(timers.due(second(49)), Due::Nothing);
         assert_eq!(timers.due(second(50)), Due::Stuck);
         timers.wrote(|| second(50), 20, false);
-        assert_eq!(timers.due(second(51)), Due::Nothing);
+        assert_eq!(timers.due(second(51)), Due::Ping, "silent, but no longer stuck");
     }
 
     #[test]

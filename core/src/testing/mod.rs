@@ -38,9 +38,17 @@ pub struct TestHost {
 pub struct TestHostBuilder {
     config: Config,
     root: Arc<TempDir>,
+    every_agent: bool,
 }
 
 impl TestHostBuilder {
+    /// A host that vouches for no agent of its own accord.
+    #[must_use]
+    pub fn without_agents(mut self) -> Self {
+        self.every_agent = false;
+        self
+    }
+
     /// The configuration section of one plugin.
     #[must_use]
     pub fn plugin(mut self, id: &str, section: Value) -> Self {
@@ -79,7 +87,10 @@ impl TestHostBuilder {
 
     /// Starts it.
     pub async fn start(self) -> TestHost {
-        let Self { config, root } = self;
+        let Self { mut config, root, every_agent } = self;
+        if every_agent {
+            config.provide(&AGENT_AUTHORITY, Arc::new(EveryAgent));
+        }
         let registry = Registry::linked(&[], &config.provided()).expect("the plugins fit together");
         TestHost { host: Host::start(registry, config).await.expect("every plugin starts"), root }
     }
@@ -97,8 +108,7 @@ impl TestHost {
         let mut config = Config { state_root: Some(root.path().to_owned()), ..Config::default() };
         config.tokens.client = Some(TOKEN.into());
         config.tokens.host = Some(HOST_TOKEN.into());
-        config.provide(&AGENT_AUTHORITY, Arc::new(EveryAgent));
-        TestHostBuilder { config, root }
+        TestHostBuilder { config, root, every_agent: true }
     }
 
     /// The host itself.

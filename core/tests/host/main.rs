@@ -1,0 +1,11 @@
+//! The host on real frames over memory: every rule of the core, shown by a small plugin of its own.
+
+mod approvals;
+mod auth;
+mod calls;
+mod events;
+mod frames;
+mod lab;
+mod lifecycle;
+mod registry;
+mod subscriptions;
