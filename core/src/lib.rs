@@ -63,7 +63,7 @@ pub mod host {
         approvals::{ApprovalList, Approvals, RequestApproval, Resolution, ResolveApproval, Which},
         auth::{Authenticate, Authenticated},
         capabilities::{Capabilities, LinkedPlugin, ListCapabilities},
-        discover::{Discover, SchemaDocument, ServerSchema},
+        discover::{Discover, OpenRpc, SchemaDocument, ServerSchema},
         events::{
             EventPage, Events, HostIdentity, Notify, Snapshot, Subscribe, Unsubscribe, Unsubscribed,
         },

@@ -11,7 +11,7 @@ pub(crate) mod metrics;
 pub(crate) mod openrpc;
 pub(crate) mod ping;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     contract::{
@@ -52,6 +52,7 @@ pub struct HostMethods {
     shared: Arc<Shared>,
     authority: Option<Arc<dyn AgentAuthority>>,
     agent_rows: Option<Arc<dyn AgentRows>>,
+    document: OnceLock<discover::LinkedDocument>,
 }
 
 impl Plugin for HostMethods {
@@ -63,6 +64,7 @@ impl Plugin for HostMethods {
 
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
         let (authority, agent_rows) = (cx.find(&AGENT_AUTHORITY), cx.find(&AGENT_ROWS));
-        Ok(Self { shared: cx.require(&SHARED)?, authority, agent_rows })
+        let document = OnceLock::new();
+        Ok(Self { shared: cx.require(&SHARED)?, authority, agent_rows, document })
     }
 }

@@ -1,0 +1,7 @@
+//! Hostile and crowded clients on real sockets: each attack is bounded in time and count, and each
+//! test shows that a bystander is answered meanwhile and that the memory held stays under a bound.
+
+mod attacks;
+mod crowds;
+mod raw;
+mod scene;
