@@ -14,20 +14,24 @@ use tokio_tungstenite::{
     tungstenite::{Error as WsError, Message},
 };
 
-type Socket = WebSocketStream<TcpStream>;
+/// A client's end of a connection.
+pub type Socket = WebSocketStream<TcpStream>;
 
 /// How many connections, and how many requests each keeps in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) connections: usize,
-    pub(crate) in_flight: usize,
+pub struct Shape {
+    /// Connections.
+    pub connections: usize,
+    /// Requests in flight on each.
+    pub in_flight: usize,
 }
 
 impl FromStr for Shape {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let parts =
+            text.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
         let (connections, in_flight) = parts.ok_or("a shape is CONNECTIONSxIN_FLIGHT")?;
         Ok(Self { connections, in_flight })
     }
@@ -41,22 +45,26 @@ impl fmt::Display for Shape {
 
 /// A shape and how long it lasts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    pub(crate) shape: Shape,
-    pub(crate) time: Duration,
+pub struct Load {
+    /// Connections and requests in flight.
+    pub shape: Shape,
+    /// How long.
+    pub time: Duration,
 }
 
 /// What a load came to.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) requests: u64,
-    pub(crate) elapsed: Duration,
+pub struct Outcome {
+    /// Requests that were answered.
+    pub requests: u64,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
     /// Latencies in nanoseconds, every 16th request.
-    pub(crate) latencies: Vec<u64>,
+    pub latencies: Vec<u64>,
 }
 
 /// Opens the connections and authenticates each; a server without authentication just answers.
-pub(crate) async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Socket>, WsError> {
+pub async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Socket>, WsError> {
     let mut sockets = Vec::new();
     for _ in 0..count {
         let stream = TcpStream::connect(address).await?;
@@ -70,11 +78,24 @@ pub(crate) async fn connect(address: SocketAddr, count: usize) -> Result<Vec<Soc
     Ok(sockets)
 }
 
+/// Closes every connection with a closing handshake.
+pub async fn close(sockets: Vec<Socket>) -> Result<(), WsError> {
+    let mut tasks = JoinSet::new();
+    for mut socket in sockets {
+        tasks.spawn(async move {
+            socket.close(None).await?;
+            while let Some(Ok(_)) = socket.next().await {}
+            Ok::<_, WsError>(())
+        });
+    }
+    while let Some(closed) = tasks.join_next().await {
+        closed.map_err(|_| WsError::ConnectionClosed)??;
+    }
+    Ok(())
+}
+
 /// Keeps every connection busy for the load's time; what is in flight at the end is answered.
-pub(crate) async fn run(
-    sockets: Vec<Socket>,
-    load: Load,
-) -> Result<(Vec<Socket>, Outcome), WsError> {
+pub async fn run(sockets: Vec<Socket>, load: Load) -> Result<(Vec<Socket>, Outcome), WsError> {
     let began = Instant::now();
     let until = began + load.time;
     let mut tasks = JoinSet::new();

@@ -1,19 +1,18 @@
 //! What a request costs: the daemon beside bare sockets and jsonrpsee, all measured in one run.
 
-mod client;
-mod cpu;
 mod report;
-mod servers;
 
 use std::time::Duration;
 
 use clap::Parser;
 
-use crate::{
-    client::{Load, Shape},
-    report::Row,
-    servers::Server,
+use carport_bench_dispatch::{
+    client::{self, Load, Shape},
+    process,
+    servers::{self, Server},
 };
+
+use crate::report::Row;
 
 /// Measures requests per second, latency and the server's own CPU time per request.
 #[derive(Debug, Parser)]
@@ -58,7 +57,11 @@ async fn measure(args: Args) -> Result<(), Box<dyn std::error::Error>> {
             for server in &servers {
                 eprintln!("round {} of {}: {shape} {server:?}", round + 1, args.rounds);
                 let load = Load { shape: *shape, time: Duration::from_secs_f64(args.seconds) };
-                rows.push(Row { shape: *shape, server: *server, sample: one(*server, load).await? });
+                rows.push(Row {
+                    shape: *shape,
+                    server: *server,
+                    sample: one(*server, load).await?,
+                });
             }
         }
     }
@@ -72,9 +75,9 @@ async fn one(server: Server, load: Load) -> Result<report::Sample, Box<dyn std::
     // Caches, buffers and the allocator settle before anything is counted.
     let warm = Load { time: Duration::from_millis(300), ..load };
     let (connections, _) = client::run(connections, warm).await?;
-    let before = cpu::of(process.pid)?;
+    let before = process::cpu(process.pid)?;
     let (_, outcome) = client::run(connections, load).await?;
-    let spent = cpu::of(process.pid)?.saturating_sub(before);
+    let spent = process::cpu(process.pid)?.saturating_sub(before);
     process.stop().await?;
     Ok(report::Sample::new(&outcome, spent))
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, error::Error, time::Duration};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use crate::{
+use carport_bench_dispatch::{
     client::{Outcome, Shape},
     servers::Server,
 };
@@ -58,13 +58,22 @@ pub(crate) fn print(rows: Vec<Row>, as_json: bool) -> Result<(), Box<dyn Error>>
         let place = grouped.entry((shape.connections, shape.in_flight)).or_default();
         place.entry(server).or_default().push(sample);
     }
-    let lines: Vec<Value> = grouped.iter().flat_map(|(shape, servers)| lines(*shape, servers)).collect();
+    let lines: Vec<Value> =
+        grouped.iter().flat_map(|(shape, servers)| lines(*shape, servers)).collect();
     if as_json {
         println!("{}", serde_json::to_string_pretty(&lines)?);
         return Ok(());
     }
-    let columns =
-        ["shape", "server", "requests/s", "p50 us", "p99 us", "CPU us/request", "to bare", "to jsonrpsee"];
+    let columns = [
+        "shape",
+        "server",
+        "requests/s",
+        "p50 us",
+        "p99 us",
+        "CPU us/request",
+        "to bare",
+        "to jsonrpsee",
+    ];
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_header(columns);
     for line in &lines {

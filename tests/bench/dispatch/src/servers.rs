@@ -1,53 +1,58 @@
 //! The servers that are compared, each in a process of its own.
 
-use std::{
-    error::Error,
-    io,
-    net::SocketAddr,
-    process::Stdio,
-    sync::Arc,
-};
+use std::{error::Error, io, net::SocketAddr, process::Stdio, sync::Arc};
 
 use carport_core::{Config, Host, Listener, Registry};
 use clap::ValueEnum;
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use jsonrpsee::{RpcModule, server::{ServerBuilder, ServerConfig}};
+use jsonrpsee::{
+    RpcModule,
+    server::{ServerBuilder, ServerConfig},
+};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
+    sync::broadcast,
 };
-use tokio_tungstenite::{accept_async, tungstenite::Message};
+use tokio_tungstenite::{
+    accept_async,
+    tungstenite::{Message, Utf8Bytes},
+};
 
 /// A server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Server {
+pub enum Server {
     /// tokio-tungstenite that parses each request and sends each reply at once.
     Bare,
     /// The same, with replies flushed once no request is waiting.
     Coalesced,
     /// jsonrpsee's server.
     Jsonrpsee,
+    /// tokio-tungstenite that sends whatever one connection sends to all that subscribed.
+    Broadcast,
     /// Carport, with authentication, approval check, deadline and panic guard on.
     Carport,
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Bare, Self::Coalesced, Self::Jsonrpsee, Self::Carport];
+    /// Those that answer requests.
+    pub const ALL: [Self; 4] = [Self::Bare, Self::Coalesced, Self::Jsonrpsee, Self::Carport];
 }
 
 /// A running server process; it ends when its standard input closes.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
-    pub(crate) pid: u32,
-    pub(crate) address: SocketAddr,
+    /// Its process id.
+    pub pid: u32,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 /// Starts `server` in a process of its own.
-pub(crate) async fn spawn(server: Server) -> Result<Process, Box<dyn Error>> {
+pub async fn spawn(server: Server) -> Result<Process, Box<dyn Error>> {
     let name = server.to_possible_value().ok_or("a server has a name")?;
     let mut child = Command::new(std::env::current_exe()?)
         .args(["--serve", name.get_name()])
@@ -62,15 +67,21 @@ pub(crate) async fn spawn(server: Server) -> Result<Process, Box<dyn Error>> {
     Ok(Process { child, pid, address: line.trim().parse()? })
 }
 
+/// The server of this name.
+pub fn named(name: &str) -> Result<Server, Box<dyn Error>> {
+    Ok(Server::from_str(name, true)?)
+}
+
 impl Process {
-    pub(crate) async fn stop(&mut self) -> io::Result<()> {
+    /// Ends it and waits for its end.
+    pub async fn stop(&mut self) -> io::Result<()> {
         drop(self.child.stdin.take());
         self.child.wait().await.map(drop)
     }
 }
 
 /// Serves until standard input closes; the first line of output is the address.
-pub(crate) async fn serve(server: Server) -> Result<(), Box<dyn Error>> {
+pub async fn serve(server: Server) -> Result<(), Box<dyn Error>> {
     let ended = async {
         let mut nothing = Vec::new();
         let _ = tokio::io::stdin().read_to_end(&mut nothing).await;
@@ -79,6 +90,7 @@ pub(crate) async fn serve(server: Server) -> Result<(), Box<dyn Error>> {
         match server {
             Server::Bare => echo(false).await,
             Server::Coalesced => echo(true).await,
+            Server::Broadcast => broadcast().await,
             Server::Jsonrpsee => jsonrpsee().await,
             Server::Carport => carport().await,
         }
@@ -103,6 +115,53 @@ async fn echo(coalesced: bool) -> Result<(), Box<dyn Error>> {
             let _ = echo_one(stream, coalesced).await;
             io::Result::Ok(())
         });
+    }
+}
+
+/// Every text that contains `host.notify` goes to all that are connected, in one channel each.
+async fn broadcast() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    announce(listener.local_addr()?).await?;
+    let (tell, _) = broadcast::channel::<Utf8Bytes>(1024);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let tell = tell.clone();
+        // An error ends this connection, as a client that leaves does.
+        tokio::spawn(async move { broadcast_one(stream, tell).await.is_ok() });
+    }
+}
+
+async fn broadcast_one(
+    stream: TcpStream,
+    tell: broadcast::Sender<Utf8Bytes>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut socket = accept_async(stream).await?;
+    let mut told = None::<broadcast::Receiver<Utf8Bytes>>;
+    loop {
+        let next = async {
+            match &mut told {
+                Some(told) => told.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            text = next => socket.send(Message::Text(text?)).await?,
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(text))) if text.contains("host.notify") => {
+                    // A send that fails found no subscriber.
+                    let _ = tell.send(text);
+                    socket.send(Message::text("{}")).await?;
+                }
+                Some(Ok(Message::Text(text))) => {
+                    if text.contains("host.subscribe") {
+                        told = Some(tell.subscribe());
+                    }
+                    socket.send(Message::text("{}")).await?;
+                }
+                _ => return Ok(()),
+            },
+        }
     }
 }
 
@@ -141,7 +200,7 @@ async fn echo_one(stream: TcpStream, coalesced: bool) -> Result<(), Box<dyn Erro
 }
 
 async fn jsonrpsee() -> Result<(), Box<dyn Error>> {
-    let config = ServerConfig::builder().max_connections(2000).build();
+    let config = ServerConfig::builder().max_connections(20_000).build();
     let server = ServerBuilder::with_config(config).build("127.0.0.1:0").await?;
     let mut module = RpcModule::new(());
     for method in ["server.ping", "session.auth"] {
@@ -155,6 +214,7 @@ async fn jsonrpsee() -> Result<(), Box<dyn Error>> {
 async fn carport() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
     config.tokens.client = Some("bench".into());
+    config.settings.transport.max_connections = 20_000;
     let registry = Registry::linked(&[], &[])?;
     let host: Arc<Host> = Host::start(registry, config).await?;
     let listener = Listener::bind(Some(SocketAddr::from(([127, 0, 0, 1], 0))), &[]).await?;
