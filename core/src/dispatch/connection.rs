@@ -187,19 +187,8 @@ impl Connection {
 
     /// A frame that WebSocket itself refuses ends the connection with the code that says why.
     fn read_failed(&mut self, error: &WsError) -> Result<(), End> {
-        let too_much =
-            |error: &std::io::Error| error.get_ref().is_some_and(|it| it.is::<TooMuch>());
-        match error {
-            WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
-                self.close(CloseCode::Size, "message too large");
-            }
-            WsError::Io(error) if too_much(error) => {
-                self.close(CloseCode::Size, "message too large before authentication");
-            }
-            WsError::Utf8(_) => self.close(CloseCode::Invalid, "text is not UTF-8"),
-            WsError::Protocol(_) => self.close(CloseCode::Protocol, "WebSocket protocol error"),
-            _ => return Err(End::Gone),
-        }
+        let (code, why) = close_for(error).ok_or(End::Gone)?;
+        self.close(code, why);
         Ok(())
     }
 
@@ -414,6 +403,22 @@ impl Connection {
         // A call in its grace may have subscribed or claimed once more.
         self.host.hang_up(&self.session);
         self.host.close(&self.session).await;
+    }
+}
+
+/// The close code that answers a frame which WebSocket refuses; `None` if the socket itself broke.
+pub(crate) fn close_for(error: &WsError) -> Option<(CloseCode, &'static str)> {
+    let too_much = |error: &std::io::Error| error.get_ref().is_some_and(|it| it.is::<TooMuch>());
+    match error {
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Some((CloseCode::Size, "message too large"))
+        }
+        WsError::Io(error) if too_much(error) => {
+            Some((CloseCode::Size, "message too large before authentication"))
+        }
+        WsError::Utf8(_) => Some((CloseCode::Invalid, "text is not UTF-8")),
+        WsError::Protocol(_) => Some((CloseCode::Protocol, "WebSocket protocol error")),
+        _ => None,
     }
 }
 

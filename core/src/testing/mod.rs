@@ -1,6 +1,7 @@
 //! A host for tests: every plugin linked into the test binary, real frames over memory, no socket.
 
 mod client;
+mod echo;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use client::TestClient;
+pub use echo::echo;
 
 use crate::{
     contract::{clock::Clock, service::ServiceKey, session::Origin},
