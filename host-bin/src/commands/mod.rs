@@ -1,0 +1,14 @@
+//! One file a command: its arguments, and what it does.
+
+pub(crate) mod approvals;
+pub(crate) mod call;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod methods;
+pub(crate) mod plugins;
+pub(crate) mod runs;
+pub(crate) mod serve;
+pub(crate) mod token;
+pub(crate) mod watch;
