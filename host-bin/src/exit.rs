@@ -30,6 +30,10 @@ pub(crate) enum Code {
     Answered = 5,
     /// Another daemon holds the state root.
     Held = 6,
+    /// Ctrl-C; says nothing.
+    Interrupted = 130,
+    /// Whoever read the output has gone; says nothing.
+    Unread = 141,
 }
 
 impl Exit {
