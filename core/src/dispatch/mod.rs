@@ -4,6 +4,7 @@ pub(crate) mod added;
 pub(crate) mod approval;
 pub(crate) mod auth;
 pub(crate) mod call;
+pub(crate) mod closing;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod host;

@@ -6,8 +6,8 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes, protocol::CloseFrame};
 
 use crate::{
     dispatch::{
+        closing::{close_for, say_goodbye},
         config::TransportSettings,
-        connection::{close_for, say_goodbye},
     },
     transport::upgrade::{Door, upgrade},
 };

@@ -2,6 +2,7 @@
 
 mod client;
 mod echo;
+pub mod fuzz;
 
 use std::{collections::BTreeMap, sync::Arc};
 

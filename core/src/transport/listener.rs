@@ -27,6 +27,7 @@ use super::upgrade::{Door, upgrade};
 use crate::{
     contract::session::Origin,
     dispatch::{
+        closing::say_goodbye,
         connection::{self, Socket},
         host::Host,
     },
@@ -213,5 +214,5 @@ impl Hall {
 async fn too_many(mut socket: Socket) {
     let reason = Utf8Bytes::from_static("too many connections");
     let frame = CloseFrame { code: CloseCode::Again, reason };
-    let _ = timeout(Duration::from_secs(1), connection::say_goodbye(&mut socket, frame)).await;
+    let _ = timeout(Duration::from_secs(1), say_goodbye(&mut socket, frame)).await;
 }

@@ -1,0 +1,6 @@
+//! Any object as the parameters of `session.auth`, on a host whose tokens nobody can guess.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|params: &str| carport_core::testing::fuzz::auth(params));
