@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use carport_core::BillRow;
 use clap::{Parser, Subcommand};
 
-use crate::{commands, exit::Exit, output};
+use crate::{commands, daemon::log::Log, exit::Exit, output};
 
 /// An open runtime daemon for AI agents.
 #[derive(Debug, Parser)]
@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon \
                           answers, 4 token or role not accepted, 5 the daemon answered with an \
-                          error, 6 another daemon holds the state root.";
+                          error, 6 another daemon holds the state root, 130 interrupted.";
 
 /// Flags of every command, before or after its name.
 #[derive(Debug, Clone, clap::Args)]
@@ -83,8 +83,9 @@ pub fn main(bill: &'static [BillRow]) -> ExitCode {
 
 async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
     let Cli { global, command } = cli;
+    let log = Log::start();
     match command.unwrap_or_else(|| Command::Serve(commands::serve::Args::default())) {
-        Command::Serve(args) => commands::serve::run(args, &global, bill).await,
+        Command::Serve(args) => commands::serve::run(args, &global, bill, &log).await,
         Command::Demo(args) => commands::demo::run(args, &global).await,
         Command::Call(args) => commands::call::run(args, &global).await,
         Command::Watch(args) => commands::watch::run(args, &global).await,

@@ -12,6 +12,9 @@ use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 /// The permission bits of group and others.
 pub(crate) const OTHERS: u32 = 0o077;
 
+/// The bit of directories that many users write to.
+const STICKY: u32 = 0o1000;
+
 /// Writes `path` with mode 0600 so that a reader finds the old text or the new one, never half.
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut options = AtomicWriteFile::options();
@@ -38,6 +41,8 @@ pub(crate) enum Directory {
     Private,
     /// A directory of this user, with these permission bits for others.
     Open(u32),
+    /// A directory like `/tmp`, where everybody keeps things.
+    Shared,
     /// A symbolic link: whoever made it decides where secrets go.
     Link,
     /// Something that is no directory.
@@ -57,6 +62,7 @@ impl Directory {
         Ok(match found.mode() & OTHERS {
             _ if found.is_symlink() => Self::Link,
             _ if !found.is_dir() => Self::Other,
+            _ if found.mode() & STICKY != 0 => Self::Shared,
             _ if owner != rustix::process::geteuid().as_raw() => Self::Foreign(owner),
             0 => Self::Private,
             open => Self::Open(open),
@@ -101,6 +107,8 @@ mod tests {
         assert_eq!(judge("mine"), Directory::Private);
         std::os::unix::fs::symlink(at("mine"), at("link")).unwrap();
         assert_eq!(judge("link"), Directory::Link);
+        fs::set_permissions(at("mine"), Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(judge("mine"), Directory::Shared);
         fs::write(at("file"), "").unwrap();
         assert_eq!(judge("file"), Directory::Other);
     }

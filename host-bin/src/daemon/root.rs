@@ -57,9 +57,9 @@ impl StateRoot {
         Err(Exit::usage(format!("{from}: `{path}` is relative, and {why}")))
     }
 
-    /// Makes the root and `run/` with mode 0700 where they are missing. A root that others may write
-    /// to is refused, and so is a `run/` that is a link or another user's, for it holds secrets; a
-    /// `run/` that is open to others is closed.
+    /// Makes the root and `run/` with mode 0700 where they are missing, and closes them to others
+    /// where they are open. A root that others may have written to is refused, and so is a `run/`
+    /// that is a link or another user's, for it holds secrets.
     pub(crate) fn prepare(&self) -> Result<(), Exit> {
         let root = self.0.display();
         let cannot = |error: io::Error| {
@@ -68,17 +68,27 @@ impl StateRoot {
             Exit::usage(format!("state root {root}: {error}; {remedy}"))
         };
         make_private_dir(&self.0).map_err(cannot)?;
-        if let Directory::Open(bits) = Directory::at(&self.0).map_err(cannot)?
-            && bits & WRITABLE != 0
-        {
-            let remedy = format!("chmod 700 {root}, or name another with --state-root DIR");
-            return Err(Exit::usage(format!(
-                "state root {root}: others may write there; {remedy}"
-            )));
+        match Directory::at(&self.0).map_err(cannot)? {
+            Directory::Shared => secure(&self.0)?,
+            Directory::Open(bits) => self.close(bits & WRITABLE != 0).map_err(cannot)?,
+            _ => {}
         }
         tempfile::Builder::new().prefix(".probe").tempfile_in(&self.0).map_err(cannot)?;
         secure(&self.run_dir())?;
         secure(&self.agents_dir())
+    }
+
+    /// Closes a root that is open to others. Whoever keeps other things in it may want them read, so
+    /// then it stays as it is; `run/` is closed in any case.
+    fn close(&self, writable: bool) -> io::Result<()> {
+        let empty = fs::read_dir(&self.0)?.next().is_none();
+        match writable {
+            true if !empty => {
+                Err(io::Error::other("others may write there; if all in it is yours, chmod 700 it"))
+            }
+            false if !empty && !self.run_dir().exists() => Ok(()),
+            _ => private_file::close_to_others(&self.0),
+        }
     }
 
     /// The root itself.
@@ -153,6 +163,10 @@ pub(crate) fn secure(directory: &Path) -> Result<(), Exit> {
             )))
         }
         Directory::Other => Err(Exit::usage(format!("{shown} is not a directory: remove it"))),
+        Directory::Shared => {
+            let remedy = "name a directory of your own with --state-root DIR";
+            Err(Exit::usage(format!("{shown} is shared by all users: {remedy}")))
+        }
         Directory::Foreign(uid) => Err(Exit::usage(format!(
             "{shown} belongs to user {uid}: run as that user, or name another state root with \
              --state-root DIR"
@@ -206,13 +220,14 @@ mod tests {
         fs::write(&file, "").unwrap();
         let shared = dir.path().join("shared");
         fs::create_dir(&shared).unwrap();
+        fs::write(shared.join("config.toml"), "").unwrap();
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
         for bad in [file.clone(), file.join("root"), shared.clone()] {
             let exit = StateRoot(bad).prepare().unwrap_err();
             assert_eq!(exit.code, Code::Usage);
             assert!(exit.message.contains("--state-root DIR"), "{}", exit.message);
         }
-        assert_eq!(fs::read_dir(shared).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(shared).unwrap().count(), 1);
     }
 
     #[test]
@@ -220,7 +235,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = StateRoot(dir.path().join("deep/root"));
         root.prepare().unwrap();
-        fs::set_permissions(root.run_dir(), fs::Permissions::from_mode(0o777)).unwrap();
+        for (path, mode) in [(root.run_dir(), 0o777), (root.0.clone(), 0o755)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
         root.prepare().unwrap();
         for path in [root.0.clone(), root.run_dir(), root.agents_dir()] {
             assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700, "{}", path.display());
@@ -228,6 +245,19 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(&root.0).unwrap().map(|it| it.unwrap().file_name()).collect();
         assert_eq!(left, ["run"]);
+    }
+
+    #[test]
+    fn a_new_directory_becomes_private_and_one_with_other_things_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let new = dir.path().join("new");
+        fs::create_dir(&new).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o775)).unwrap();
+        StateRoot(new.clone()).prepare().unwrap();
+        assert_eq!(new.metadata().unwrap().mode() & 0o777, 0o700);
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        StateRoot(dir.path().into()).prepare().unwrap();
+        assert_eq!(dir.path().metadata().unwrap().mode() & 0o777, 0o755);
     }
 
     #[test]

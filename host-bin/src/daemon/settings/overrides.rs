@@ -1,0 +1,78 @@
+//! What the command line says about the configuration.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+
+use super::{
+    layer::Layer,
+    own::{LogLevel, loopback},
+};
+use crate::daemon::compat;
+
+/// Flags that stand above the file and the environment.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub(crate) struct Overrides {
+    /// Listen on this loopback address; port 0 asks the kernel for a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// Do not listen on Unix sockets
+    #[arg(long)]
+    pub(crate) no_socket: bool,
+    /// Take every connection for a client; agents and hosts still need their tokens
+    #[arg(long)]
+    pub(crate) no_auth: bool,
+    /// Let no call wait for a person
+    #[arg(long)]
+    pub(crate) no_approvals: bool,
+    /// Start from the defaults of another daemon of this family
+    #[arg(long, value_name = "DAEMON")]
+    pub(crate) compat: Option<Compat>,
+    /// How much to log on standard error
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<LogLevel>,
+}
+
+/// A daemon whose clients should find this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compat {
+    /// The CAR daemon.
+    Car,
+}
+
+impl Overrides {
+    /// Other defaults. The file, the environment and the other flags still come before them.
+    pub(super) fn preset(&self) -> Layer {
+        let mut layer = Layer::default();
+        let Some(Compat::Car) = self.compat else { return layer };
+        let from = "--compat car";
+        layer.set(&["listen", "bind"], loopback(compat::PORT).to_string(), from);
+        layer.set(&["compat", "token_files"], true, from);
+        layer.set(&["compat", "socket"], true, from);
+        layer.set(&["host", "require_handshake"], true, from);
+        layer.set(&["auth", "failure_code"], compat::AUTH_FAILED, from);
+        layer
+    }
+
+    /// What overrides everything.
+    pub(super) fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        if let Some(address) = self.bind {
+            layer.set(&["listen", "bind"], address.to_string(), "command line --bind");
+        }
+        if self.no_socket {
+            layer.set(&["listen", "socket"], false, "command line --no-socket");
+            layer.set(&["compat", "socket"], false, "command line --no-socket");
+        }
+        if self.no_auth {
+            layer.set(&["auth", "mode"], "off", "command line --no-auth");
+        }
+        if self.no_approvals {
+            layer.set(&["approvals", "enabled"], false, "command line --no-approvals");
+        }
+        if let Some(level) = self.log {
+            layer.set(&["log", "level"], level.word(), "command line --log");
+        }
+        layer
+    }
+}
