@@ -29,6 +29,9 @@ macro_rules! plugin {
 /// The bill of materials of a binary: links each crate whose feature is on, and lists what must
 /// answer the roll. `link! { "runs" => carport_runs { "runs" } }` names the feature (which is the
 /// plugin's id), the crate, and the namespaces that the feature would bring.
+///
+/// A build without features of its own names the crate that brings a plugin first:
+/// `link! { carport_door as "door" { "door" } }`. Such a plugin is always linked.
 #[macro_export]
 macro_rules! link {
     ($($feature:literal => $krate:ident { $($namespace:literal),* $(,)? }),* $(,)?) => {
@@ -41,6 +44,14 @@ macro_rules! link {
                 linked: cfg!(feature = $feature),
                 namespaces: &[$($namespace),*],
             } ),*
+        ];
+    };
+    ($($krate:ident as $id:literal { $($namespace:literal),* $(,)? }),* $(,)?) => {
+        $( use $krate as _; )*
+
+        /// Every plugin of this binary.
+        pub const BILL: &[$crate::BillRow] = &[
+            $( $crate::BillRow { feature: $id, linked: true, namespaces: &[$($namespace),*] } ),*
         ];
     };
 }
