@@ -61,7 +61,10 @@ fn show(configuration: &Configuration, output: Output) -> Result<(), Exit> {
         let tone = if entry.from == "default" { Tone::Faint } else { Tone::Good };
         table.row([
             Cell::new(&entry.key).tone(Tone::Name),
-            Cell::new(&entry.value),
+            match &entry.value {
+                Value::Null => Cell::new("-").tone(Tone::Faint),
+                value => value.into(),
+            },
             Cell::new(&entry.from).tone(tone),
         ]);
     }

@@ -65,14 +65,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
         What::Path(which) => {
             let path = which.path(&root);
             match output.is_json() {
-                true => output.document(&json!({ "token": which.word(), "path": path })),
+                true => output.document(&json!({ "kind": which.word(), "path": path })),
                 false => output.line(path.display()),
             }
         }
         What::Show(which) => {
             let path = which.path(&root);
             let secret = tokens::show(&path)?;
-            print(output, json!({ "token": which.word(), "path": path }), &secret)
+            print(output, json!({ "kind": which.word(), "path": path }), &secret)
         }
         What::Rotate(which) => rotate(which, &root, output),
         What::Agent(agent) => {
@@ -92,7 +92,7 @@ fn rotate(which: Which, root: &StateRoot, output: Output) -> Result<(), Exit> {
     let car = CarPlaces::of_this_process().ok();
     tokens::rotate(&path, car.as_ref())?;
     match output.is_json() {
-        true => output.document(&json!({ "token": which.word(), "path": path, "rotated": true })),
+        true => output.document(&json!({ "kind": which.word(), "path": path, "rotated": true })),
         false => output.line(format!("the {} token in {} is new", which.word(), path.display())),
     }
 }
@@ -101,7 +101,7 @@ fn rotate(which: Which, root: &StateRoot, output: Output) -> Result<(), Exit> {
 fn print(output: Output, mut object: serde_json::Value, secret: &SecretString) -> Result<(), Exit> {
     match output.is_json() {
         true => {
-            object["secret"] = secret.expose_secret().into();
+            object["token"] = secret.expose_secret().into();
             output.document(&object)
         }
         false => output.line(secret.expose_secret()),

@@ -48,6 +48,7 @@ impl Daemon {
     ) -> Result<Self, Exit> {
         root.prepare()?;
         let lock = RootLock::take(root)?;
+        sweep(root);
         let configuration = Configuration::load(root, overrides, bill)?;
         log.set(configuration.own.log.level);
         let signals = Signals::listen()?;
@@ -89,6 +90,15 @@ impl Daemon {
         drop((posted, tokens));
         drop(lock);
         tracing::info!("stopped");
+    }
+}
+
+/// Removes what a killed daemon left, so that nobody takes it for this one's. Only under the lock.
+fn sweep(root: &StateRoot) {
+    for path in [root.endpoint(), root.socket(), root.auth_token(), root.host_token()] {
+        if let Err(error) = private_file::remove(&path) {
+            tracing::warn!("{}: {error}", path.display());
+        }
     }
 }
 

@@ -40,7 +40,7 @@ impl Endpoint {
     pub(crate) fn write(&self, root: &StateRoot) -> Result<(), Exit> {
         let path = root.endpoint();
         let text = serde_json::to_string(self).map_err(Exit::failed)?;
-        private_file::write(&path, &text)
+        private_file::write(&path, &format!("{text}\n"))
             .map_err(|error| Exit::failed(format!("{}: {error}", path.display())))
     }
 }

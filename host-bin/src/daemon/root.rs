@@ -67,6 +67,9 @@ impl StateRoot {
                           --state-root DIR";
             Exit::usage(format!("state root {root}: {error}; {remedy}"))
         };
+        if self.0.metadata().is_ok_and(|found| !found.is_dir()) {
+            return Err(cannot(io::ErrorKind::NotADirectory.into()));
+        }
         make_private_dir(&self.0).map_err(cannot)?;
         match Directory::at(&self.0).map_err(cannot)? {
             Directory::Shared => secure(&self.0)?,

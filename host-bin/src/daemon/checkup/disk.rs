@@ -3,9 +3,12 @@
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use super::Finding;
-use crate::daemon::{
-    private_file::{Directory, OTHERS},
-    root::StateRoot,
+use crate::{
+    daemon::{
+        private_file::{Directory, OTHERS},
+        root::StateRoot,
+    },
+    output::count,
 };
 
 pub(super) fn state_root(root: &Path) -> Finding {
@@ -101,8 +104,11 @@ pub(super) fn tokens(root: &StateRoot, held: bool) -> Vec<Finding> {
             "the next start replaces them",
         )),
         _ if findings.is_empty() => {
-            let count = agents.len() + if held { of_daemon.len() } else { 0 };
-            findings.push(Finding::ok(check, format!("{count}, closed to others")));
+            let found = match agents.len() + if held { of_daemon.len() } else { 0 } {
+                0 => "none yet".to_owned(),
+                files => format!("{}, closed to others", count(files, "file")),
+            };
+            findings.push(Finding::ok(check, found));
         }
         _ => {}
     }
