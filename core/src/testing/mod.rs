@@ -173,6 +173,14 @@ impl TestHost {
         }
     }
 
+    /// Waits until this connection is the only one.
+    pub async fn emptied_but(&self, _last: &TestClient) {
+        let mut emptied = self.host.shared().emptied.subscribe();
+        while self.host.open_sessions() > 1 {
+            emptied.changed().await.expect("the host is there");
+        }
+    }
+
     /// Stops the host as a clean end of the daemon does.
     pub async fn stop(&self) {
         self.host.shutdown().await;

@@ -1,0 +1,341 @@
+//! The runs of this process: who owns them, where they stand, what they lately did. Pure: no clock, no
+//! disk, no socket.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    ops::Bound,
+};
+
+use carport_core::Time;
+
+use crate::record::{Line, RunEnded, RunStarted, RunStatus, RunSummary};
+
+/// Turns of one run; a backstop far above any healthy run.
+pub(crate) const MAX_TURNS: u64 = 2000;
+/// Open runs of one connection.
+pub(crate) const MAX_OPEN_OF_SESSION: usize = 16;
+/// Open runs of the daemon.
+pub(crate) const MAX_OPEN: usize = 4096;
+/// Bytes of newest turns that an open run keeps.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// One run.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) started: RunStarted,
+    pub(crate) ended: Option<RunEnded>,
+    pub(crate) turn_count: u64,
+    /// The connection that it ends with.
+    pub(crate) attached: Option<u64>,
+    /// The newest turns, oldest first.
+    recent: VecDeque<Line>,
+    recent_bytes: usize,
+}
+
+/// Why a batch is refused; a refused batch leaves nothing behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Terminal,
+    TooMany,
+}
+
+/// Why a run cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    Session,
+    Daemon,
+}
+
+impl Run {
+    pub(crate) fn new(started: RunStarted, attached: Option<u64>) -> Self {
+        let recent = VecDeque::new();
+        Self { started, ended: None, turn_count: 0, attached, recent, recent_bytes: 0 }
+    }
+
+    /// A run that was read from its file and has ended.
+    pub(crate) fn terminal(started: RunStarted, ended: RunEnded, turn_count: u64) -> Self {
+        Self { ended: Some(ended), turn_count, ..Self::new(started, None) }
+    }
+
+    pub(crate) fn status(&self) -> RunStatus {
+        RunStatus::of(self.ended.as_ref())
+    }
+
+    pub(crate) fn summary(&self) -> RunSummary {
+        RunSummary::new(&self.started, self.ended.as_ref(), self.turn_count)
+    }
+
+    /// Whether a batch of so many turns may follow.
+    pub(crate) fn admits(&self, turns: usize) -> Result<(), Refused> {
+        match (&self.ended, self.turn_count + turns as u64 <= MAX_TURNS) {
+            (Some(_), _) => Err(Refused::Terminal),
+            (None, false) => Err(Refused::TooMany),
+            (None, true) => Ok(()),
+        }
+    }
+
+    /// Takes in a turn that is in the file.
+    pub(crate) fn append(&mut self, line: Line) {
+        self.turn_count += 1;
+        self.recent_bytes += line.text().len();
+        self.recent.push_back(line);
+        while self.recent_bytes > KEPT_BYTES {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.text().len();
+        }
+    }
+
+    /// Ends it once. What it kept is let go, with the room that it took.
+    pub(crate) fn end(&mut self, ended: RunEnded) -> Result<(), Refused> {
+        if self.ended.is_some() {
+            return Err(Refused::Terminal);
+        }
+        self.ended = Some(ended);
+        self.attached = None;
+        self.recent = VecDeque::new();
+        self.recent_bytes = 0;
+        Ok(())
+    }
+
+    /// The index of the first turn in memory, and the turns from there on.
+    pub(crate) fn recent(&self) -> (u64, impl DoubleEndedIterator<Item = &Line>) {
+        (self.turn_count - self.recent.len() as u64, self.recent.iter())
+    }
+}
+
+/// Every run that this process knows, by id, and the current run of each connection.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    runs: HashMap<String, Run>,
+    /// Per connection, its open runs in the order they were started or resumed.
+    attached: HashMap<u64, Vec<String>>,
+    open: usize,
+    /// Per agent, its runs by start.
+    by_agent: HashMap<String, BTreeSet<Place>>,
+}
+
+/// A run's place in its agent's list: by start, then by id.
+pub(crate) type Place = (Time, String);
+
+impl Ledger {
+    pub(crate) fn get(&self, run_id: &str) -> Option<&Run> {
+        self.runs.get(run_id)
+    }
+
+    pub(crate) fn get_mut(&mut self, run_id: &str) -> Option<&mut Run> {
+        self.runs.get_mut(run_id)
+    }
+
+    /// The runs of an agent, newest first, that come after `before`.
+    pub(crate) fn list<'a>(
+        &'a self,
+        agent_id: &str,
+        before: Option<&Place>,
+    ) -> impl Iterator<Item = &'a Run> {
+        let places = self.by_agent.get(agent_id);
+        let end = before.cloned().map_or(Bound::Unbounded, Bound::Excluded);
+        let range =
+            places.into_iter().flat_map(move |it| it.range((Bound::Unbounded, end.clone())).rev());
+        range.filter_map(|(_, run_id)| self.runs.get(run_id))
+    }
+
+    /// Whether this connection may open one more run.
+    pub(crate) fn has_room(&self, session: u64) -> Result<(), Full> {
+        let own = self.attached.get(&session).map_or(0, Vec::len);
+        match (own < MAX_OPEN_OF_SESSION, self.open < MAX_OPEN) {
+            (false, _) => Err(Full::Session),
+            (true, false) => Err(Full::Daemon),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// Takes in a run; an open one with a connection becomes that connection's current run.
+    pub(crate) fn insert(&mut self, run: Run) {
+        let id = run.started.run_id.clone();
+        if run.ended.is_none() {
+            self.open += 1;
+            if let Some(session) = run.attached {
+                self.attached.entry(session).or_default().push(id.clone());
+            }
+        }
+        let place = (run.started.started_at, id.clone());
+        self.by_agent.entry(run.started.agent_id.clone()).or_default().insert(place);
+        self.runs.insert(id, run);
+    }
+
+    /// Attaches an open run to a connection as its current run.
+    pub(crate) fn attach(&mut self, run_id: &str, session: u64) {
+        let Some(run) = self.runs.get_mut(run_id).filter(|run| run.ended.is_none()) else { return };
+        if let Some(before) = run.attached.replace(session)
+            && let Some(runs) = self.attached.get_mut(&before)
+        {
+            runs.retain(|it| it != run_id);
+        }
+        self.attached.entry(session).or_default().push(run_id.to_owned());
+    }
+
+    /// Ends a run once, for whoever comes first.
+    pub(crate) fn end(&mut self, run_id: &str, ended: RunEnded) -> Result<(), Refused> {
+        let run = self.runs.get_mut(run_id).ok_or(Refused::Terminal)?;
+        let attached = run.attached;
+        run.end(ended)?;
+        self.open -= 1;
+        if let Some(runs) = attached.and_then(|session| self.attached.get_mut(&session)) {
+            runs.retain(|it| it != run_id);
+        }
+        Ok(())
+    }
+
+    /// The latest run that the connection started or resumed and that is still open.
+    pub(crate) fn current(&self, session: u64) -> Option<&str> {
+        self.attached.get(&session)?.last().map(String::as_str)
+    }
+
+    /// The open runs of a connection that is gone.
+    pub(crate) fn take_attached(&mut self, session: u64) -> Vec<String> {
+        self.attached.remove(&session).unwrap_or_default()
+    }
+
+    /// Every open run.
+    pub(crate) fn open_runs(&self) -> Vec<String> {
+        let open = self.runs.values().filter(|run| run.ended.is_none());
+        open.map(|run| run.started.run_id.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::{IncompleteReason, Termination};
+
+    fn started(id: &str) -> RunStarted {
+        RunStarted {
+            run_id: id.into(),
+            agent_id: "a".into(),
+            intent: "test".into(),
+            outcome_description: None,
+            started_at: Time::default(),
+            agent_name: None,
+        }
+    }
+
+    fn ended(run: &str, turn_count: u64) -> RunEnded {
+        let reason = IncompleteReason::Cancelled;
+        let termination = Termination::Incomplete { reason, message: None };
+        let (run_id, agent_id) = (run.into(), "a".into());
+        RunEnded { run_id, agent_id, termination, ended_at: Time::default(), turn_count }
+    }
+
+    fn line(n: usize) -> Line {
+        Line::read(&format!("\"{}\"", "x".repeat(n))).unwrap()
+    }
+
+    #[test]
+    fn an_open_run_keeps_its_newest_turns_within_bounds() {
+        let mut run = Run::new(started("r"), None);
+        for _ in 0..100 {
+            run.append(line(100 * 1024));
+        }
+        let (first, lines) = run.recent();
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(first + lines.len() as u64, 100);
+        assert!(lines.iter().map(|it| it.text().len()).sum::<usize>() <= KEPT_BYTES);
+        assert!(lines.len() >= 40);
+        run.end(ended("r", 100)).unwrap();
+        assert_eq!((run.recent.capacity(), run.turn_count), (0, 100));
+    }
+
+    #[test]
+    fn a_resumed_run_leaves_its_first_connection_alone() {
+        let mut ledger = Ledger::default();
+        ledger.insert(Run::new(started("r"), Some(1)));
+        ledger.attach("r", 2);
+        assert_eq!(ledger.take_attached(1), Vec::<String>::new());
+        assert_eq!((ledger.current(1), ledger.current(2)), (None, Some("r")));
+        ledger.end("r", ended("r", 0)).unwrap();
+        assert_eq!(ledger.current(2), None);
+        assert_eq!(ledger.end("r", ended("r", 0)), Err(Refused::Terminal));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Start(u8, u64),
+        Append(u8, usize),
+        Attach(u8, u64),
+        End(u8),
+        Leave(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..4u8, 0..3u64).prop_map(|(run, session)| Step::Start(run, session)),
+            (0..4u8, 1..900usize).prop_map(|(run, turns)| Step::Append(run, turns)),
+            (0..4u8, 0..3u64).prop_map(|(run, session)| Step::Attach(run, session)),
+            (0..4u8).prop_map(Step::End),
+            (0..3u64).prop_map(Step::Leave),
+        ]
+    }
+
+    proptest! {
+        /// The ledger against a list of (owner, turns, open) that is looked through.
+        #[test]
+        fn it_does_what_a_plain_list_does(steps in prop::collection::vec(step(), 0..60)) {
+            let mut ledger = Ledger::default();
+            let mut model: HashMap<u8, (Option<u64>, u64, bool)> = HashMap::new();
+            for step in steps {
+                match step {
+                    Step::Start(run, session) if !model.contains_key(&run) => {
+                        ledger.insert(Run::new(started(&run.to_string()), Some(session)));
+                        model.insert(run, (Some(session), 0, true));
+                    }
+                    Step::Append(run, turns) => {
+                        let Some((_, count, open)) = model.get_mut(&run) else { continue };
+                        let fits = *count + turns as u64 <= MAX_TURNS;
+                        let expected = match (*open, fits) {
+                            (false, _) => Err(Refused::Terminal),
+                            (true, false) => Err(Refused::TooMany),
+                            (true, true) => Ok(()),
+                        };
+                        let known = ledger.get_mut(&run.to_string()).unwrap();
+                        prop_assert_eq!(known.admits(turns), expected);
+                        if expected.is_ok() {
+                            (0..turns).for_each(|_| known.append(line(1)));
+                            *count += turns as u64;
+                        }
+                    }
+                    Step::Attach(run, session) => {
+                        ledger.attach(&run.to_string(), session);
+                        if let Some((owner, _, true)) = model.get_mut(&run) {
+                            *owner = Some(session);
+                        }
+                    }
+                    Step::End(run) => {
+                        let id = run.to_string();
+                        let ok = ledger.end(&id, ended(&id, 0)).is_ok();
+                        let was_open = model.get(&run).is_some_and(|(_, _, open)| *open);
+                        prop_assert_eq!(ok, was_open);
+                        model.entry(run).and_modify(|it| it.2 = false);
+                    }
+                    Step::Leave(session) => {
+                        let mut left = ledger.take_attached(session);
+                        left.sort();
+                        let mut expected: Vec<_> = model.iter()
+                            .filter(|(_, (owner, _, open))| *open && *owner == Some(session))
+                            .map(|(run, _)| run.to_string()).collect();
+                        expected.sort();
+                        prop_assert_eq!(&left, &expected);
+                        for id in left {
+                            ledger.end(&id, ended(&id, 0)).unwrap();
+                            model.entry(id.parse().unwrap()).and_modify(|it| it.2 = false);
+                        }
+                    }
+                    Step::Start(..) => {}
+                }
+                let open = model.values().filter(|(_, _, open)| *open).count();
+                prop_assert_eq!(ledger.open_runs().len(), open);
+            }
+        }
+    }
+}

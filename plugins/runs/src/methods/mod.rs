@@ -1,0 +1,32 @@
+//! `runs.*`, a file a method.
+
+mod cancel;
+mod complete;
+mod get_trace;
+mod list;
+mod record_turns;
+mod resume;
+mod start;
+mod subscribe;
+
+pub use cancel::{Cancel, Cancelled, RunCancelled};
+pub use complete::{Complete, Completed};
+pub use get_trace::{GetTrace, Trace};
+pub use list::{List, RunList};
+pub use record_turns::{RecordModelTurn, RecordTurns, Recorded};
+pub use resume::{Resume, Resumed};
+pub use start::{Start, Started};
+pub use subscribe::{Followed, Subscribe, Unsubscribe, Unsubscribed};
+
+use carport_core::{Owner, Result, bounds};
+
+use crate::Runs;
+
+fn check_run_id(run_id: &str) -> Result<()> {
+    bounds::bytes("run_id", run_id, 1..=128)
+}
+
+/// Whose a run is; a run that nobody knows is for the method to speak of.
+fn owner_of(runs: &Runs, run_id: &str) -> Owner {
+    runs.book.agent_of(run_id).map_or(Owner::Unknown, Owner::Agent)
+}

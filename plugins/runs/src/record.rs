@@ -1,0 +1,273 @@
+//! The records of a run: the lines of its file, and what events and traces carry.
+
+use std::{borrow::Cow, sync::Arc};
+
+use carport_core::Time;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+/// The format that new files are written in.
+pub(crate) const FORMAT: u32 = 1;
+
+/// One record, tagged by `record`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum RunRecord {
+    /// The first line.
+    Started(RunStarted),
+    /// A turn.
+    Turn(RunTurn),
+    /// The last line.
+    Ended(RunEnded),
+}
+
+/// How a run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunStarted {
+    /// The run's durable name.
+    pub run_id: String,
+    /// Whose it is.
+    pub agent_id: String,
+    /// What the agent was asked to do.
+    pub intent: String,
+    /// What it steers toward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_description: Option<String>,
+    /// By the daemon's clock.
+    pub started_at: Time,
+    /// As the agent gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+}
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunTurn {
+    /// Its place in the run, from 0.
+    pub index: u64,
+    /// What the model saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Value>,
+    /// The tool that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What it was called with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// What came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// How a driven command ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cli_outcome: Option<Value>,
+    /// What a verifier said; `not_run` if none did.
+    #[serde(default = "not_run")]
+    pub verifier_verdict: Value,
+    /// Whether a policy refused the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_rejected: Option<bool>,
+    /// When the daemon accepted it.
+    pub at: Time,
+}
+
+fn not_run() -> Value {
+    Value::String("not_run".into())
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunEnded {
+    /// The run.
+    pub run_id: String,
+    /// Whose it is.
+    pub agent_id: String,
+    /// With an outcome, or without.
+    pub termination: Termination,
+    /// By the daemon's clock.
+    pub ended_at: Time,
+    /// Turns recorded.
+    pub turn_count: u64,
+}
+
+/// With an outcome, or without.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Termination {
+    /// The agent said how it went.
+    Outcome {
+        /// What it said.
+        outcome: AgentOutcome,
+    },
+    /// It did not.
+    Incomplete {
+        /// Why not.
+        reason: IncompleteReason,
+        /// In words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+}
+
+/// Why a run ended without an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncompleteReason {
+    /// The connection that the run was attached to ended, or the daemon stopped.
+    Disconnect,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The daemon died while it was open.
+    Restart,
+}
+
+/// What an agent says about how a run went. An empty object is a valid outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentOutcome {
+    /// Usually `success`, `failure`, `partial`, `timeout` or `error`.
+    #[serde(default = "unknown")]
+    #[schemars(length(min = 1, max = 64))]
+    pub status: String,
+    /// In words; cut to 16 KiB.
+    #[serde(default)]
+    pub summary: String,
+    /// At most 256 items.
+    #[serde(default)]
+    pub evidence: Vec<Value>,
+    /// Usually `turns`, `tool_calls`, `actions_succeeded`, `actions_failed`.
+    #[serde(default)]
+    pub metrics: Map<String, Value>,
+    /// The reporter's clock; now, if it says nothing that reads as a time.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub timestamp: Value,
+}
+
+impl Default for AgentOutcome {
+    fn default() -> Self {
+        Self {
+            status: unknown(),
+            summary: String::new(),
+            evidence: Vec::new(),
+            metrics: Map::new(),
+            timestamp: Value::Null,
+        }
+    }
+}
+
+fn unknown() -> String {
+    "unknown".into()
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It takes turns.
+    InProgress,
+    /// It ended with an outcome.
+    Completed,
+    /// It ended without.
+    Incomplete,
+}
+
+impl RunStatus {
+    pub(crate) fn of(ended: Option<&RunEnded>) -> Self {
+        match ended.map(|ended| &ended.termination) {
+            None => Self::InProgress,
+            Some(Termination::Outcome { .. }) => Self::Completed,
+            Some(Termination::Incomplete { .. }) => Self::Incomplete,
+        }
+    }
+}
+
+/// A run in a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: String,
+    /// Whose it is.
+    pub agent_id: String,
+    /// What the agent was asked to do.
+    pub intent: String,
+    /// When it began.
+    pub started_at: Time,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Turns recorded.
+    pub turn_count: u64,
+    /// As the agent gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    /// The status of its outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_status: Option<String>,
+    /// Why it ended without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<IncompleteReason>,
+}
+
+impl RunSummary {
+    pub(crate) fn new(started: &RunStarted, ended: Option<&RunEnded>, turns: u64) -> Self {
+        let (outcome_status, reason) = match ended.map(|ended| &ended.termination) {
+            Some(Termination::Outcome { outcome }) => (Some(outcome.status.clone()), None),
+            Some(Termination::Incomplete { reason, .. }) => (None, Some(*reason)),
+            None => (None, None),
+        };
+        Self {
+            run_id: started.run_id.clone(),
+            agent_id: started.agent_id.clone(),
+            intent: started.intent.clone(),
+            started_at: started.started_at,
+            ended_at: ended.map(|ended| ended.ended_at),
+            status: RunStatus::of(ended),
+            turn_count: turns,
+            agent_name: started.agent_name.clone(),
+            outcome_status,
+            reason,
+        }
+    }
+}
+
+/// A record as it stands in the file: written once, shared by the file, memory and events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Line(Arc<RawValue>);
+
+impl Line {
+    /// The line of `record`.
+    pub(crate) fn of(record: &RunRecord) -> serde_json::Result<Self> {
+        serde_json::value::to_raw_value(record).map(|raw| Self(raw.into()))
+    }
+
+    pub(crate) fn read(text: &str) -> serde_json::Result<Self> {
+        RawValue::from_string(text.to_owned()).map(|raw| Self(raw.into()))
+    }
+
+    /// Its JSON, without the newline.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl JsonSchema for Line {
+    fn schema_name() -> Cow<'static, str> {
+        "RunRecord".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A record of a run: `started`, `turn` or `ended`.",
+            "required": ["record"],
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! What is on disk, and what survives there.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use carport_core::{Durability, testing::TestHost};
+use serde_json::{Value, json};
+
+use crate::{complete, record, start, start_with_key, trace};
+
+fn file(host: &TestHost, agent: &str, run: &str) -> PathBuf {
+    host.root().join("runs").join(agent).join(format!("{run}.jsonl"))
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn files_are_private_and_a_line_a_record() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    start_with_key(&mut agent, "job").await;
+    record(&mut agent, "job", "t").await;
+    complete(&mut agent, "job").await;
+    let path = file(&host, "builder", "job");
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert!(text.ends_with('\n') && lines.len() == 3);
+    assert!(text.starts_with(r#"{"record":"started","format":1,"run_id":"job""#), "{text}");
+    let mut expected = lines;
+    expected[0].as_object_mut().unwrap().remove("format");
+    assert_eq!(trace(&host, "job").await, expected, "records equal the file, field for field");
+}
+
+#[tokio::test]
+async fn names_that_try_to_leave_stay_inside() {
+    let host = TestHost::start().await;
+    let mut person = host.host().await;
+    let mut files = Vec::new();
+    for agent in ["../x", "a/b", "A", "a"] {
+        let params = json!({ "intent": "x", "agent_id": agent, "idempotency_key": "k" });
+        let reply = person.raw("runs.start", params.clone()).await;
+        // One run id is one run: the second agent under it is told so.
+        if reply.is_err() {
+            let mut params = params;
+            params["idempotency_key"] = json!(format!("k{}", files.len()));
+            person.raw("runs.start", params).await.unwrap();
+        }
+        files.push(agent);
+    }
+    let directories: Vec<_> =
+        fs::read_dir(host.root().join("runs")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(directories.len(), 4, "{directories:?}");
+    assert!(!host.root().join("x").exists());
+}
+
+#[tokio::test]
+async fn a_file_cut_at_every_byte_loads_and_loses_at_most_its_last_record() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    start_with_key(&mut agent, "job").await;
+    for tool in ["one", "two", "three"] {
+        record(&mut agent, "job", tool).await;
+    }
+    complete(&mut agent, "job").await;
+    let whole = fs::read(file(&host, "builder", "job")).unwrap();
+    let records = trace(&host, "job").await;
+    for length in (0..whole.len()).step_by(7).chain(whole.len() - 3..=whole.len()) {
+        let cut = TestHost::builder();
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("runs/builder");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("job.jsonl"), &whole[..length]).unwrap();
+        let cut = cut.config(|it| it.state_root = Some(root.path().into())).start().await;
+        let read = trace(&cut, "job").await;
+        let lines = whole[..length].iter().filter(|byte| **byte == b'\n').count();
+        match lines {
+            0 => assert!(read.is_empty(), "a run whose start was torn never was"),
+            5 => assert_eq!(read, records),
+            lines => {
+                assert_eq!(read[..lines], records[..lines], "cut at {length}");
+                assert_eq!(read.len(), lines + 1);
+                assert_eq!(read[lines]["termination"]["reason"], "restart");
+                assert_eq!(read[lines]["turn_count"], lines - 1);
+                let late = record(&mut cut.agent("builder").await, "job", "late").await;
+                assert_eq!(late.dropped, Some(carport_runs::Dropped::RunTerminal));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_does_not_read_is_passed_over_and_left() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    start_with_key(&mut agent, "job").await;
+    record(&mut agent, "job", "t").await;
+    let path = file(&host, "builder", "job");
+    let mut text = fs::read_to_string(&path).unwrap();
+    text.push_str("garbage in the middle\n");
+    fs::write(&path, &text).unwrap();
+    let next = TestHost::builder().on_root_of(&host).start().await;
+    let read = trace(&next, "job").await;
+    assert_eq!(read.len(), 3);
+    assert_eq!(read[2]["turn_count"], 1);
+    assert!(fs::read_to_string(&path).unwrap().contains("garbage in the middle"));
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_a_run_is_not_followed() {
+    let host = TestHost::start().await;
+    let directory = host.root().join("runs/builder");
+    fs::create_dir_all(&directory).unwrap();
+    let target = host.root().join("target");
+    fs::write(&target, "untouched").unwrap();
+    std::os::unix::fs::symlink(&target, directory.join("job.jsonl")).unwrap();
+    let mut agent = host.agent("builder").await;
+    let params = json!({ "intent": "x", "idempotency_key": "job" });
+    assert!(agent.raw("runs.start", params).await.is_err());
+    assert_eq!(fs::read_to_string(target).unwrap(), "untouched");
+}
+
+#[tokio::test]
+async fn every_durability_records() {
+    for durability in [Durability::Process, Durability::Interval, Durability::Record] {
+        let host = TestHost::builder().settings(|it| it.durability = durability).start().await;
+        let mut agent = host.agent("builder").await;
+        let run_id = start(&mut agent, "x").await;
+        for _ in 0..3 {
+            record(&mut agent, &run_id, "t").await;
+        }
+        host.stop().await;
+        assert_eq!(
+            trace(&TestHost::builder().on_root_of(&host).start().await, &run_id).await.len(),
+            5
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_refuses_leaves_the_run_open_and_its_count_unchanged() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    let params = json!({ "intent": "x", "idempotency_key": "k".repeat(128) });
+    assert!(agent.raw("runs.start", params).await.is_ok());
+    // A name whose encoding is too long for a file.
+    let params = json!({ "intent": "x", "idempotency_key": "K".repeat(128) });
+    let error = agent.raw("runs.start", params).await.unwrap_err();
+    assert_eq!(error.code, carport_core::codes::INVALID_PARAMS);
+    // A directory that is in the way of another agent's.
+    fs::write(host.root().join("runs/blocked"), "").unwrap();
+    let error = host.agent("blocked").await.raw("runs.start", json!({ "intent": "x" })).await;
+    let error = error.unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["retryable"]), (-32603, &json!(true)));
+}
