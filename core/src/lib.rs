@@ -33,7 +33,10 @@ pub use contract::{
     names::{decode_name, encode_name, resolve_under},
     notification::{Notification, NotificationEntry},
     plugin::{Plugin, PluginEntry},
-    presence::{AGENT_ROWS, AgentRows, AgentStatus, HostAgent, HostDevice, HostPart, ManifestRole},
+    presence::{
+        AGENT_ROWS, AgentRows, AgentStatus, HostAgent, HostDevice, HostPart, HostParts,
+        ManifestRole,
+    },
     roll::CARPORT_PLUGINS,
     service::{ServiceKey, Services},
     session::{Origin, Session},

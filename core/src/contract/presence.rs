@@ -138,9 +138,9 @@ pub trait AgentRows: Send + Sync {
     fn approval_over(&self, agent_id: &str);
 }
 
-/// The parts of all plugins, by plugin id. The presence plugin's rows come first.
+/// What all plugins add, by plugin id. The presence plugin's rows come first.
 #[derive(Default)]
-pub(crate) struct HostParts(Guarded<BTreeMap<&'static str, Arc<dyn HostPart>>>);
+pub struct HostParts(Guarded<BTreeMap<&'static str, Arc<dyn HostPart>>>);
 
 impl HostParts {
     pub(crate) fn add(&self, plugin: &'static str, part: Arc<dyn HostPart>) {
@@ -155,12 +155,13 @@ impl HostParts {
     }
 
     /// Rows by id; of two with one id the first plugin's stays.
-    pub(crate) fn agents(&self) -> Vec<HostAgent> {
+    pub fn agents(&self) -> Vec<HostAgent> {
         let rows = self.all().into_iter().flat_map(|(_, part)| part.agents());
         first_by_id(rows, |row| row.id.clone())
     }
 
-    pub(crate) fn devices(&self) -> Vec<HostDevice> {
+    /// Rows by id; of two with one id the first plugin's stays.
+    pub fn devices(&self) -> Vec<HostDevice> {
         let rows = self.all().into_iter().flat_map(|(_, part)| part.devices());
         first_by_id(rows, |row| row.id.clone())
     }

@@ -36,7 +36,7 @@ pub(crate) struct Grounds {
     pub(crate) durability: Durability,
     pub(crate) events: HostEvents,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) parts: HostParts,
+    pub(crate) parts: Arc<HostParts>,
     pub(crate) agent_id: Option<String>,
 }
 
@@ -115,6 +115,11 @@ impl StartContext<'_> {
     /// The agent that this daemon's own environment names, read once at boot.
     pub fn agent_id(&self) -> Option<&str> {
         self.grounds.agent_id.as_deref()
+    }
+
+    /// What all plugins have added to the view of hosts.
+    pub fn host_parts(&self) -> Arc<HostParts> {
+        self.grounds.parts.clone()
     }
 
     /// Adds rows or a value to what `host.subscribe` answers.

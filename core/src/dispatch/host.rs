@@ -33,7 +33,6 @@ use crate::contract::{
     method::MethodEntry,
     metrics::Metrics,
     plugin::{PluginEntry, Running},
-    presence::HostParts,
     service::{ServiceKey, Services},
     session::{Origin, Session},
     start::{Grounds, StartContext},
@@ -278,7 +277,7 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         durability: settings.durability,
         events,
         metrics,
-        parts: HostParts::default(),
+        parts: Arc::default(),
         agent_id: config.agent_id.clone(),
     };
     let shared = Arc::new(Shared {
