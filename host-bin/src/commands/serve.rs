@@ -1,5 +1,7 @@
 //! `carport serve`: runs the daemon until a signal ends it.
 
+use std::{ffi::OsStr, path::Path};
+
 use carport_core::BillRow;
 use serde::Serialize;
 
@@ -25,9 +27,9 @@ struct Started<'a> {
     #[serde(flatten)]
     endpoint: &'a Endpoint,
     version: &'a str,
-    state_root: &'a std::path::Path,
-    token_file: &'a std::path::Path,
-    host_token_file: &'a std::path::Path,
+    state_root: &'a Path,
+    token_file: &'a Path,
+    host_token_file: &'a Path,
     next: &'a str,
 }
 
@@ -68,11 +70,13 @@ fn announce(root: &StateRoot, endpoint: &Endpoint, global: &Global) -> Result<()
     output.line(format!("{} {}", label("next"), Tone::Name.paint(next)))
 }
 
-/// A command that works from another terminal. A state root from the environment is there too only
-/// if it is exported, so the flag is repeated.
+/// A command that works from another terminal, where the state root is known only if it is said.
 fn next_command(global: &Global) -> String {
+    let program = std::env::current_exe().ok();
+    let program = program.as_deref().and_then(Path::file_name).unwrap_or(OsStr::new("carport"));
+    let program = program.display();
     match &global.state_root {
-        Some(root) => format!("carport --state-root {} methods", root.display()),
-        None => "carport methods".into(),
+        Some(root) => format!("{program} --state-root {} methods", root.display()),
+        None => format!("{program} methods"),
     }
 }

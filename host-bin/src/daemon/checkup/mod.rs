@@ -123,7 +123,8 @@ fn plugins(bill: &'static [BillRow]) -> Finding {
     let check = "plugins";
     match Registry::linked(bill, &[]) {
         Ok(_) => {
-            let ids: Vec<_> = CARPORT_PLUGINS.iter().map(|plugin| plugin.id).collect();
+            let mut ids: Vec<_> = CARPORT_PLUGINS.iter().map(|plugin| plugin.id).collect();
+            ids.sort_unstable();
             Finding::ok(check, format!("{} fit together", ids.join(", ")))
         }
         Err(refusal) => Finding::fail(check, refusal.to_string(), "build the daemon anew"),
