@@ -45,6 +45,10 @@ pub use contract::{
     tasks::Tasks,
 };
 pub use dispatch::{
+    added::{
+        call::{CallCancelled, CallMethod, CallerInfo},
+        spec::{AddedAccess, MethodSpec},
+    },
     approval::rows::{ApprovalSource, ApprovalStatus, HostApproval},
     config::{
         ApprovalSettings, AuthMode, AuthSettings, Config, DeadlineSettings, HostSettings,
@@ -63,6 +67,7 @@ pub use wire::{
 /// Parameters and replies of the host's own methods, for typed callers.
 pub mod host {
     pub use crate::builtin::{
+        added::{MethodsRegistered, MethodsRemoved, RegisterMethods, UnregisterMethods},
         approvals::{ApprovalList, Approvals, RequestApproval, Resolution, ResolveApproval, Which},
         auth::{Authenticate, Authenticated},
         capabilities::{Capabilities, LinkedPlugin, ListCapabilities},

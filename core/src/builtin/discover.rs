@@ -35,7 +35,7 @@ impl Method for Discover {
         // Methods that connections added are no stranger's business.
         let added = match caller.identity() {
             Identity::Nobody => Vec::new(),
-            _ => host.shared.added.describe(),
+            _ => openrpc::added(&host.shared.added.routes()),
         };
         if added.is_empty() {
             return Ok(OpenRpc(linked.text.clone()));

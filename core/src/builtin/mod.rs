@@ -1,6 +1,6 @@
 //! The host's own methods, written like any plugin's.
 
-mod added;
+pub(crate) mod added;
 pub(crate) mod approvals;
 pub(crate) mod auth;
 pub(crate) mod capabilities;
@@ -21,6 +21,7 @@ use crate::{
         start::StartContext,
     },
     dispatch::{
+        added::call::{CallCancelled, CallMethod},
         shared::{SHARED, Shared},
         tokens::{AGENT_AUTHORITY, AgentAuthority},
     },
@@ -29,6 +30,8 @@ use crate::{
 
 crate::plugin!(HostMethods {
     methods: [
+        added::RegisterMethods,
+        added::UnregisterMethods,
         approvals::Approvals,
         approvals::RequestApproval,
         approvals::ResolveApproval,
@@ -44,7 +47,8 @@ crate::plugin!(HostMethods {
         metrics::ReadMetrics,
         ping::Ping,
     ],
-    notifications: [HostEvent],
+    notifications: [HostEvent, CallCancelled],
+    client_requests: [CallMethod],
 });
 
 /// The plugin behind the host's own methods.

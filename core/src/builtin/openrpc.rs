@@ -1,5 +1,7 @@
 //! The OpenRPC 1.3 document of a build, written by the rows themselves.
 
+use std::sync::Arc;
+
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +10,12 @@ use crate::{
         client_request::ClientRequestEntry, method::MethodEntry, notification::NotificationEntry,
         plugin::PluginEntry,
     },
-    dispatch::{config::Settings, registry::Registry, route::needs_approval},
+    dispatch::{
+        added::call::AddedMethod,
+        config::Settings,
+        registry::Registry,
+        route::{Route, needs_approval},
+    },
 };
 
 /// The document of the linked methods. The same build gives the same bytes.
@@ -73,13 +80,42 @@ fn method(
     })
 }
 
+/// Rows of methods that connections added.
+pub(super) fn added(routes: &[Arc<Route>]) -> Vec<Value> {
+    routes.iter().filter_map(|route| Some(added_method(route, route.added()?))).collect()
+}
+
+fn added_method(route: &Route, method: &AddedMethod) -> Value {
+    let spec = &method.compiled().spec;
+    let mut parameters = parameters(&Schema::from(spec.params_schema.clone()));
+    // A reference points into the offered schema, which is kept whole beside the parameters.
+    let refers = |schema: &Value| schema.to_string().contains("\"$ref\"");
+    for parameter in parameters.iter_mut().filter(|it| refers(it)) {
+        parameter["schema"] = json!(true);
+    }
+    let result = spec.result_schema.as_ref().map(|it| json!(it)).filter(|it| !refers(it));
+    json!({
+        "name": spec.name,
+        "summary": spec.description,
+        "paramStructure": "by-name",
+        "params": parameters,
+        "result": { "name": "result", "schema": result.unwrap_or(json!(true)) },
+        "x-access": route.access,
+        "x-ordered": route.ordered,
+        "x-needs-approval": route.gated,
+        "x-deadline-ms": route.deadline.as_millis() as u64,
+        "x-params-schema": spec.params_schema,
+        "x-provider": { "client_id": method.provider_id() },
+    })
+}
+
 /// A doc comment is the `description` that schemars writes.
 fn summary(schema: &Schema) -> Value {
     schema.get("description").cloned().unwrap_or_default()
 }
 
 /// OpenRPC lists parameters one by one; they are the members of the parameters' object.
-pub(crate) fn parameters(params: &Schema) -> Vec<Value> {
+fn parameters(params: &Schema) -> Vec<Value> {
     let required = params.get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|it| it == name));
     let empty = Map::new();

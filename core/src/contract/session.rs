@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use uuid::Uuid;
@@ -173,6 +174,15 @@ impl Session {
         serde_json::from_str(answer.get()).map_err(|error| {
             RpcError::new(codes::GONE, format!("the answer to `{}` is malformed: {error}", R::NAME))
         })
+    }
+
+    /// Asks the client and waits without a limit of its own. The outer error says that the client is
+    /// gone, the inner one is the client's own.
+    pub(crate) async fn ask<R: ClientRequest>(&self, ask: &R) -> Result<Result<Box<RawValue>>> {
+        let mut question = self.pending.open().await?;
+        let text = frame::request(question.id, R::NAME, ask);
+        self.outbox.send(Message::Text(text)).await;
+        question.outcome().await
     }
 
     /// Reads and changes what the connection has proved; only the host's own methods may.

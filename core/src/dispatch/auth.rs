@@ -1,10 +1,9 @@
 //! The two gates that ask who is calling.
 
-use super::route::Route;
+use super::route::{Ready, Route};
 use crate::contract::{
     access::{Access, Identity, Owner},
     caller::Caller,
-    method::Prepared,
 };
 use crate::wire::error::{Result, RpcError, codes};
 
@@ -21,11 +20,11 @@ pub(crate) fn admit(access: Access, identity: &Identity) -> Result<()> {
 }
 
 /// Is it the caller's? Asked once the parameters say what is touched. No answer is a refusal.
-pub(crate) fn authorize(route: &Route, call: &dyn Prepared, caller: &Caller) -> Result<()> {
+pub(crate) fn authorize(route: &Route, call: &Ready, caller: &Caller) -> Result<()> {
     if route.access != Access::AgentOwner || caller.is_host() {
         return Ok(());
     }
-    match call.owner(route.plugin.state()) {
+    match call.owner() {
         Owner::Unknown => Ok(()),
         Owner::Agent(owner) if caller.agent() == Some(&*owner) => Ok(()),
         Owner::Agent(_) | Owner::Nobody => {

@@ -166,7 +166,7 @@ fn work(
 ) -> Result<BoxFuture<'static, Result<Vec<u8>>>> {
     auth::admit(route.access, caller.identity())?;
     let call = route.prepare(params)?;
-    auth::authorize(route, &*call, caller)?;
+    auth::authorize(route, &call, caller)?;
     let buffer = match to {
         ReplyTo::Client(id) => frame::open_reply(id),
         ReplyTo::Nobody if route.gated => {
@@ -175,7 +175,7 @@ fn work(
         }
         ReplyTo::Process | ReplyTo::Nobody => Vec::new(),
     };
-    let run = call.run(route.plugin.clone(), caller.clone(), buffer);
+    let run = call.run(route, caller.clone(), buffer);
     if !route.gated {
         return Ok(run);
     }

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 use uuid::Uuid;
 
 use super::{
+    added::AddedMethods,
     approval::gate::ApprovalGate,
     call::{Call, ReplyTo},
     config::{AuthMode, Config},
@@ -280,6 +281,8 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         parts: Arc::default(),
         agent_id: config.agent_id.clone(),
     };
+    let stopping = watch::Sender::new(false);
+    let (added_settings, added_events) = (settings.clone(), grounds.events.clone());
     let shared = Arc::new(Shared {
         registry,
         settings,
@@ -287,12 +290,17 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         gate,
         tokens: config.tokens.clone(),
         claims: Claims::default(),
-        added: Arc::default(),
+        added: AddedMethods::new(
+            added_settings,
+            host_metrics.clone(),
+            added_events,
+            stopping.subscribe(),
+        ),
         metrics: host_metrics,
         tasks,
         boot_id,
         started_at,
-        stopping: watch::Sender::new(false),
+        stopping,
         emptied: watch::Sender::new(()),
     });
     let mut services = config.services.clone();

@@ -2,9 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{added::AddedMethod, config::Settings};
+use super::{
+    added::call::{AddedCall, AddedMethod},
+    config::Settings,
+};
 use crate::contract::{
-    access::Access,
+    BoxFuture,
+    access::{Access, Owner},
+    caller::Caller,
     method::{MethodEntry, Prepared},
     metrics::{Counter, EncodeLabelSet, Family, Gauge, Histogram, Metrics},
     plugin::Running,
@@ -20,15 +25,14 @@ pub(crate) struct Route {
     pub(crate) gated: bool,
     pub(crate) deadline: Duration,
     pub(crate) plugin_id: &'static str,
-    pub(crate) plugin: Arc<dyn Running>,
-    pub(crate) target: Target,
+    target: Target,
     pub(crate) counters: MethodCounters,
 }
 
 /// Where the work is done.
-pub(crate) enum Target {
+enum Target {
     /// In a plugin of this build.
-    Linked(&'static MethodEntry),
+    Linked(&'static MethodEntry, Arc<dyn Running>),
     /// At a connection that offered the method.
     Added(Arc<AddedMethod>),
 }
@@ -51,17 +55,76 @@ impl Route {
             gated,
             deadline: settings.deadlines.of(name, entry.deadline),
             plugin_id,
-            plugin,
-            target: Target::Linked(entry),
+            target: Target::Linked(entry, plugin),
             counters: metrics.method(name),
         }
     }
 
-    /// Reads the parameters and checks them.
-    pub(crate) fn prepare(&self, params: &str) -> Result<Box<dyn Prepared>> {
+    pub(crate) fn added_by(
+        method: Arc<AddedMethod>,
+        settings: &Settings,
+        counters: MethodCounters,
+    ) -> Self {
+        let compiled = method.compiled();
+        let spec = &compiled.spec;
+        let gated = needs_approval(settings, &spec.name, spec.needs_approval);
+        Self {
+            name: spec.name.as_str().into(),
+            access: method.access(),
+            ordered: spec.ordered && !gated,
+            gated,
+            deadline: settings.deadlines.of(&spec.name, compiled.deadline()),
+            plugin_id: "host",
+            target: Target::Added(method),
+            counters,
+        }
+    }
+
+    /// The added method that it leads to, if it does.
+    pub(crate) fn added(&self) -> Option<&AddedMethod> {
         match &self.target {
-            Target::Linked(entry) => (entry.prepare)(self.plugin.state(), params),
-            Target::Added(added) => added.prepare(params),
+            Target::Linked(..) => None,
+            Target::Added(method) => Some(method),
+        }
+    }
+
+    /// Reads the parameters and checks them.
+    pub(crate) fn prepare(&self, params: &str) -> Result<Ready> {
+        match &self.target {
+            Target::Linked(entry, plugin) => {
+                let call = (entry.prepare)(plugin.state(), params)?;
+                Ok(Ready::Linked(call, plugin.clone()))
+            }
+            Target::Added(method) => method.prepare(params).map(Ready::Added),
+        }
+    }
+}
+
+/// A call whose parameters were read and which has not run yet.
+pub(crate) enum Ready {
+    Linked(Box<dyn Prepared>, Arc<dyn Running>),
+    Added(AddedCall),
+}
+
+impl Ready {
+    /// Whose the thing is that the call touches.
+    pub(crate) fn owner(&self) -> Owner {
+        match self {
+            Self::Linked(call, plugin) => call.owner(plugin.state()),
+            Self::Added(_) => Owner::Nobody,
+        }
+    }
+
+    /// Runs and appends the serialized reply to `buffer`.
+    pub(crate) fn run(
+        self,
+        route: &Arc<Route>,
+        caller: Arc<Caller>,
+        buffer: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>>> {
+        match self {
+            Self::Linked(call, plugin) => call.run(plugin, caller, buffer),
+            Self::Added(call) => call.run(route.clone(), caller, buffer),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What the host and its own methods share.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 
 use super::{
@@ -23,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) gate: ApprovalGate,
     pub(crate) tokens: Tokens,
     pub(crate) claims: Claims,
-    pub(crate) added: Arc<AddedMethods>,
+    pub(crate) added: AddedMethods,
     pub(crate) metrics: HostMetrics,
     pub(crate) tasks: AllTasks,
     pub(crate) boot_id: String,

@@ -106,11 +106,6 @@ impl Claims {
         *claims.entry(agent.clone()).or_insert(session.serial()) == session.serial()
     }
 
-    /// Which session is `agent` now.
-    pub(crate) fn holder(&self, agent: &str) -> Option<u64> {
-        self.0.lock().get(agent).copied()
-    }
-
     /// The session is gone.
     pub(crate) fn free(&self, session: &Session) {
         self.0.lock().retain(|_, holder| *holder != session.serial());

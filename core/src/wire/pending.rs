@@ -63,7 +63,8 @@ impl Pending {
     }
 
     /// How many questions are open.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.open.lock().as_ref().map_or(0, HashMap::len)
     }
 }
@@ -80,8 +81,14 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// The client's answer; a client that is gone is an error like its own.
     pub(crate) async fn answer(&mut self) -> Answer {
-        (&mut self.answer).await.unwrap_or_else(|_| Err(gone()))
+        self.outcome().await?
+    }
+
+    /// The client's answer, told apart from a client that is gone.
+    pub(crate) async fn outcome(&mut self) -> Result<Answer> {
+        (&mut self.answer).await.map_err(|_| gone())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The host on real frames over memory: every rule of the core, shown by a small plugin of its own.
 
+mod added;
 mod approvals;
 mod auth;
 mod calls;
