@@ -55,7 +55,7 @@ impl Output {
     /// Prints a line.
     pub(crate) fn line(self, line: impl Display) -> Result<(), Exit> {
         let mut out = anstream::stdout().lock();
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(unwritten)
+        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| unwritten(&error))
     }
 
     /// Prints a line that is no result, on standard error; a program that reads JSON is not told.
@@ -68,7 +68,7 @@ impl Output {
 }
 
 /// A reader that went away (`carport runs list | head`) is no failure to report.
-fn unwritten(error: io::Error) -> Exit {
+fn unwritten(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Exit::new(Code::Unread, "nobody reads the output any more"),
         _ => Exit::failed(format!("cannot write the output: {error}")),
@@ -213,18 +213,20 @@ impl Table {
             true => comfy_table::Cell::new(title).fg(Color::DarkGrey),
             false => comfy_table::Cell::new(title.to_uppercase()),
         }));
-        table.add_rows(self.rows.iter().map(|row| row.iter().map(Cell::styled)));
+        table.add_rows(self.rows.iter().map(|row| row.iter().map(|cell| cell.styled(terminal))));
         if !terminal {
-            table.column_iter_mut().for_each(|column| drop(column.set_padding((0, 2))));
+            for column in table.column_iter_mut() {
+                column.set_padding((0, 2));
+            }
         }
         table.trim_fmt()
     }
 }
 
 impl Cell {
-    fn styled(&self) -> comfy_table::Cell {
+    fn styled(&self, colours: bool) -> comfy_table::Cell {
         let mut cell = comfy_table::Cell::new(&self.text);
-        if let Some(color) = self.tone.color() {
+        if let Some(color) = self.tone.color().filter(|_| colours) {
             cell = cell.fg(color);
         }
         match self.right {

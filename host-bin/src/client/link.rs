@@ -1,0 +1,454 @@
+//! One connection to a daemon: calls go out, answers and news come in.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use carport_core::{ClientRequest, Guarded, Method, Notification, RpcError, codes};
+use futures_util::{
+    Sink, SinkExt, Stream, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message},
+};
+
+use crate::exit::{Code, Exit};
+
+/// Frames that wait to be written.
+const OUTGOING: usize = 256;
+/// News that wait to be read; more are dropped, as the daemon does for a slow reader.
+const INBOX: usize = 4096;
+/// How long a daemon may take over its closing handshake.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection. Clones share it; it closes when the last one is dropped.
+#[derive(Clone)]
+pub(crate) struct Link {
+    out: mpsc::Sender<Message>,
+    calls: Arc<Calls>,
+    ended: watch::Receiver<Option<Ending>>,
+}
+
+/// What comes unasked on a connection. Dropping it is fine: questions are then turned down.
+pub(crate) type Inbox = mpsc::Receiver<Incoming>;
+
+/// Something that the daemon said of its own accord.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A notification.
+    Notice(Notice),
+    /// A question.
+    Ask(Ask),
+}
+
+/// A notification.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Notice {
+    pub(crate) method: String,
+    pub(crate) params: Value,
+}
+
+impl Notice {
+    /// The notification as `N`, if it is one.
+    pub(crate) fn read<N: Notification + DeserializeOwned>(&self) -> Option<N> {
+        (self.method == N::NAME).then(|| N::deserialize(&self.params).ok()).flatten()
+    }
+}
+
+/// A question of the daemon. One that is dropped unanswered is turned down with `-32601`.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: String,
+    pub(crate) params: Value,
+    id: Value,
+    out: Option<mpsc::Sender<Message>>,
+}
+
+impl Ask {
+    /// The question as `R`, if it is one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "provisional"))]
+    pub(crate) fn read<R: ClientRequest + DeserializeOwned>(&self) -> Option<R> {
+        (self.method == R::NAME).then(|| R::deserialize(&self.params).ok()).flatten()
+    }
+
+    /// Answers. A connection that has ended meanwhile needs no answer.
+    pub(crate) async fn answer(mut self, answer: Result<Value, RpcError>) {
+        if let Some(out) = self.out.take() {
+            let _ = out.send(answer_frame(&self.id, answer)).await;
+        }
+    }
+}
+
+impl Drop for Ask {
+    fn drop(&mut self) {
+        if let Some(out) = self.out.take() {
+            let why = format!("this client does not serve `{}`", self.method);
+            let refusal = RpcError::new(codes::METHOD_NOT_FOUND, why);
+            let _ = out.try_send(answer_frame(&self.id, Err(refusal)));
+        }
+    }
+}
+
+fn answer_frame(id: &Value, answer: Result<Value, RpcError>) -> Message {
+    let frame = match answer {
+        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+        Err(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+    };
+    Message::text(frame.to_string())
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// The close code, if the daemon said one.
+    pub(crate) code: Option<u16>,
+    reason: String,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.reason.as_str()) {
+            (Some(code), "") => write!(f, "the daemon closed the connection ({code})"),
+            (Some(code), reason) => write!(f, "the daemon closed the connection ({code} {reason})"),
+            (None, "") => f.write_str("the connection to the daemon broke"),
+            (None, reason) => write!(f, "the connection to the daemon broke ({reason})"),
+        }
+    }
+}
+
+/// Why a call has no reply.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The daemon's own answer.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The connection ended first; whether the call ran is unknown.
+    #[error("{0}")]
+    Ended(Ending),
+    /// The reply is not of the method's type.
+    #[error("the reply to `{method}` does not read: {why}")]
+    Malformed { method: String, why: String },
+}
+
+impl From<CallError> for Exit {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Rpc(error) => error.into(),
+            CallError::Ended(Ending { code: Some(1008), .. }) => Self::new(Code::Denied, error),
+            CallError::Ended(_) => Self::new(Code::NoDaemon, error),
+            CallError::Malformed { .. } => Self::failed(error),
+        }
+    }
+}
+
+type Reply = oneshot::Sender<Result<Value, RpcError>>;
+
+/// Calls that await their reply; `None` once the connection has ended.
+struct Calls {
+    next: AtomicU64,
+    open: Guarded<Option<HashMap<u64, Reply>>>,
+}
+
+#[derive(Serialize)]
+struct Request<'a, P> {
+    jsonrpc: &'static str,
+    id: u64,
+    method: &'a str,
+    params: &'a P,
+}
+
+#[derive(Deserialize)]
+struct Frame {
+    id: Option<Value>,
+    method: Option<String>,
+    #[serde(default)]
+    params: Value,
+    #[serde(default)]
+    result: Value,
+    error: Option<RpcError>,
+}
+
+impl Link {
+    /// Speaks on a WebSocket that is open.
+    pub(crate) fn on<S>(socket: WebSocketStream<S>) -> (Self, Inbox)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sink, stream) = socket.split();
+        let (out, outgoing) = mpsc::channel(OUTGOING);
+        let (news, inbox) = mpsc::channel(INBOX);
+        let (ending, ended) = watch::channel(None);
+        let calls =
+            Arc::new(Calls { next: AtomicU64::new(1), open: Guarded::new(Some(HashMap::new())) });
+        let reader = Reader { calls: calls.clone(), news, out: out.downgrade(), ending };
+        tokio::spawn(reader.run(stream));
+        tokio::spawn(write(sink, outgoing));
+        (Self { out, calls, ended }, inbox)
+    }
+
+    /// Calls a method by its type.
+    pub(crate) async fn call<M>(&self, call: M) -> Result<M::Reply, CallError>
+    where
+        M: Method + Serialize,
+        M::Reply: DeserializeOwned,
+    {
+        self.ask(M::NAME, &call).await
+    }
+
+    /// Calls a method by its name, for a reply of the caller's own type.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<T, CallError> {
+        let reply = self.raw(method, params).await?;
+        serde_json::from_value(reply)
+            .map_err(|why| CallError::Malformed { method: method.into(), why: why.to_string() })
+    }
+
+    /// Calls a method by its name.
+    pub(crate) async fn raw(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Value, CallError> {
+        self.begin(method, params).await?.reply().await
+    }
+
+    /// Sends a call whose reply is awaited later, so that several go out in a row.
+    pub(crate) async fn begin(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Begun, CallError> {
+        let id = self.calls.next.fetch_add(1, Ordering::Relaxed);
+        let request = Request { jsonrpc: "2.0", id, method, params };
+        let text = serde_json::to_string(&request)
+            .map_err(|why| CallError::Rpc(RpcError::invalid_params("params", why)))?;
+        let (reply, replied) = oneshot::channel();
+        if let Some(open) = &mut *self.calls.open.lock() {
+            open.insert(id, reply);
+        }
+        // Unsent, because the connection ended, is unanswered: the entry is gone or was never made.
+        let _ = self.out.send(Message::text(text)).await;
+        Ok(Begun { replied, ended: self.ended.clone() })
+    }
+
+    /// Waits until the connection has ended.
+    pub(crate) async fn ended(&self) -> Ending {
+        Ending::of(self.ended.clone()).await
+    }
+}
+
+/// A call that was sent.
+pub(crate) struct Begun {
+    replied: oneshot::Receiver<Result<Value, RpcError>>,
+    ended: watch::Receiver<Option<Ending>>,
+}
+
+impl Begun {
+    /// Awaits the reply.
+    pub(crate) async fn reply(self) -> Result<Value, CallError> {
+        match self.replied.await {
+            Ok(reply) => reply.map_err(CallError::Rpc),
+            Err(_) => Err(CallError::Ended(Ending::of(self.ended).await)),
+        }
+    }
+}
+
+impl Ending {
+    async fn of(mut ended: watch::Receiver<Option<Self>>) -> Self {
+        let ended = ended.wait_for(Option::is_some).await.map(|ending| ending.clone());
+        ended.ok().flatten().unwrap_or_else(Self::silent)
+    }
+
+    fn silent() -> Self {
+        Self { code: None, reason: String::new() }
+    }
+}
+
+/// Reads a connection to its end.
+struct Reader {
+    calls: Arc<Calls>,
+    news: mpsc::Sender<Incoming>,
+    /// Weak, so that the writer ends with the last link.
+    out: mpsc::WeakSender<Message>,
+    ending: watch::Sender<Option<Ending>>,
+}
+
+impl Reader {
+    async fn run<S>(self, mut stream: SplitStream<WebSocketStream<S>>)
+    where
+        SplitStream<WebSocketStream<S>>: Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+    {
+        let mut ending = Ending::silent();
+        while let Some(next) = stream.next().await {
+            match next {
+                Ok(Message::Text(text)) => self.frame(&text),
+                Ok(Message::Close(Some(close))) => {
+                    ending = Ending {
+                        code: Some(close.code.into()),
+                        reason: close.reason.as_str().into(),
+                    };
+                    break;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    ending.reason = error.to_string();
+                    break;
+                }
+            }
+        }
+        // First how, then that: whoever awaits a reply asks how next.
+        self.ending.send_replace(Some(ending));
+        *self.calls.open.lock() = None;
+        drop(self.news);
+        // Reading on is what answers a closing handshake.
+        let closed = async { while let Some(Ok(_)) = stream.next().await {} };
+        let _ = timeout(GOODBYE, closed).await;
+    }
+
+    /// What cannot be read is nothing that was asked for.
+    fn frame(&self, text: &str) {
+        let Ok(frame) = serde_json::from_str::<Frame>(text) else { return };
+        let Frame { id, method, params, result, error } = frame;
+        let incoming = match (method, id) {
+            (None, id) => {
+                let answer = error.map_or(Ok(result), Err);
+                return self.answer(id.and_then(|id| id.as_u64()), answer);
+            }
+            (Some(method), None) => Incoming::Notice(Notice { method, params }),
+            (Some(method), Some(id)) => {
+                Incoming::Ask(Ask { method, params, id, out: self.out.upgrade() })
+            }
+        };
+        // A full inbox loses it: sequences and cursors show the gap, and an `Ask` says no.
+        let _ = self.news.try_send(incoming);
+    }
+
+    fn answer(&self, id: Option<u64>, answer: Result<Value, RpcError>) {
+        let mut open = self.calls.open.lock();
+        if let (Some(open), Some(id)) = (&mut *open, id)
+            && let Some(reply) = open.remove(&id)
+        {
+            // Whoever called may have stopped waiting.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+async fn write<S>(mut sink: SplitSink<S, Message>, mut outgoing: mpsc::Receiver<Message>)
+where
+    S: Sink<Message> + Unpin,
+{
+    while let Some(message) = outgoing.recv().await {
+        if sink.send(message).await.is_err() {
+            return;
+        }
+    }
+    let _ = sink.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+    use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+
+    use super::*;
+
+    type Daemon = WebSocketStream<DuplexStream>;
+
+    async fn pair() -> (Link, Inbox, Daemon) {
+        let (near, far) = tokio::io::duplex(4096);
+        let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+        let (link, inbox) = Link::on(near);
+        (link, inbox, WebSocketStream::from_raw_socket(far, Role::Server, None).await)
+    }
+
+    async fn heard(daemon: &mut Daemon) -> Value {
+        let message = daemon.next().await.unwrap().unwrap();
+        serde_json::from_str(message.to_text().unwrap()).unwrap()
+    }
+
+    async fn says(daemon: &mut Daemon, frame: Value) {
+        daemon.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn replies_find_their_calls_in_any_order() {
+        let (link, _inbox, mut daemon) = pair().await;
+        let first = link.begin("a.one", &json!({ "n": 1 })).await.unwrap();
+        let second = link.begin("a.two", &json!({})).await.unwrap();
+        let (one, two) = (heard(&mut daemon).await, heard(&mut daemon).await);
+        assert_eq!((&one["method"], &one["params"]["n"]), (&json!("a.one"), &json!(1)));
+        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": 999, "result": 0 })).await;
+        let error = RpcError::not_found("thing");
+        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": two["id"], "error": error })).await;
+        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": one["id"], "result": [1] })).await;
+        assert!(matches!(second.reply().await, Err(CallError::Rpc(it)) if it == error));
+        assert_eq!(first.reply().await.unwrap(), json!([1]));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_nobody_takes_is_turned_down() {
+        let (_link, inbox, mut daemon) = pair().await;
+        drop(inbox);
+        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": "cb-1", "method": "tools.execute" }))
+            .await;
+        let answer = heard(&mut daemon).await;
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("cb-1"), &json!(-32601)));
+    }
+
+    #[tokio::test]
+    async fn a_question_is_answered_once() {
+        let (_link, mut inbox, mut daemon) = pair().await;
+        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": "cb-1", "method": "x.y", "params": {} }))
+            .await;
+        let Some(Incoming::Ask(ask)) = inbox.recv().await else { panic!("a question") };
+        ask.answer(Ok(json!(7))).await;
+        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": "cb-2", "method": "x.z" })).await;
+        drop(inbox.recv().await);
+        assert_eq!(heard(&mut daemon).await["result"], 7);
+        assert_eq!(heard(&mut daemon).await["id"], "cb-2");
+    }
+
+    #[tokio::test]
+    async fn an_end_reaches_every_call_and_says_how() {
+        let (link, mut inbox, mut daemon) = pair().await;
+        let call = link.begin("a.one", &json!({})).await.unwrap();
+        let close = CloseFrame { code: 1001.into(), reason: "shutting down".into() };
+        daemon.close(Some(close)).await.unwrap();
+        let Err(CallError::Ended(ending)) = call.reply().await else { panic!("ended") };
+        assert_eq!(ending.code, Some(1001));
+        assert!(ending.to_string().contains("shutting down"));
+        assert!(inbox.recv().await.is_none());
+        let late = link.raw("a.two", &json!({})).await;
+        assert!(matches!(late, Err(CallError::Ended(it)) if it == ending));
+    }
+
+    #[tokio::test]
+    async fn the_last_link_closes_the_connection() {
+        let (link, _inbox, mut daemon) = pair().await;
+        let clone = link.clone();
+        drop(link);
+        clone.begin("a.one", &json!({})).await.map(drop).unwrap();
+        heard(&mut daemon).await;
+        drop(clone);
+        assert!(matches!(daemon.next().await, Some(Ok(Message::Close(_)))));
+    }
+}

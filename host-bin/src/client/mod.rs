@@ -1,0 +1,10 @@
+//! The client's side: find the daemon, prove who asks, call and listen.
+
+pub(crate) mod connect;
+pub(crate) mod events;
+pub(crate) mod interrupt;
+pub(crate) mod link;
+pub(crate) mod locate;
+pub(crate) mod proof;
+pub(crate) mod runs;
+pub(crate) mod trail;

@@ -1,0 +1,121 @@
+//! `carport runs`: the recorded runs of agents, past and live.
+
+use clap::{Subcommand, ValueEnum};
+
+use crate::{cli::Global, client::proof::agent_id, exit::Exit, output::Output};
+
+mod list;
+pub(super) mod record;
+mod show;
+mod tail;
+
+/// Flags of `carport runs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List an agent's runs, newest first
+    List(List),
+    /// Show what a run recorded
+    Show {
+        /// The run: `carport runs list` shows it
+        run: String,
+    },
+    /// Show what a run recorded and follow it to its end
+    Tail {
+        /// The run: `carport runs list` shows it
+        run: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Whose runs
+    #[arg(long, value_name = "ID", value_parser = any_agent)]
+    agent: String,
+    /// Only runs that stand so
+    #[arg(long)]
+    status: Option<Status>,
+    /// So many at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
+    limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Status {
+    /// Not ended
+    InProgress,
+    /// Ended with an outcome
+    Completed,
+    /// Ended without one
+    Incomplete,
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a number from 1 on".into()),
+    }
+}
+
+/// An agent's id, or `name:` and the slug of an agent that only has a name.
+pub(super) fn any_agent(text: &str) -> Result<String, String> {
+    agent_id(text.strip_prefix("name:").unwrap_or(text)).map(|_| text.to_owned())
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
+    let output = Output::new(global.json);
+    match args.what {
+        What::List(wanted) => list::run(&wanted, global, output).await,
+        What::Show { run } => show::run(&run, global, output).await,
+        What::Tail { run } => tail::run(run, global, output).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn list(words: &str) -> Result<List, clap::Error> {
+        let words = ["runs", "list"].into_iter().chain(words.split_whitespace());
+        match Line::try_parse_from(words)?.args.what {
+            What::List(list) => Ok(list),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_list_is_of_one_agent() {
+        assert!(list("").is_err());
+        let wanted = list("--agent name:my-agent --status in_progress --limit 3").unwrap();
+        assert_eq!(wanted.agent, "name:my-agent");
+        assert_eq!(wanted.status.map(Status::word), Some("in_progress"));
+        assert_eq!(wanted.limit, 3);
+        assert!(list("--agent a --limit 0").is_err());
+        assert!(list("--agent a/b").is_err());
+        assert!(list("--agent a --status done").is_err());
+    }
+}
