@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use carport_core::{ClientRequest, Guarded, Method, Notification, RpcError, codes};
+use carport_core::{Guarded, Method, Notification, RpcError, codes};
 use futures_util::{
     Sink, SinkExt, Stream, StreamExt,
     stream::{SplitSink, SplitStream},
@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message},
+    tungstenite::{Error as WsError, Message, error::ProtocolError},
 };
 
 use crate::exit::{Code, Exit};
@@ -80,12 +80,6 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// The question as `R`, if it is one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "provisional"))]
-    pub(crate) fn read<R: ClientRequest + DeserializeOwned>(&self) -> Option<R> {
-        (self.method == R::NAME).then(|| R::deserialize(&self.params).ok()).flatten()
-    }
-
     /// Answers. A connection that has ended meanwhile needs no answer.
     pub(crate) async fn answer(mut self, answer: Result<Value, RpcError>) {
         if let Some(out) = self.out.take() {
@@ -294,7 +288,7 @@ struct Reader {
 impl Reader {
     async fn run<S>(self, mut stream: SplitStream<WebSocketStream<S>>)
     where
-        SplitStream<WebSocketStream<S>>: Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+        SplitStream<WebSocketStream<S>>: Stream<Item = Result<Message, WsError>> + Unpin,
     {
         let mut ending = Ending::silent();
         while let Some(next) = stream.next().await {
@@ -308,6 +302,8 @@ impl Reader {
                     break;
                 }
                 Ok(_) => {}
+                // A process that is killed closes nothing; there is no more to say about it.
+                Err(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => break,
                 Err(error) => {
                     ending.reason = error.to_string();
                     break;

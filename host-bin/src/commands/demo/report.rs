@@ -149,9 +149,11 @@ pub(super) fn print(report: &Report, kept: Option<&Path>, output: Output) -> Res
     let differences = report.differences();
     match differences.is_empty() {
         true => {
+            let before = report.restart.map_or(0, |restart| restart.after_turns);
             let text = format!(
-                "{} survived kill -9 and came back as they were acknowledged ({:.1} s)",
-                count(turns, "turn"),
+                "{}, {before} of them right before kill -9: all came back as they were \
+                 acknowledged ({:.1} s)",
+                count(turns, "acknowledged turn"),
                 report.seconds
             );
             output.line(Tone::Good.paint(text))?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::output::{Tone, cut, one_line};
 
 /// Characters of a value on a line.
-const VALUE: usize = 80;
+const VALUE: usize = 56;
 
 /// One line for a turn or an end; what a run recorded is never taken for the program's own words.
 pub(in crate::commands) fn line(record: &Value) -> String {
@@ -22,7 +22,8 @@ pub(in crate::commands) fn line(record: &Value) -> String {
 }
 
 fn turn(record: &Value) -> String {
-    let mut words = vec![format!("#{:<4}", record["index"]), time_of_day(&record["at"])];
+    let mut words =
+        vec![format!("#{:<4}", record["index"].to_string()), time_of_day(&record["at"])];
     if let Some(tool) = record["tool"].as_str() {
         words.push(Tone::Name.paint(one_line(tool)));
     }
