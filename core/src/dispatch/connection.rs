@@ -368,7 +368,9 @@ impl Connection {
     fn watch_stop(&mut self, cx: &mut Context<'_>) {
         if self.is_stopping && self.closing.is_none() {
             self.timers.draining(Instant::now() + DRAIN);
-            if self.calls.is_empty() && self.ordered.is_none() {
+            // A connection that others wait for stays until it has answered.
+            let idle = self.calls.is_empty() && self.session.pending.is_empty();
+            if idle && self.ordered.is_none() {
                 self.close(CloseCode::Away, "the daemon is stopping");
                 cx.waker().wake_by_ref();
             }

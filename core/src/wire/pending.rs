@@ -62,10 +62,9 @@ impl Pending {
         self.room.close();
     }
 
-    /// How many questions are open.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.open.lock().as_ref().map_or(0, HashMap::len)
+    /// Whether no question is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.lock().as_ref().is_none_or(HashMap::is_empty)
     }
 }
 
@@ -117,7 +116,7 @@ mod tests {
         }
         assert_eq!(first.answer().await.unwrap().get(), "7");
         drop(second);
-        assert_eq!(pending.len(), 0);
+        assert!(pending.is_empty());
     }
 
     #[tokio::test]
