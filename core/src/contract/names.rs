@@ -12,7 +12,7 @@ pub(crate) const MAX_ENCODED: usize = 200;
 
 /// Encodes a name as one path component: bytes `a-z 0-9 - _ .` stay (a leading `.` does not), every
 /// other byte becomes `%` and two lowercase hex digits. It is injective, also on file systems that
-/// ignore case. Over [`MAX_ENCODED`] bytes, or empty, is an error that names `field`.
+/// ignore case. Over 200 bytes, or empty, is an error that names `field`.
 pub fn encode_name(field: &str, name: &str) -> Result<String> {
     let mut encoded = String::with_capacity(name.len());
     for (at, byte) in name.bytes().enumerate() {

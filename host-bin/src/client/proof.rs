@@ -168,6 +168,7 @@ mod tests {
         Scene { dir, located }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "short calls in tests")]
     fn found(role: Role, located: &Located, vars: &[(&str, &str)]) -> Result<Authenticate, Exit> {
         let var = |name: &str| {
             let found = vars.iter().find(|(known, _)| *known == name);

@@ -70,6 +70,7 @@ impl Holder {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "before the daemon starts nothing else runs")]
 fn lock(file: &File) -> io::Result<bool> {
     for attempt in 1..=ATTEMPTS {
         match file.try_lock() {

@@ -57,10 +57,9 @@ impl NewTurn {
         if self.fits() {
             return Ok(());
         }
-        for field in [&mut self.prompt, &mut self.parameters, &mut self.output] {
-            if let Some(value) = field {
-                *value = DROPPED.into();
-            }
+        let free = [&mut self.prompt, &mut self.parameters, &mut self.output];
+        for value in free.into_iter().flatten() {
+            *value = DROPPED.into();
         }
         if self.fits() { Ok(()) } else { Err(TooLarge) }
     }

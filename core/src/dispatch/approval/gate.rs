@@ -88,7 +88,7 @@ impl ApprovalGate {
         };
         let (decided, decision) = oneshot::channel();
         let id = row.id.clone();
-        self.raise(row, Waiting::Call(decided))?;
+        self.raise(&row, Waiting::Call(decided))?;
         Ok(Ticket { gate: self.clone(), id, decision, wait })
     }
 
@@ -103,7 +103,7 @@ impl ApprovalGate {
             required_approvals: new.required_approvals,
             ..self.blank(title, asker, context, new.expires_in)
         };
-        self.raise(row.clone(), Waiting::Request(None, new.when_over))?;
+        self.raise(&row, Waiting::Request(None, new.when_over))?;
         let (gate, id) = (self.clone(), row.id.clone());
         let timer = tokio::spawn(async move {
             tokio::time::sleep(new.expires_in).await;
@@ -147,12 +147,12 @@ impl ApprovalGate {
         }
     }
 
-    fn raise(&self, row: HostApproval, waiting: Waiting) -> Result<()> {
+    fn raise(&self, row: &HostApproval, waiting: Waiting) -> Result<()> {
         let mut state = self.0.state.lock();
         state.rows.raise(row.clone())?;
         state.waiting.insert(row.id.clone(), waiting);
         self.0.pending.set(state.rows.pending_count() as i64);
-        self.announce("approval.requested", &row);
+        self.announce("approval.requested", row);
         Ok(())
     }
 

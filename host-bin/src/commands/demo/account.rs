@@ -217,9 +217,11 @@ mod tests {
         assert!(not_there.differences().is_empty());
     }
 
+    type Damage = (&'static str, fn(&mut Account));
+
     #[test]
     fn every_difference_is_found() {
-        let damages: [(&str, fn(&mut Account)); 12] = [
+        let damages: [Damage; 12] = [
             ("a lost turn", |it| drop(it.replayed.remove(4))),
             ("a turn twice", |it| it.replayed.insert(2, stamped(0))),
             ("two turns swapped", |it| it.replayed.swap(1, 2)),

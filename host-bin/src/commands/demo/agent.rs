@@ -26,6 +26,7 @@ use crate::{
     },
     daemon::root::StateRoot,
     exit::{Code, Exit},
+    output::count,
 };
 
 /// The name that it has a token for.
@@ -51,18 +52,19 @@ pub(super) async fn run(most: usize, global: &Global) -> Result<(), Exit> {
     let (files, skipped) = (found.files.len(), found.skipped);
     say(&Said::Found { directory, files, skipped })?;
     if found.files.is_empty() {
-        return Err(Exit::usage("there is no file to read here"));
+        return Ok(());
     }
     let (first, rest) = found.files.split_at(files.div_ceil(2));
     let mut notes = Vec::new();
 
-    let run = Run::start(&root, format!("read {files} files")).await?;
+    let run = Run::start(&root, format!("read {}", count(files, "file"))).await?;
     run.read(first, &mut notes).await?;
     say(&Said::HalfWay { left: rest.len() })?;
     let why = run.link.ended().await.to_string();
     say(&Said::Lost { run_id: run.run_id, why })?;
 
-    let run = Run::start(&root, format!("read the other {} of {files} files", rest.len())).await?;
+    let intent = format!("read the other {} of {}", rest.len(), count(files, "file"));
+    let run = Run::start(&root, intent).await?;
     run.read(rest, &mut notes).await?;
     run.publish(&notes).await?;
     run.complete(files).await
@@ -155,7 +157,7 @@ impl Run {
     async fn complete(self, files: usize) -> Result<(), Exit> {
         let outcome = json!({
             "status": "success",
-            "summary": format!("read {files} files and published {REPORT}"),
+            "summary": format!("read {} and published {REPORT}", count(files, "file")),
             "evidence": [REPORT],
         });
         let call = json!({ "run_id": self.run_id, "outcome": outcome });

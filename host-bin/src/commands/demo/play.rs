@@ -111,6 +111,10 @@ impl<'a> Play<'a> {
 
     async fn write_down(&mut self, said: Said) -> Result<(), Exit> {
         match said {
+            Said::Found { directory, files: 0, .. } => {
+                let why = format!("there is no file to read in {}", directory.display());
+                return Err(Exit::usage(why));
+            }
             Said::Found { directory, files, skipped } => {
                 let text = format!("{} of {}", count(files, "file"), directory.display());
                 say(self.output, "", format_args!("it reads {}", one_line(&text)))?;

@@ -1,6 +1,10 @@
 //! Where the demo plays: a temporary directory and the processes, all gone when it is over.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 
@@ -22,6 +26,7 @@ impl Stage {
     pub(super) fn set(files: usize) -> Result<Self, Exit> {
         let dir = tempfile::Builder::new()
             .prefix("carport-demo-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|error| Exit::failed(format!("no temporary directory: {error}")))?;
         let root = StateRoot::resolve(Some(&dir.path().join("state")))?;

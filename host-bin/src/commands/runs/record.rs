@@ -4,7 +4,7 @@ use carport_core::Time;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::output::{Tone, cut, one_line};
+use crate::output::{Tone, count, cut, one_line};
 
 /// Characters of a value on a line.
 const VALUE: usize = 56;
@@ -62,8 +62,8 @@ fn brief_unless_null(value: &Value) -> String {
 
 fn ended(record: &Value) -> String {
     let (text, tone) = termination(&record["termination"]);
-    let turns = &record["turn_count"];
-    format!("{}  {}  {turns} turns", tone.paint("ended"), tone.paint(text))
+    let turns = record["turn_count"].as_u64().unwrap_or_default();
+    format!("{}  {}  {}", tone.paint("ended"), tone.paint(text), count(turns as usize, "turn"))
 }
 
 /// How a run ended, in words.

@@ -112,6 +112,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// What a caller hears of a failing disk: retrying may help once it works again.
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 pub(crate) fn failed(error: io::Error) -> RpcError {
     tracing::error!(%error, "a run's file failed");
     RpcError::internal(format!("the run's file could not be used: {}", error.kind()))

@@ -29,7 +29,10 @@ async fn a_follower_misses_nothing_and_hears_nothing_twice() {
         let followed = person.call(Subscribe { run_id: run_id.clone() }).await.unwrap();
         let mut seen = turns(&followed);
         assert_eq!(seen.len() as u64, followed.cursor);
-        while followed.status == RunStatus::InProgress {
+        loop {
+            if followed.status != RunStatus::InProgress {
+                break;
+            }
             let event = person.event::<TraceEvent>().await;
             let record: Value = serde_json::from_str(event.record.text()).unwrap();
             if record["record"] == "ended" {

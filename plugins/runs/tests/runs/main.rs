@@ -1,4 +1,5 @@
 //! The runs plugin on real frames and real files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod disk;
 mod ending;

@@ -142,7 +142,9 @@ async fn keep_busy(
             next += 1;
             // Replies that are here already are taken before the socket is flushed: a client with
             // many requests in flight writes them together, as the servers do.
-            if sent.len() >= in_flight.div_ceil(2) && next % (in_flight as u64).div_ceil(2) == 0 {
+            if sent.len() >= in_flight.div_ceil(2)
+                && next.is_multiple_of((in_flight as u64).div_ceil(2))
+            {
                 socket.flush().await?;
             }
         } else {
