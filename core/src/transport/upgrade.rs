@@ -175,6 +175,26 @@ fn is_loopback(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_trickles_in_is_given_up_after_ten_seconds() {
+        let (mut near, far) = tokio::io::duplex(1024);
+        let began = tokio::time::Instant::now();
+        let upgrading = tokio::spawn(async move {
+            let settings = TransportSettings::default();
+            upgrade(far, &Door { settings: &settings, check_host: false }).await.map(drop)
+        });
+        for byte in b"GET / HTTP/1.1\r\n" {
+            near.write_all(&[*byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let mut answer = String::new();
+        near.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert_eq!(began.elapsed().as_secs(), 10);
+        drop(near);
+        assert!(upgrading.await.unwrap().is_err());
+    }
+
     #[test]
     fn a_host_header_is_a_name_and_perhaps_a_port() {
         for (header, name, loopback) in [

@@ -68,7 +68,8 @@ fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(["method", "access", "ordered", "approval", "plugin", "summary"]);
     for row in rows {
         let flag = |is: bool, tone| if is { Cell::new("yes").tone(tone) } else { Cell::new("") };
-        let first_line = row.summary.as_deref().unwrap_or_default().lines().next();
+        let summary = row.summary.as_deref().unwrap_or_default();
+        let paragraph = summary.split("\n\n").next().unwrap_or_default().replace('\n', " ");
         table.row([
             Cell::new(&row.name).tone(Tone::Name),
             Cell::new(&row.access),
@@ -78,7 +79,7 @@ fn table(rows: &[Row]) -> Table {
                 Some(plugin) => plugin.into(),
                 None => Cell::new("(a connection)").tone(Tone::Faint),
             },
-            Cell::new(first_line.unwrap_or_default()),
+            Cell::new(paragraph),
         ]);
     }
     table

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_days;
-mod builds;
 mod clients;
 mod commands;
 mod daemon;

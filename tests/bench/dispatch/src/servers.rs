@@ -18,8 +18,8 @@ use tokio::{
     sync::broadcast,
 };
 use tokio_tungstenite::{
-    accept_async,
-    tungstenite::{Message, Utf8Bytes},
+    WebSocketStream, accept_async_with_config,
+    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
 };
 
 /// A server.
@@ -136,7 +136,7 @@ async fn broadcast_one(
     stream: TcpStream,
     tell: broadcast::Sender<Utf8Bytes>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut socket = accept_async(stream).await?;
+    let mut socket = accept(stream).await?;
     let mut told = None::<broadcast::Receiver<Utf8Bytes>>;
     loop {
         let next = async {
@@ -173,8 +173,17 @@ struct Request<'a> {
     method: &'a str,
 }
 
+/// A WebSocket with the daemon's own buffer sizes: tungstenite clears its whole read buffer before each
+/// read, and with its default of 128 KiB that alone costs more than a request.
+async fn accept(
+    stream: TcpStream,
+) -> Result<WebSocketStream<TcpStream>, Box<dyn Error + Send + Sync>> {
+    let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(16 * 1024);
+    Ok(accept_async_with_config(stream, Some(config)).await?)
+}
+
 async fn echo_one(stream: TcpStream, coalesced: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut socket = accept_async(stream).await?;
+    let mut socket = accept(stream).await?;
     while let Some(message) = socket.next().await {
         let mut message = message?;
         loop {

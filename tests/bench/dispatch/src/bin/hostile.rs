@@ -14,7 +14,11 @@ use carport_bench_dispatch::{
     servers::{self, Server},
 };
 use futures_util::{SinkExt, StreamExt};
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
 use tokio_tungstenite::tungstenite::Message;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -32,9 +36,14 @@ enum Attack {
     SlowUpgrades,
     Churn,
     DeafSubscriber,
+    BrokenFrames,
+    BinaryFrames,
+    LargeHeaders,
+    ForeignOrigins,
+    FullFlight,
 }
 
-const ATTACKS: [(Attack, &str); 7] = [
+const ATTACKS: [(Attack, &str); 12] = [
     (Attack::HugeFrames, "frames that announce 64 MiB, one after another"),
     (Attack::UnreadReplies, "requests for large replies that are never read"),
     (Attack::DeepNesting, "100,000 levels of nesting, one after another"),
@@ -42,6 +51,11 @@ const ATTACKS: [(Attack, &str); 7] = [
     (Attack::SlowUpgrades, "50 upgrades that never end"),
     (Attack::Churn, "connects and disconnects without pause"),
     (Attack::DeafSubscriber, "events to a subscriber that never reads"),
+    (Attack::BrokenFrames, "unmasked frames, reserved bits, invalid UTF-8, bad close codes"),
+    (Attack::BinaryFrames, "binary frames that nobody asked for"),
+    (Attack::LargeHeaders, "upgrade headers of 64 KiB"),
+    (Attack::ForeignOrigins, "upgrades with a foreign Origin and a rebound Host"),
+    (Attack::FullFlight, "300 calls in flight, again and again"),
 ];
 
 fn main() -> Done {
@@ -127,6 +141,11 @@ impl Attack {
                 Self::SlowUpgrades => slow_upgrades(address).await,
                 Self::Churn => churn(address).await,
                 Self::DeafSubscriber => deaf_subscriber(address).await,
+                Self::BrokenFrames => broken_frames(address).await,
+                Self::BinaryFrames => binary_frames(address).await,
+                Self::LargeHeaders => request(address, &large_header(address)).await,
+                Self::ForeignOrigins => request(address, FOREIGN).await,
+                Self::FullFlight => full_flight(address).await,
             };
         }
     }
@@ -209,5 +228,60 @@ async fn deaf_subscriber(address: SocketAddr) -> Done {
     loop {
         source.send(Message::text(notify.clone())).await?;
         source.next().await.ok_or("a reply")??;
+    }
+}
+
+async fn broken_frames(address: SocketAddr) -> Done {
+    let frames: [&[u8]; 4] = [
+        &[0x81, 0x02, b'{', b'}'],
+        &[0xc1, 0x82, 0, 0, 0, 0, b'{', b'}'],
+        &[0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe],
+        &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe7],
+    ];
+    for frame in frames {
+        let mut socket = known(address).await?;
+        socket.get_mut().write_all(frame).await?;
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+    Ok(())
+}
+
+async fn binary_frames(address: SocketAddr) -> Done {
+    let mut socket = known(address).await?;
+    loop {
+        socket.send(Message::binary(vec![0x01; 4096])).await?;
+    }
+}
+
+const FOREIGN: &str = "GET / HTTP/1.1\r\nHost: evil.example\r\nOrigin: https://evil.example\r\n\
+    Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+fn large_header(address: SocketAddr) -> String {
+    format!("GET / HTTP/1.1\r\nHost: {address}\r\nX-Large: {}\r\n\r\n", "x".repeat(64 * 1024))
+}
+
+/// Sends a request and reads its answer to the end.
+async fn request(address: SocketAddr, text: &str) -> Done {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(())
+}
+
+async fn full_flight(address: SocketAddr) -> Done {
+    let mut socket = known(address).await?;
+    loop {
+        for _ in 0..300 {
+            socket
+                .feed(Message::text(r#"{"jsonrpc":"2.0","id":1,"method":"server.ping"}"#))
+                .await?;
+        }
+        socket.flush().await?;
+        for _ in 0..300 {
+            socket.next().await.ok_or("a reply")??;
+        }
     }
 }
