@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     ops::Bound,
+    sync::Arc,
 };
 
 use carport_core::Time;
@@ -18,11 +19,13 @@ pub(crate) const MAX_OPEN_OF_SESSION: usize = 16;
 pub(crate) const MAX_OPEN: usize = 4096;
 /// Bytes of newest turns that an open run keeps.
 const KEPT_BYTES: usize = 4 << 20;
+/// Runs that have ended and are still in memory, whatever their age.
+const MAX_RESTING: usize = 4096;
 
 /// One run.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    pub(crate) started: RunStarted,
+    pub(crate) started: Arc<RunStarted>,
     pub(crate) ended: Option<RunEnded>,
     pub(crate) turn_count: u64,
     /// The connection that it ends with.
@@ -48,13 +51,8 @@ pub(crate) enum Full {
 
 impl Run {
     pub(crate) fn new(started: RunStarted, attached: Option<u64>) -> Self {
-        let recent = VecDeque::new();
+        let (started, recent) = (started.into(), VecDeque::new());
         Self { started, ended: None, turn_count: 0, attached, recent, recent_bytes: 0 }
-    }
-
-    /// A run that was read from its file and has ended.
-    pub(crate) fn terminal(started: RunStarted, ended: RunEnded, turn_count: u64) -> Self {
-        Self { ended: Some(ended), turn_count, ..Self::new(started, None) }
     }
 
     pub(crate) fn status(&self) -> RunStatus {
@@ -103,7 +101,8 @@ impl Run {
     }
 }
 
-/// Every run that this process knows, by id, and the current run of each connection.
+/// The runs in memory, by id, and the current run of each connection: those that are open, and those that
+/// ended lately.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     runs: HashMap<String, Run>,
@@ -112,6 +111,10 @@ pub(crate) struct Ledger {
     open: usize,
     /// Per agent, its runs by start.
     by_agent: HashMap<String, BTreeSet<Place>>,
+    /// Runs that have ended and that the index has not been told of.
+    ended: Vec<String>,
+    /// Runs that the index knows, by when they ended.
+    resting: VecDeque<(Time, String)>,
 }
 
 /// A run's place in its agent's list: by start, then by id.
@@ -180,10 +183,46 @@ impl Ledger {
         let attached = run.attached;
         run.end(ended)?;
         self.open -= 1;
+        self.ended.push(run_id.to_owned());
         if let Some(runs) = attached.and_then(|session| self.attached.get_mut(&session)) {
             runs.retain(|it| it != run_id);
         }
         Ok(())
+    }
+
+    /// The runs that have ended since the last time, for the index. They may leave memory after this.
+    pub(crate) fn take_ended(&mut self) -> Vec<RunSummary> {
+        let ended = std::mem::take(&mut self.ended);
+        let runs: Vec<_> =
+            ended.iter().filter_map(|id| self.runs.get(id)).map(Run::summary).collect();
+        let rest = |run: &RunSummary| Some((run.ended_at?, run.run_id.clone()));
+        self.resting.extend(runs.iter().filter_map(rest));
+        runs
+    }
+
+    /// Lets go of runs that the index knows: those that ended before `then`, and the oldest of too many.
+    pub(crate) fn let_go(&mut self, then: Time) {
+        while let Some((ended_at, _)) = self.resting.front()
+            && (*ended_at < then || self.resting.len() > MAX_RESTING)
+        {
+            let Some((_, run_id)) = self.resting.pop_front() else { break };
+            // A key may have been used again since.
+            if self.runs.get(&run_id).is_some_and(|run| run.ended.is_some()) {
+                self.remove(&run_id);
+            }
+        }
+    }
+
+    /// Forgets a run that has ended.
+    pub(crate) fn remove(&mut self, run_id: &str) {
+        let Some(run) = self.runs.remove(run_id) else { return };
+        let agent = &run.started.agent_id;
+        if let Some(places) = self.by_agent.get_mut(agent) {
+            places.remove(&(run.started.started_at, run_id.to_owned()));
+            if places.is_empty() {
+                self.by_agent.remove(agent);
+            }
+        }
     }
 
     /// The latest run that the connection started or resumed and that is still open.
@@ -245,6 +284,32 @@ mod tests {
         assert!(lines.len() >= 40);
         run.end(ended("r", 100)).unwrap();
         assert_eq!((run.recent.capacity(), run.turn_count), (0, 100));
+    }
+
+    #[test]
+    fn a_run_that_ended_leaves_once_the_index_knows_it_and_time_has_passed() {
+        let mut ledger = Ledger::default();
+        let hour = Time::from(*Time::default() + chrono::TimeDelta::hours(1));
+        for id in ["open", "ended"] {
+            ledger.insert(Run::new(started(id), Some(1)));
+        }
+        ledger.end("ended", ended("ended", 0)).unwrap();
+        ledger.let_go(hour);
+        assert!(ledger.get("ended").is_some(), "nobody else knows it yet");
+        assert_eq!(ledger.take_ended().len(), 1);
+        ledger.let_go(Time::default());
+        assert!(ledger.get("ended").is_some());
+        ledger.let_go(hour);
+        assert!(ledger.get("ended").is_none() && ledger.get("open").is_some());
+        assert_eq!(ledger.list("a", None).count(), 1);
+        for n in 0..=MAX_RESTING {
+            let id = n.to_string();
+            ledger.insert(Run::new(started(&id), None));
+            ledger.end(&id, ended(&id, 0)).unwrap();
+        }
+        ledger.take_ended();
+        ledger.let_go(Time::default());
+        assert!(ledger.get("0").is_none() && ledger.get("1").is_some());
     }
 
     #[test]

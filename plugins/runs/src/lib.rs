@@ -2,9 +2,14 @@
 
 mod authority;
 mod book;
+mod catalog;
+mod config;
+mod export;
+mod index;
 mod ledger;
 mod methods;
 mod record;
+mod retention;
 mod store;
 mod turn;
 
@@ -17,11 +22,12 @@ use carport_core::{
 use carport_runs_api::{ObservedTurn, RUNS};
 
 pub use book::{Dropped, TraceEvent};
+pub use config::Config;
 pub use methods::*;
 pub use record::*;
 pub use turn::NewTurn;
 
-use crate::{book::Book, store::Store};
+use crate::{book::Book, catalog::Catalog, export::live::Feed, index::Index, store::Store};
 
 carport_core::plugin!(Runs {
     methods: [
@@ -35,6 +41,8 @@ carport_core::plugin!(Runs {
         GetTrace,
         Cancel,
         Resume,
+        Delete,
+        Export,
     ],
     notifications: [TraceEvent, RunCancelled],
 });
@@ -54,21 +62,20 @@ impl Plugin for Runs {
     const ID: &'static str = "runs";
     const OPTIONAL: &'static [&'static str] = &[AGENT_AUTHORITY.name()];
     const PROVIDES: &'static [&'static str] = &[RUNS.name()];
-    type Config = ();
+    type Config = Config;
 
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
-        let store = Store::new(cx.state_dir("runs")?, cx.durability());
-        let book = Arc::new(Book::new(store, cx.clock()));
+        let config: Config = cx.config()?;
+        let directory = cx.state_dir("runs")?;
+        // No agent's directory begins with a dot.
+        let index = Index::open(directory.join(".index.sqlite"));
+        let catalog = Catalog::new(Store::new(directory, cx.durability()), index);
+        let book = Arc::new(Book::new(catalog, cx.clock(), Feed::start(cx, &config)?));
         book.adopt().await?;
         if cx.durability() == Durability::Interval {
-            let book = book.clone();
-            cx.tasks().spawn("sync", async move {
-                loop {
-                    tokio::time::sleep(SYNC_EVERY).await;
-                    book.store().sync().await;
-                }
-            });
+            cx.tasks().spawn("sync", book.clone().keep_synced(SYNC_EVERY));
         }
+        cx.tasks().spawn("keep", book.clone().keep(config.policy(), config.gc_interval()));
         cx.provide(&RUNS, Arc::new(Service(book.clone())) as Arc<dyn carport_runs_api::Runs>);
         let daemon_agent = cx.agent_id().map(str::to_owned);
         Ok(Self { book, authority: cx.find(&AGENT_AUTHORITY), daemon_agent })

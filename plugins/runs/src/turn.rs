@@ -49,29 +49,10 @@ pub struct NewTurn {
 pub(crate) struct TooLarge;
 
 impl NewTurn {
-    /// Cuts long strings; if the turn is still too large, its free fields say so instead.
-    pub(crate) fn shorten(&mut self) -> Result<(), TooLarge> {
-        for field in [&mut self.prompt, &mut self.parameters, &mut self.output] {
-            field.iter_mut().for_each(cut_strings);
-        }
-        if self.fits() {
-            return Ok(());
-        }
-        let free = [&mut self.prompt, &mut self.parameters, &mut self.output];
-        for value in free.into_iter().flatten() {
-            *value = DROPPED.into();
-        }
-        if self.fits() { Ok(()) } else { Err(TooLarge) }
-    }
-
-    fn fits(&self) -> bool {
-        let stamped = RunRecord::Turn(self.clone().stamp(u64::from(u32::MAX), Time::default()));
-        Line::of(&stamped).is_ok_and(|line| line.text().len() + RESERVE <= MAX_LINE)
-    }
-
-    /// The record of this turn at its place.
-    pub(crate) fn stamp(self, index: u64, at: Time) -> RunTurn {
-        RunTurn {
+    /// The line of this turn at its place. Long strings are cut; if that is not enough, the free fields
+    /// say so instead.
+    pub(crate) fn encode(self, index: u64, at: Time) -> Result<Line, TooLarge> {
+        let mut turn = RunTurn {
             index,
             prompt: self.prompt,
             tool: self.tool,
@@ -81,13 +62,31 @@ impl NewTurn {
             verifier_verdict: self.verifier_verdict.unwrap_or_else(|| "not_run".into()),
             policy_rejected: self.policy_rejected,
             at,
+        };
+        let free = |turn: &mut RunTurn, change: fn(&mut Value)| {
+            let free = [&mut turn.prompt, &mut turn.parameters, &mut turn.output];
+            free.into_iter().flatten().for_each(change);
+        };
+        free(&mut turn, cut_strings);
+        let mut record = RunRecord::Turn(turn);
+        if let Ok(line) = fitting(&record) {
+            return Ok(line);
         }
+        if let RunRecord::Turn(turn) = &mut record {
+            free(turn, |value| *value = DROPPED.into());
+        }
+        fitting(&record)
     }
 
     pub(crate) fn validate(&self, field: &str) -> Result<(), RpcError> {
         let tool = self.tool.as_deref();
         carport_core::bounds::maybe_bytes(&format!("{field}.tool"), tool, 0..=256)
     }
+}
+
+fn fitting(record: &RunRecord) -> Result<Line, TooLarge> {
+    let line = Line::of(record).map_err(|_| TooLarge)?;
+    if line.text().len() + RESERVE <= MAX_LINE { Ok(line) } else { Err(TooLarge) }
 }
 
 fn cut_strings(value: &mut Value) {
@@ -118,11 +117,17 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
+    /// The record that is written for a turn.
+    fn encoded(value: Value) -> Value {
+        let line = turn(value).encode(1999, Time::default()).unwrap();
+        assert!(line.text().len() <= MAX_LINE);
+        serde_json::from_str(line.text()).unwrap()
+    }
+
     #[test]
     fn a_long_string_is_cut_wherever_it_is() {
-        let mut long = turn(json!({ "output": { "a": ["x".repeat(5 << 20)] }, "tool": "t" }));
-        long.shorten().unwrap();
-        let text = long.output.unwrap()["a"][0].as_str().unwrap().to_owned();
+        let long = encoded(json!({ "output": { "a": ["x".repeat(5 << 20)] }, "tool": "t" }));
+        let text = long["output"]["a"][0].as_str().unwrap();
         assert_eq!(text.len(), MAX_STRING + CUT.len());
         assert!(text.ends_with(CUT));
     }
@@ -130,17 +135,16 @@ mod tests {
     #[test]
     fn many_strings_give_way_to_a_marker_and_the_tool_stays() {
         let strings: Vec<_> = (0..40).map(|_| "x".repeat(MAX_STRING)).collect();
-        let mut large = turn(json!({ "tool": "t", "prompt": "p", "output": strings }));
-        large.shorten().unwrap();
-        assert_eq!(large.tool.as_deref(), Some("t"));
-        assert_eq!((large.prompt, large.output), (Some(DROPPED.into()), Some(DROPPED.into())));
-        assert_eq!(large.parameters, None);
+        let large = encoded(json!({ "tool": "t", "prompt": "p", "output": strings }));
+        assert_eq!(large["tool"], "t");
+        assert_eq!((&large["prompt"], &large["output"]), (&json!(DROPPED), &json!(DROPPED)));
+        assert_eq!(large.get("parameters"), None);
     }
 
     #[test]
     fn what_is_large_elsewhere_does_not_fit() {
-        let mut large = turn(json!({ "cli_outcome": "x".repeat(300 * 1024) }));
-        assert_eq!(large.shorten(), Err(TooLarge));
+        let large = turn(json!({ "cli_outcome": "x".repeat(300 * 1024) }));
+        assert_eq!(large.encode(0, Time::default()), Err(TooLarge));
     }
 
     #[test]
@@ -152,13 +156,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_shortened_turn_fits_and_stays_as_it_is(words in prop::collection::vec(".{0,40}", 0..20), times in 1usize..3000) {
-            let mut turn = turn(json!({ "output": words.join(" ").repeat(times) }));
-            prop_assert!(turn.shorten().is_ok());
-            let once = turn.clone();
-            let line = Line::of(&RunRecord::Turn(once.clone().stamp(1999, Time::default()))).unwrap();
-            prop_assert!(line.text().len() <= MAX_LINE);
-            prop_assert!(once.output.unwrap().as_str().unwrap().len() <= MAX_STRING + CUT.len());
+        fn a_turn_of_any_output_fits(words in prop::collection::vec(".{0,40}", 0..20), times in 1usize..3000) {
+            let record = encoded(json!({ "output": words.join(" ").repeat(times) }));
+            prop_assert!(record["output"].as_str().unwrap().len() <= MAX_STRING + CUT.len());
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `runs.get_trace`: the records of a run, a page at a time.
 
-use carport_core::{Access, Caller, Method, Owner, Result, RpcError, bounds};
+use carport_core::{Access, Caller, Method, Owner, Result, bounds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_run_id, owner_of};
-use crate::{
-    Runs,
-    record::{Line, RunRecord},
-};
+use super::{check_run_id, owner_of, page_bounds};
+use crate::{Runs, record::Line};
+
+/// Bytes of records in a reply.
+const PAGE_BYTES: usize = 8 << 20;
 
 /// Reads the records of a run: how it started, its turns, how it ended.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,10 @@ pub struct Trace {
     /// The offset to go on from, if records remain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<u64>,
+    /// Lines of the file among these records that do not read, if there are any. They are passed over,
+    /// and kept beside the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<u64>,
     /// Present and true if there is no such run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_found: Option<bool>,
@@ -61,24 +65,19 @@ impl Method for GetTrace {
     }
 
     async fn run(self, runs: &Runs, _: &Caller) -> Result<Trace> {
-        let Some(started) = runs.book.look(&self.run_id, |run| run.started.clone()) else {
+        let cursor = self.cursor.unwrap_or(0);
+        let bounds = page_bounds(self.limit, PAGE_BYTES);
+        let Some((agent_id, page)) = runs.book.page(&self.run_id, cursor, bounds).await? else {
             let not_found = Some(true);
             return Ok(Trace { run_id: self.run_id, not_found, ..Trace::default() });
         };
-        let cursor = self.cursor.unwrap_or(0);
-        let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);
-        let agent_id = started.agent_id.clone();
-        let mut page = runs.book.store().page(&agent_id, &self.run_id, cursor, limit).await?;
-        // The file's first line also says which format it is in, which is nobody else's business.
-        if let (0, Some(first)) = (cursor, page.lines.first_mut()) {
-            *first = Line::of(&RunRecord::Started(started)).map_err(RpcError::internal)?;
-        }
         Ok(Trace {
             run_id: self.run_id,
             agent_id: Some(agent_id),
             records: Some(page.lines),
             cursor: Some(cursor),
             next_cursor: page.next,
+            unreadable: (page.unreadable > 0).then_some(page.unreadable),
             not_found: None,
         })
     }

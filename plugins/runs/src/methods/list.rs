@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Runs,
+    catalog::Listing,
     ledger::Place,
     record::{RunStatus, RunSummary},
 };
@@ -71,9 +72,14 @@ impl Method for List {
 
     async fn run(self, runs: &Runs, _: &Caller) -> Result<RunList> {
         let (before, limit) = (self.place()?, self.limit.unwrap_or(500) as usize);
-        let (rows, more) = runs.book.list(&self.agent_id, before.as_ref(), self.status, limit);
+        let Self { agent_id, status, .. } = self;
+        // One more than is shown says whether others follow.
+        let listing = Listing { agent_id: agent_id.clone(), before, status, limit: limit + 1 };
+        let mut rows = runs.book.list(listing).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
         let last = rows.last().filter(|_| more);
         let next_before = last.map(|row| format!("{}/{}", row.started_at, row.run_id));
-        Ok(RunList { agent_id: self.agent_id, runs: rows, next_before })
+        Ok(RunList { agent_id, runs: rows, next_before })
     }
 }

@@ -43,8 +43,8 @@ impl Method for Resume {
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Resumed> {
-        let may_write = runs.book.look(&self.run_id, Book::writes(caller.identity()));
-        if may_write != Some(true) {
+        let agent_id = runs.book.agent_of(&self.run_id);
+        if !agent_id.is_some_and(|it| Book::writes(caller.identity())(&it)) {
             return Err(not_found(&self.run_id));
         }
         let (agent_id, cursor) = runs.book.resume(&self.run_id, caller.session())?;

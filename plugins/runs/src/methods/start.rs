@@ -77,8 +77,8 @@ impl Method for Start {
             started_at: runs.book.now(),
             agent_name: self.agent_name,
         };
-        let (started, status, existing) = runs.book.start(started, caller.session()).await?;
-        let RunStarted { run_id, agent_id, .. } = started;
+        let (run_id, agent_id) = (started.run_id.clone(), started.agent_id.clone());
+        let (status, existing) = runs.book.start(started, caller.session()).await?;
         let (existing, status) = (existing.then_some(true), existing.then_some(status));
         Ok(Started { run_id, agent_id, existing, status })
     }

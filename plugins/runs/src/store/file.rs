@@ -10,10 +10,7 @@ use std::{
 
 use carport_core::{Durability, Guarded};
 
-use super::blocking;
-
-/// `O_NOFOLLOW`: a link in the place of a run's file is refused.
-const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+use super::{NO_FOLLOW, blocking};
 
 /// A file that is appended to, whole lines at a time.
 #[derive(Debug)]
@@ -34,17 +31,6 @@ impl RunFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW);
         Ok(Self { file: options.open(path)?.into(), length: 0, durability, unsynced })
-    }
-
-    /// A file that is there.
-    pub(super) fn open(
-        path: &Path,
-        durability: Durability,
-        unsynced: Arc<Guarded<Vec<Arc<File>>>>,
-    ) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).custom_flags(NO_FOLLOW).open(path)?;
-        let length = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file: file.into(), length, durability, unsynced })
     }
 
     /// Appends whole lines in one write. If that fails, the file is as it was: it never holds half a

@@ -1,23 +1,32 @@
 //! Runs on disk: one JSONL file a run, one writer a file, a line a record.
 
+mod aside;
 mod file;
 mod reading;
 mod recovery;
+mod scan;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
-use carport_core::{Durability, Guarded, RpcError, encode_name, make_private_dir};
+use carport_core::{Durability, Guarded, RpcError, Time, encode_name, make_private_dir};
 
 pub(crate) use file::RunFile;
-pub(crate) use reading::Page;
-pub(crate) use recovery::Recovered;
+pub(crate) use reading::{Bounds, Page};
+pub(crate) use recovery::Found;
+pub(crate) use scan::Stamp;
 
-/// The directory of every run.
+use crate::record::Line;
+
+/// `O_NOFOLLOW`: a link in the place of a run's file is refused.
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+/// The directory of every run. What does not say otherwise blocks on the disk.
+#[derive(Clone)]
 pub(crate) struct Store {
     root: PathBuf,
     durability: Durability,
     /// Files with writes that no sync has covered yet; only under [`Durability::Interval`].
-    unsynced: Arc<Guarded<Vec<Arc<std::fs::File>>>>,
+    unsynced: Arc<Guarded<Vec<Arc<fs::File>>>>,
 }
 
 impl Store {
@@ -27,42 +36,41 @@ impl Store {
 
     /// Where the file of a run is. The names are encoded, so that they stay under the root.
     pub(crate) fn path(&self, agent_id: &str, run_id: &str) -> Result<PathBuf, RpcError> {
-        let agent = encode_name("agent_id", agent_id)?;
         let run = encode_name("run_id", run_id)?;
-        Ok(self.root.join(agent).join(format!("{run}.jsonl")))
+        Ok(self.directory(agent_id)?.join(format!("{run}.jsonl")))
     }
 
-    /// Makes the file of a new run with its first line.
+    fn directory(&self, agent_id: &str) -> Result<PathBuf, RpcError> {
+        Ok(self.root.join(encode_name("agent_id", agent_id)?))
+    }
+
+    /// Makes the file of a new run with its first line. Does not block.
     pub(crate) async fn create(
         &self,
         agent_id: &str,
         run_id: &str,
         line: &str,
     ) -> Result<RunFile, RpcError> {
-        let path = self.path(agent_id, run_id)?;
-        let (directory, durability) = (path.parent().map(PathBuf::from), self.durability);
-        let unsynced = self.unsynced.clone();
+        let (directory, path) = (self.directory(agent_id)?, self.path(agent_id, run_id)?);
+        let (durability, unsynced) = (self.durability, self.unsynced.clone());
         let made = blocking(move || {
-            if let Some(directory) = &directory {
-                make_private_dir(directory)?;
-            }
+            make_private_dir(&directory)?;
             let file = RunFile::create(&path, durability, unsynced)?;
-            if let (Some(directory), Durability::Record) = (&directory, durability) {
-                std::fs::File::open(directory)?.sync_all()?;
+            if durability == Durability::Record {
+                fs::File::open(directory)?.sync_all()?;
             }
-            Ok(file)
+            Ok((file, path))
         });
-        let mut file = made.await.map_err(failed)?;
-        file.append(format!("{line}\n").into_bytes()).await.map_err(failed)?;
+        let (mut file, path) = made.await.map_err(failed)?;
+        if let Err(error) = file.append(format!("{line}\n").into_bytes()).await {
+            // Nobody is told of this run, so that its name is free again.
+            let _ = fs::remove_file(path);
+            return Err(failed(error));
+        }
         Ok(file)
     }
 
-    /// Opens the file of an earlier run to write its last line.
-    pub(crate) fn reopen(&self, path: &std::path::Path) -> io::Result<RunFile> {
-        RunFile::open(path, self.durability, self.unsynced.clone())
-    }
-
-    /// Syncs what was written since the last time.
+    /// Syncs what was written since the last time. Does not block.
     pub(crate) async fn sync(&self) {
         let files = std::mem::take(&mut *self.unsynced.lock());
         if files.is_empty() {
@@ -74,38 +82,101 @@ impl Store {
         }
     }
 
-    /// A page of a run's records.
+    /// A page of a run's records; `None` if there is no such file. Does not block.
     pub(crate) async fn page(
         &self,
         agent_id: &str,
         run_id: &str,
         cursor: u64,
-        limit: usize,
-    ) -> Result<Page, RpcError> {
+        bounds: Bounds,
+    ) -> Result<Option<Page>, RpcError> {
         let path = self.path(agent_id, run_id)?;
-        blocking(move || reading::page(&path, cursor, limit)).await.map_err(failed)
+        if_there(blocking(move || reading::page(&path, cursor, bounds)).await)
     }
 
-    /// The newest turns before `end` that fit into `bytes`, oldest first, with the first's index.
+    /// The newest turns before `end` that fit into `bytes`, oldest first, with the first's index;
+    /// `None` if there is no such file. Does not block.
     pub(crate) async fn newest_turns(
         &self,
         agent_id: &str,
         run_id: &str,
         end: u64,
         bytes: usize,
-    ) -> Result<(u64, Vec<crate::record::Line>), RpcError> {
+    ) -> Result<Option<(u64, Vec<Line>)>, RpcError> {
         let path = self.path(agent_id, run_id)?;
-        blocking(move || reading::newest_turns(&path, end, bytes)).await.map_err(failed)
+        if_there(blocking(move || reading::newest_turns(&path, end, bytes)).await)
     }
 
-    /// Every run of an earlier process. What a crash left open is for the caller to end.
-    pub(crate) async fn recover(&self) -> io::Result<Vec<Recovered>> {
-        let root = self.root.clone();
-        blocking(move || recovery::recover(&root)).await
+    /// The agents that have runs.
+    pub(crate) fn agents(&self) -> io::Result<Vec<String>> {
+        scan::agents(&self.root)
+    }
+
+    /// The runs of an agent, with what their files look like from outside.
+    pub(crate) fn runs(&self, agent_id: &str) -> io::Result<Vec<(String, Stamp)>> {
+        scan::runs(&self.directory(agent_id).map_err(io::Error::other)?)
+    }
+
+    /// What a run's file says, and what it looks like; `None` if there is none that says anything.
+    pub(crate) fn look(&self, agent_id: &str, run_id: &str) -> io::Result<Option<(Found, Stamp)>> {
+        let path = self.path(agent_id, run_id).map_err(io::Error::other)?;
+        // Before the look: what is written meanwhile makes the stamp old, never the row.
+        let looked = Stamp::of(&path).and_then(|stamp| Ok((recovery::look(&path)?, stamp)));
+        match looked {
+            Ok((found, stamp)) => Ok(found.map(|found| (found, stamp))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a run's file looks like from outside.
+    pub(crate) fn stamp(&self, agent_id: &str, run_id: &str) -> io::Result<Stamp> {
+        Stamp::of(&self.path(agent_id, run_id).map_err(io::Error::other)?)
+    }
+
+    /// Makes a dead process's file whole and ends its run. `true` if the file is there afterwards.
+    pub(crate) fn adopt(&self, agent_id: &str, run_id: &str, now: Time) -> io::Result<bool> {
+        let path = self.path(agent_id, run_id).map_err(io::Error::other)?;
+        match recovery::last_record(&path)? {
+            Some(_) => Ok(true),
+            None => recovery::adopt(&path, now, self.durability),
+        }
+    }
+
+    /// Removes a run's file and what was kept aside of it.
+    pub(crate) fn remove(&self, agent_id: &str, run_id: &str) -> io::Result<()> {
+        let path = self.path(agent_id, run_id).map_err(io::Error::other)?;
+        gone(fs::remove_file(&path))?;
+        gone(fs::remove_file(aside::path(&path)))
+    }
+
+    /// Removes an agent's directory if it is empty.
+    pub(crate) fn remove_empty(&self, agent_id: &str) -> io::Result<()> {
+        match fs::remove_dir(self.directory(agent_id).map_err(io::Error::other)?) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            other => gone(other),
+        }
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// What is not there needs no removal.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn if_there<T>(read: io::Result<T>) -> Result<Option<T>, RpcError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Runs what blocks on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))

@@ -5,13 +5,11 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::record::Line;
-
-/// A reply stays under this many bytes of records.
-pub(crate) const PAGE_BYTES: usize = 8 << 20;
+use super::{NO_FOLLOW, aside};
+use crate::record::{Line, RunRecord};
 
 /// Records from an offset on.
 #[derive(Debug, Default)]
@@ -19,45 +17,65 @@ pub(crate) struct Page {
     pub(crate) lines: Vec<Line>,
     /// Where the next page begins, if records remain.
     pub(crate) next: Option<u64>,
+    /// Lines among them that do not read.
+    pub(crate) unreadable: u64,
+}
+
+/// What a page may hold: at most so many records and bytes, and at least one record if one remains.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
 }
 
 /// A file without following a link in its place.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    OpenOptions::new().read(true).custom_flags(no_follow).open(path)
+    OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path)
 }
 
-/// Records from offset `cursor` on: at most `limit`, at most 8 MiB, at least one if one remains.
-pub(super) fn page(path: &Path, cursor: u64, limit: usize) -> io::Result<Page> {
+/// Records from offset `cursor` on.
+pub(super) fn page(path: &Path, cursor: u64, bounds: Bounds) -> io::Result<Page> {
     let mut page = Page::default();
-    let mut bytes = 0;
-    let mut reader = BufReader::new(open(path)?);
-    let (mut offset, mut text) = (0, String::new());
-    while next_record(&mut reader, &mut text, path)? {
+    let mut records = Records::open(path)?;
+    // What does not read before the page is of an earlier page.
+    let (mut offset, mut bytes, mut earlier) = (0, 0, 0);
+    while let Some(line) = records.next()? {
         if offset >= cursor {
-            let full = page.lines.len() == limit || bytes + text.len() > PAGE_BYTES;
+            bytes += line.text().len();
+            let full = page.lines.len() == bounds.records || bytes > bounds.bytes;
             if full && !page.lines.is_empty() {
                 page.next = Some(offset);
-                break;
+                return Ok(page);
             }
-            bytes += text.len();
-            page.lines.extend(Line::read(&text));
+            page.lines.push(if offset == 0 { without_format(line)? } else { line });
+            page.unreadable = records.unreadable - earlier;
+        } else {
+            earlier = records.unreadable;
         }
         offset += 1;
     }
+    page.unreadable = records.unreadable - earlier;
     Ok(page)
+}
+
+/// The file's first line also says which format it is in, which is nobody else's business.
+fn without_format(line: Line) -> io::Result<Line> {
+    match serde_json::from_str::<RunRecord>(line.text()) {
+        Ok(record @ RunRecord::Started(_)) => Ok(Line::of(&record)?),
+        _ => Ok(line),
+    }
 }
 
 /// The newest turns with an index below `end` that fit into `bytes`, and the index of the first.
 pub(super) fn newest_turns(path: &Path, end: u64, bytes: usize) -> io::Result<(u64, Vec<Line>)> {
-    let mut reader = BufReader::new(open(path)?);
-    let (mut kept, mut held, mut text) = (VecDeque::new(), 0, String::new());
+    let mut records = Records::open(path)?;
     // The first record says how the run started.
-    next_record(&mut reader, &mut text, path)?;
-    let mut index = 0;
-    while index < end && next_record(&mut reader, &mut text, path)? {
-        held += text.len();
-        kept.extend(Line::read(&text));
+    records.next()?;
+    let (mut kept, mut held, mut index) = (VecDeque::<Line>::new(), 0, 0);
+    while index < end {
+        let Some(line) = records.next()? else { break };
+        held += line.text().len();
+        kept.push_back(line);
         index += 1;
         while held > bytes {
             let Some(oldest) = kept.pop_front() else { break };
@@ -67,27 +85,46 @@ pub(super) fn newest_turns(path: &Path, end: u64, bytes: usize) -> io::Result<(u
     Ok((index - kept.len() as u64, kept.into()))
 }
 
-/// The next record that reads; one that does not is passed over, logged and left where it is. A line
-/// without its end is still being written.
-pub(super) fn next_record(
-    reader: &mut impl BufRead,
-    text: &mut String,
-    path: &Path,
-) -> io::Result<bool> {
-    loop {
-        let mut bytes = Vec::new();
-        if reader.read_until(b'\n', &mut bytes)? == 0 || bytes.pop() != Some(b'\n') {
-            return Ok(false);
-        }
-        text.clear();
-        match String::from_utf8(bytes) {
-            Ok(line) if serde_json::from_str::<Tagged>(&line).is_ok() => {
-                *text = line;
-                return Ok(true);
+/// The records of a file in order. A line that does not read is passed over, counted and kept aside; a
+/// line without its end is still being written.
+pub(super) struct Records {
+    path: PathBuf,
+    reader: BufReader<File>,
+    line: Vec<u8>,
+    /// Lines passed over so far.
+    pub(super) unreadable: u64,
+}
+
+impl Records {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let reader = BufReader::with_capacity(64 << 10, open(path)?);
+        Ok(Self { path: path.into(), reader, line: Vec::new(), unreadable: 0 })
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            self.line.clear();
+            let read = self.reader.read_until(b'\n', &mut self.line)?;
+            if read == 0 || self.line.pop() != Some(b'\n') {
+                return Ok(None);
             }
-            _ => tracing::warn!(file = %path.display(), "a line that does not read was skipped"),
+            if let Some(record) = read_record(&self.line) {
+                return Ok(Some(record));
+            }
+            self.unreadable += 1;
+            if let Err(error) = aside::keep(&self.path) {
+                tracing::error!(file = %self.path.display(), %error, "unreadable lines were not copied");
+            }
         }
     }
+}
+
+/// The record in a line, if it holds one.
+pub(super) fn read_record(line: &[u8]) -> Option<Line> {
+    let text = str::from_utf8(line).ok()?;
+    // Every line of ours begins so. The rest is checked to be JSON, and not taken apart.
+    let ours = text.starts_with(r#"{"record":""#);
+    if ours || serde_json::from_str::<Tagged>(text).is_ok() { Line::read(text).ok() } else { None }
 }
 
 #[derive(serde::Deserialize)]

@@ -1,111 +1,129 @@
-//! What an earlier process left: torn tails are cut, headers and last records are read.
+//! What an earlier process left: torn tails are cut, and runs that it left open are ended.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
 };
 
-use carport_core::decode_name;
+use carport_core::{Durability, Time};
 
-use super::reading::{next_record, open};
+use super::{
+    NO_FOLLOW,
+    reading::{Records, open},
+};
 use crate::{
-    record::{RunEnded, RunRecord, RunStarted},
+    record::{IncompleteReason, Line, RunEnded, RunRecord, RunStarted, Termination},
     turn::MAX_LINE,
 };
 
-/// A run on disk.
-#[derive(Debug)]
-pub(crate) struct Recovered {
-    pub(crate) path: PathBuf,
+/// What a run's file says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
     pub(crate) started: RunStarted,
     pub(crate) ended: Option<RunEnded>,
     pub(crate) turn_count: u64,
 }
 
-/// Looks at every run's file. What cannot be used is logged and left alone, except for a torn tail and
-/// a file whose first line never was whole: nobody was told of those.
-pub(super) fn recover(root: &Path) -> io::Result<Vec<Recovered>> {
-    let mut runs = Vec::new();
-    for agent in fs::read_dir(root)? {
-        let agent = agent?;
-        if !agent.file_type()?.is_dir()
-            || decode_name(&agent.file_name().to_string_lossy()).is_none()
-        {
-            continue;
-        }
-        for file in fs::read_dir(agent.path())? {
-            let path = file?.path();
-            if path.extension().is_none_or(|it| it != "jsonl") {
-                continue;
-            }
-            match look(&path) {
-                Ok(run) => runs.extend(run),
-                Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a run's file is not readable");
-                }
-            }
+/// Bytes at the end of a file that hold the last line of nearly every run.
+const USUAL_TAIL: u64 = 4096;
+/// Bytes at the end of a file that hold a last line of any length, and one before it that is whole.
+const LONGEST_TAIL: u64 = 2 * MAX_LINE as u64 + 2;
+
+/// How the run ended, if the last line says so. It reads a few kilobytes of most files, so that a boot
+/// can ask it of every one.
+pub(super) fn last_record(path: &Path) -> io::Result<Option<RunEnded>> {
+    let mut file = open(path)?;
+    let length = file.metadata()?.len();
+    for window in [USUAL_TAIL, LONGEST_TAIL] {
+        let tail = tail(&mut file, length, window)?;
+        let Some(whole) = tail.strip_suffix(b"\n") else { return Ok(None) };
+        let start = whole.iter().rposition(|byte| *byte == b'\n');
+        if let Some(start) = start.map(|at| at + 1).or((window >= length).then_some(0)) {
+            return Ok(match serde_json::from_slice(&whole[start..]) {
+                Ok(RunRecord::Ended(ended)) => Some(ended),
+                _ => None,
+            });
         }
     }
-    Ok(runs)
+    Ok(None)
 }
 
-fn look(path: &Path) -> io::Result<Option<Recovered>> {
-    cut_torn_tail(path)?;
-    let mut reader = BufReader::new(open(path)?);
-    let mut text = String::new();
-    if !next_record(&mut reader, &mut text, path)? {
-        tracing::warn!(file = %path.display(), "a run that never began was removed");
-        fs::remove_file(path)?;
-        return Ok(None);
-    }
-    let Ok(RunRecord::Started(started)) = serde_json::from_str(&text) else {
-        tracing::error!(file = %path.display(), "does not begin with how the run started");
+fn tail(file: &mut File, length: u64, window: u64) -> io::Result<Vec<u8>> {
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(window)))?;
+    file.read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// What the file says of its run; `None` if it does not say how the run started.
+pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
+    let mut records = Records::open(path)?;
+    let Some(first) = records.next()? else { return Ok(None) };
+    let Ok(RunRecord::Started(started)) = serde_json::from_str(first.text()) else {
         return Ok(None);
     };
     if let Some(ended) = last_record(path)? {
         let turn_count = ended.turn_count;
-        return Ok(Some(Recovered { path: path.into(), started, ended: Some(ended), turn_count }));
+        return Ok(Some(Found { started, ended: Some(ended), turn_count }));
     }
     let mut turn_count = 0;
-    while next_record(&mut reader, &mut text, path)? {
-        turn_count += 1;
+    while let Some(line) = records.next()? {
+        match serde_json::from_str(line.text()) {
+            Ok(RunRecord::Ended(ended)) => {
+                let turn_count = ended.turn_count;
+                return Ok(Some(Found { started, ended: Some(ended), turn_count }));
+            }
+            _ => turn_count += 1,
+        }
     }
-    Ok(Some(Recovered { path: path.into(), started, ended: None, turn_count }))
+    Ok(Some(Found { started, ended: None, turn_count }))
 }
 
-/// How the run ended, if the last line says so. A line is at most 256 KiB long.
-fn last_record(path: &Path) -> io::Result<Option<RunEnded>> {
-    let mut file = open(path)?;
-    let length = file.seek(SeekFrom::End(0))?;
-    file.seek(SeekFrom::Start(length.saturating_sub(MAX_LINE as u64 + 2)))?;
-    let mut tail = Vec::new();
-    file.read_to_end(&mut tail)?;
-    let line = tail.strip_suffix(b"\n").unwrap_or(&tail);
-    let line = line.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    match serde_json::from_slice(line) {
-        Ok(RunRecord::Ended(ended)) => Ok(Some(ended)),
-        _ => Ok(None),
+/// Makes the file of a dead process whole: its torn tail is cut, and if the run was open, it ends as
+/// incomplete. A file whose first line never was whole is removed: nobody was told of that run. `true`
+/// if the file is there afterwards. Doing it again changes nothing.
+pub(super) fn adopt(path: &Path, now: Time, durability: Durability) -> io::Result<bool> {
+    if cut_torn_tail(path)? == 0 {
+        tracing::warn!(file = %path.display(), "a run that never began was removed");
+        fs::remove_file(path)?;
+        return Ok(false);
     }
-}
-
-/// Cuts what follows the last newline: the line that a crash interrupted.
-fn cut_torn_tail(path: &Path) -> io::Result<()> {
-    let bytes_after_newline = {
-        let mut file = open(path)?;
-        let length = file.seek(SeekFrom::End(0))?;
-        // A write may hold many lines, but only the last of them can be torn.
-        let window = length.min(2 * MAX_LINE as u64 + 2);
-        file.seek(SeekFrom::Start(length - window))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail)?;
-        let end = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        (length, (tail.len() - end) as u64)
+    let Some(Found { started, ended: None, turn_count }) = look(path)? else { return Ok(true) };
+    let ended = RunEnded {
+        run_id: started.run_id.clone(),
+        agent_id: started.agent_id,
+        termination: Termination::Incomplete { reason: IncompleteReason::Restart, message: None },
+        ended_at: now,
+        turn_count,
     };
-    let (length, torn) = bytes_after_newline;
+    let line = Line::of(&RunRecord::Ended(ended))?;
+    let mut file = OpenOptions::new().append(true).custom_flags(NO_FOLLOW).open(path)?;
+    file.write_all(format!("{}\n", line.text()).as_bytes())?;
+    if durability != Durability::Process {
+        file.sync_data()?;
+    }
+    tracing::info!(run = started.run_id, "an open run of an earlier daemon was ended");
+    Ok(true)
+}
+
+/// Cuts what follows the last newline: the line that a crash interrupted. Returns the length that is
+/// left. More than one line's length without a newline is no torn line, and stays.
+fn cut_torn_tail(path: &Path) -> io::Result<u64> {
+    let mut file = open(path)?;
+    let length = file.metadata()?.len();
+    let tail = tail(&mut file, length, LONGEST_TAIL)?;
+    let newline = tail.iter().rposition(|byte| *byte == b'\n');
+    let torn = match newline {
+        Some(at) => tail.len() - at - 1,
+        None if tail.len() as u64 == length => tail.len(),
+        None => 0,
+    };
     if torn > 0 {
         tracing::warn!(file = %path.display(), bytes = torn, "a torn last line was cut off");
-        OpenOptions::new().write(true).open(path)?.set_len(length - torn)?;
+        let file = OpenOptions::new().write(true).custom_flags(NO_FOLLOW).open(path)?;
+        file.set_len(length - torn as u64)?;
     }
-    Ok(())
+    Ok(length - torn as u64)
 }

@@ -49,8 +49,9 @@ async fn names_that_try_to_leave_stay_inside() {
         }
         files.push(agent);
     }
+    let entries = fs::read_dir(host.root().join("runs")).unwrap().map(|it| it.unwrap());
     let directories: Vec<_> =
-        fs::read_dir(host.root().join("runs")).unwrap().map(|it| it.unwrap().file_name()).collect();
+        entries.filter(|it| it.path().is_dir()).map(|it| it.file_name()).collect();
     assert_eq!(directories.len(), 4, "{directories:?}");
     assert!(!host.root().join("x").exists());
 }
@@ -91,20 +92,65 @@ async fn a_file_cut_at_every_byte_loads_and_loses_at_most_its_last_record() {
 }
 
 #[tokio::test]
-async fn a_line_that_does_not_read_is_passed_over_and_left() {
+async fn lines_that_do_not_read_are_passed_over_reported_and_kept_aside() {
     let host = TestHost::start().await;
     let mut agent = host.agent("builder").await;
     start_with_key(&mut agent, "job").await;
-    record(&mut agent, "job", "t").await;
+    for tool in ["one", "two"] {
+        record(&mut agent, "job", tool).await;
+    }
     let path = file(&host, "builder", "job");
-    let mut text = fs::read_to_string(&path).unwrap();
-    text.push_str("garbage in the middle\n");
-    fs::write(&path, &text).unwrap();
-    let next = TestHost::builder().on_root_of(&host).start().await;
-    let read = trace(&next, "job").await;
-    assert_eq!(read.len(), 3);
-    assert_eq!(read[2]["turn_count"], 1);
-    assert!(fs::read_to_string(&path).unwrap().contains("garbage in the middle"));
+    let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+    lines.insert(2, "garbage in the middle".into());
+    lines.push("{\"record\":\"turn\",".into());
+    fs::write(&path, format!("{}\n", lines.join("\n"))).unwrap();
+    for _ in 0..2 {
+        // The second time, the file ends with what an adoption wrote and with new garbage.
+        let next = TestHost::builder().on_root_of(&host).start().await;
+        let mut person = next.host().await;
+        let read = person.raw("runs.get_trace", json!({ "run_id": "job" })).await.unwrap();
+        let records = read["records"].as_array().unwrap();
+        assert_eq!(records.len(), 4, "{records:?}");
+        assert_eq!(
+            (&records[3]["record"], &records[3]["turn_count"]),
+            (&json!("ended"), &json!(2))
+        );
+        let unreadable = read["unreadable"].as_u64().unwrap();
+        // Page by page, each is reported once.
+        let (mut cursor, mut sum) = (Some(0), 0);
+        while let Some(from) = cursor {
+            let page = json!({ "run_id": "job", "cursor": from, "limit": 1 });
+            let page = person.raw("runs.get_trace", page).await.unwrap();
+            sum += page["unreadable"].as_u64().unwrap_or(0);
+            cursor = page["next_cursor"].as_u64();
+        }
+        assert_eq!(sum, unreadable);
+        next.stop().await;
+        let aside = fs::read_to_string(format!("{}.unreadable", path.display())).unwrap();
+        assert_eq!(aside, "garbage in the middle\n{\"record\":\"turn\",\n");
+        let mut text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("garbage in the middle"), "the file itself stays as it is");
+        text.push_str("garbage at the end\n");
+        fs::write(&path, text).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_to_refuses_and_recovers() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    let run_id = start(&mut agent, "x").await;
+    let directory = host.root().join("runs/builder");
+    // Root passes over permissions, so that a file in the place of the directory stands for them.
+    let aside = host.root().join("aside");
+    fs::rename(&directory, &aside).unwrap();
+    fs::write(&directory, "").unwrap();
+    let error = agent.raw("runs.start", json!({ "intent": "y" })).await.unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["retryable"]), (-32603, &json!(true)));
+    fs::remove_file(&directory).unwrap();
+    fs::rename(&aside, &directory).unwrap();
+    start(&mut agent, "y").await;
+    assert!(record(&mut agent, &run_id, "t").await.ok);
 }
 
 #[tokio::test]
@@ -139,7 +185,7 @@ async fn every_durability_records() {
 }
 
 #[tokio::test]
-async fn a_disk_that_refuses_leaves_the_run_open_and_its_count_unchanged() {
+async fn a_key_that_is_too_long_for_a_file_is_refused() {
     let host = TestHost::start().await;
     let mut agent = host.agent("builder").await;
     let params = json!({ "intent": "x", "idempotency_key": "k".repeat(128) });
@@ -148,9 +194,4 @@ async fn a_disk_that_refuses_leaves_the_run_open_and_its_count_unchanged() {
     let params = json!({ "intent": "x", "idempotency_key": "K".repeat(128) });
     let error = agent.raw("runs.start", params).await.unwrap_err();
     assert_eq!(error.code, carport_core::codes::INVALID_PARAMS);
-    // A directory that is in the way of another agent's.
-    fs::write(host.root().join("runs/blocked"), "").unwrap();
-    let error = host.agent("blocked").await.raw("runs.start", json!({ "intent": "x" })).await;
-    let error = error.unwrap_err();
-    assert_eq!((error.code, &error.data.unwrap()["retryable"]), (-32603, &json!(true)));
 }

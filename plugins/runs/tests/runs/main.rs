@@ -3,7 +3,11 @@
 
 mod disk;
 mod ending;
+mod exporting;
 mod following;
+mod keeping;
+#[cfg(feature = "otlp")]
+mod live;
 mod reading;
 mod recording;
 

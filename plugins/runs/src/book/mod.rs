@@ -1,52 +1,38 @@
 //! The book of runs: joins the ledger, the files and the followers. What changes a run goes through its
 //! writer's lock first, then the file, then the ledger and the followers in one step.
 
+mod following;
+mod keeping;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Weak},
 };
 
 use carport_core::{
-    Caller, Clock, Guarded, Identity, Notification, Result, RpcError, Session, Subscribers, Time,
+    Caller, Clock, Guarded, Identity, Result, RpcError, Session, Subscribers, Time,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
+
+pub use following::TraceEvent;
 
 use crate::{
     authority,
-    ledger::{Full, Ledger, MAX_OPEN, MAX_OPEN_OF_SESSION, Place, Refused, Run},
+    catalog::{Catalog, Listing},
+    export::live::Feed,
+    ledger::{Full, Ledger, MAX_OPEN, MAX_OPEN_OF_SESSION, Refused, Run},
     record::{
         FORMAT, IncompleteReason, Line, RunEnded, RunRecord, RunStarted, RunStatus, RunSummary,
         Termination,
     },
-    store::{Recovered, RunFile, Store, failed},
-    turn::NewTurn,
+    store::{Bounds, Page, RunFile, Store, blocking, failed},
+    turn::{NewTurn, TooLarge},
 };
 
-/// Bytes of turns in a snapshot.
-const SNAPSHOT_BYTES: usize = 8 << 20;
 /// Runs that one connection may follow.
 const MAX_FOLLOWED: usize = 64;
-
-/// A record of a run that is followed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TraceEvent {
-    /// The run.
-    pub run_id: String,
-    /// Whose it is.
-    pub agent_id: String,
-    /// The record as it stands in the file.
-    pub record: Line,
-    /// Turns recorded, this one included.
-    pub cursor: u64,
-    /// Where the run stands now.
-    pub status: RunStatus,
-}
-
-impl Notification for TraceEvent {
-    const NAME: &'static str = "runs.trace.event";
-}
 
 /// Why a batch was not kept. A drop is a result, not an error: the sender stops sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,18 +48,11 @@ pub enum Dropped {
     RunTurnLimit,
 }
 
-/// What a follower gets first.
-pub(crate) struct Snapshot {
-    pub(crate) agent_id: String,
-    pub(crate) status: RunStatus,
-    pub(crate) cursor: u64,
-    pub(crate) first_index: u64,
-    pub(crate) turns: Vec<Line>,
-}
-
 pub(crate) struct Book {
-    store: Store,
+    catalog: Catalog,
     clock: Arc<dyn Clock>,
+    /// Where every record also goes, if the operator says so.
+    feed: Option<Feed>,
     ledger: Guarded<Ledger>,
     writers: Guarded<HashMap<String, Arc<Mutex<RunFile>>>>,
     followers: Subscribers<String>,
@@ -81,18 +60,25 @@ pub(crate) struct Book {
     sessions: Guarded<HashMap<u64, Weak<Session>>>,
     /// One start at a time, so that a key names one run.
     starting: Mutex<()>,
+    /// Runs whose end could not be written.
+    unended: Guarded<Vec<String>>,
+    /// Wakes the keeper.
+    ended_some: Notify,
 }
 
 impl Book {
-    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(catalog: Catalog, clock: Arc<dyn Clock>, feed: Option<Feed>) -> Self {
         Self {
-            store,
+            catalog,
             clock,
+            feed,
             ledger: Guarded::default(),
             writers: Guarded::default(),
             followers: Subscribers::with_limit(MAX_FOLLOWED),
             sessions: Guarded::default(),
             starting: Mutex::default(),
+            unended: Guarded::default(),
+            ended_some: Notify::new(),
         }
     }
 
@@ -100,28 +86,9 @@ impl Book {
         self.clock.now()
     }
 
-    /// Takes in the runs of an earlier process; what it left open ends as incomplete.
+    /// Takes in what an earlier process left; what it left open ends as incomplete.
     pub(crate) async fn adopt(&self) -> Result<()> {
-        for found in self.store.recover().await.map_err(failed)? {
-            let Recovered { path, started, ended, turn_count } = found;
-            let ended = match ended {
-                Some(ended) => ended,
-                None => {
-                    let ended =
-                        self.ended(&started, turn_count, incomplete(IncompleteReason::Restart));
-                    let line = line(&RunRecord::Ended(ended.clone()))?;
-                    let mut file = self.store.reopen(&path).map_err(failed)?;
-                    file.append(format!("{}\n", line.text()).into_bytes()).await.map_err(failed)?;
-                    tracing::info!(
-                        run = started.run_id,
-                        "an open run of an earlier daemon was ended"
-                    );
-                    ended
-                }
-            };
-            self.ledger.lock().insert(Run::terminal(started, ended, turn_count));
-        }
-        Ok(())
+        self.catalog.adopt(self.clock.now()).await.map_err(failed)
     }
 
     /// Opens a run, or finds the one that its key names. `true` if it was there.
@@ -129,59 +96,53 @@ impl Book {
         &self,
         started: RunStarted,
         session: &Arc<Session>,
-    ) -> Result<(RunStarted, RunStatus, bool)> {
+    ) -> Result<(RunStatus, bool)> {
         let _starting = self.starting.lock().await;
         self.sessions.lock().insert(session.serial(), Arc::downgrade(session));
-        {
-            let mut ledger = self.ledger.lock();
-            if let Some(run) = ledger.get(&started.run_id) {
-                if run.started.agent_id != started.agent_id {
-                    let why = format!("run `{}` belongs to another agent", started.run_id);
-                    return Err(RpcError::conflict(why));
-                }
-                let found = (run.started.clone(), run.status(), true);
-                ledger.attach(&started.run_id, session.serial());
-                return Ok(found);
+        if let Some((agent_id, status)) = self.standing(&started.run_id) {
+            if agent_id != started.agent_id {
+                let why = format!("run `{}` belongs to another agent", started.run_id);
+                return Err(RpcError::conflict(why));
             }
-            ledger.has_room(session.serial())?;
+            self.ledger.lock().attach(&started.run_id, session.serial());
+            return Ok((status, true));
         }
+        self.ledger.lock().has_room(session.serial())?;
         let first = first_line(&started)?;
-        let file = self.store.create(&started.agent_id, &started.run_id, &first).await?;
+        let file = self.store().create(&started.agent_id, &started.run_id, &first).await?;
         self.writers.lock().insert(started.run_id.clone(), Arc::new(Mutex::new(file)));
-        self.ledger.lock().insert(Run::new(started.clone(), Some(session.serial())));
-        Ok((started, RunStatus::InProgress, false))
+        self.ledger.lock().insert(Run::new(started, Some(session.serial())));
+        Ok((RunStatus::InProgress, false))
     }
 
     /// Appends a batch as one block. `Ok(Err(_))` is a drop.
     pub(crate) async fn record(
         &self,
         run_id: &str,
-        mut turns: Vec<NewTurn>,
-        may_write: impl Fn(&Run) -> bool,
+        turns: Vec<NewTurn>,
+        may_write: impl Fn(&str) -> bool,
     ) -> Result<std::result::Result<u64, Dropped>> {
-        match self.ledger.lock().get(run_id).filter(|run| may_write(run)) {
-            None => return Ok(Err(Dropped::RunNotFound)),
-            Some(run) if run.ended.is_some() => return Ok(Err(Dropped::RunTerminal)),
-            Some(_) => {}
+        if let Err(dropped) = self.takes_turns(run_id, may_write) {
+            return Ok(Err(dropped));
         }
         // The queue for the writer is first come, first served, and this is reached before any other
         // wait: batches of one connection are written in the order of their frames.
         let Some(writer) = self.writer(run_id) else { return Ok(Err(Dropped::RunTerminal)) };
         let mut file = writer.lock().await;
-        if turns.iter_mut().any(|turn| turn.shorten().is_err()) {
-            return Ok(Err(self.dropped(run_id, Dropped::TurnTooLarge)));
-        }
-        let base = match self.admitted(run_id, turns.len()) {
-            Ok(base) => base,
-            Err(Refused::Terminal) => return Ok(Err(Dropped::RunTerminal)),
-            Err(Refused::TooMany) => return Ok(Err(Dropped::RunTurnLimit)),
+        // Nobody else appends meanwhile, so that this is where the batch will be.
+        let Some(base) = self.look(run_id, |run| run.turn_count) else {
+            return Ok(Err(Dropped::RunTerminal));
         };
-        let at = self.clock.now();
-        let stamped = turns
-            .into_iter()
-            .zip(base..)
-            .map(|(turn, index)| line(&RunRecord::Turn(turn.stamp(index, at))));
-        let lines = stamped.collect::<Result<Vec<_>>>()?;
+        let (count, at) = (turns.len(), self.clock.now());
+        let lines = turns.into_iter().zip(base..).map(|(turn, index)| turn.encode(index, at));
+        let lines = lines.collect::<std::result::Result<Vec<_>, _>>();
+        let admits = self.look(run_id, |run| run.admits(count));
+        let lines = match (admits, lines) {
+            (None | Some(Err(Refused::Terminal)), _) => return Ok(Err(Dropped::RunTerminal)),
+            (_, Err(TooLarge)) => return Ok(Err(Dropped::TurnTooLarge)),
+            (Some(Err(Refused::TooMany)), _) => return Ok(Err(Dropped::RunTurnLimit)),
+            (Some(Ok(())), Ok(lines)) => lines,
+        };
         let mut bytes = Vec::with_capacity(lines.iter().map(|it| it.text().len() + 1).sum());
         for line in &lines {
             bytes.extend_from_slice(line.text().as_bytes());
@@ -192,18 +153,18 @@ impl Book {
         Ok(Ok(base))
     }
 
-    fn dropped(&self, run_id: &str, otherwise: Dropped) -> Dropped {
-        // It may have ended while the batch waited for the writer.
-        match self.admitted(run_id, 0) {
-            Err(Refused::Terminal) => Dropped::RunTerminal,
-            _ => otherwise,
+    fn takes_turns(
+        &self,
+        run_id: &str,
+        may_write: impl Fn(&str) -> bool,
+    ) -> std::result::Result<(), Dropped> {
+        let here = self.look(run_id, |run| (may_write(&run.started.agent_id), run.status()));
+        let past = || self.catalog.find(run_id).map(|it| (may_write(&it.agent_id), it.status));
+        match here.or_else(past) {
+            Some((true, RunStatus::InProgress)) => Ok(()),
+            Some((true, _)) => Err(Dropped::RunTerminal),
+            Some((false, _)) | None => Err(Dropped::RunNotFound),
         }
-    }
-
-    fn admitted(&self, run_id: &str, turns: usize) -> std::result::Result<u64, Refused> {
-        let ledger = self.ledger.lock();
-        let run = ledger.get(run_id).ok_or(Refused::Terminal)?;
-        run.admits(turns).map(|()| run.turn_count)
     }
 
     /// Counts turns that are in the file and tells followers, in one step.
@@ -213,18 +174,18 @@ impl Book {
         let heard = self.followers.is_heard(&run.started.run_id);
         for line in lines {
             run.append(line.clone());
+            self.export(run, &line);
             if heard {
                 self.tell(run, line);
             }
         }
     }
 
-    fn tell(&self, run: &Run, record: Line) {
-        let run_id = run.started.run_id.clone();
-        let agent_id = run.started.agent_id.clone();
-        let (cursor, status) = (run.turn_count, run.status());
-        let event = TraceEvent { run_id, agent_id, record, cursor, status };
-        self.followers.notify(&event.run_id, &event);
+    /// Hands a record to the exporter, which drops and counts what it has no room for.
+    fn export(&self, run: &Run, line: &Line) {
+        if let Some(feed) = &self.feed {
+            feed.send(run.started.clone(), line.clone());
+        }
     }
 
     /// Ends a run once: whoever comes first decides how; the others hear that it is terminal.
@@ -245,15 +206,17 @@ impl Book {
         if ledger.end(run_id, ended).is_ok()
             && let Some(run) = ledger.get(run_id)
         {
+            self.export(run, &line);
             self.tell(run, line);
         }
         drop(ledger);
         self.writers.lock().remove(run_id);
+        self.ended_some.notify_one();
         Ok(())
     }
 
     fn terminal(&self, run_id: &str) -> RpcError {
-        let status = self.ledger.lock().get(run_id).map(Run::status);
+        let status = self.standing(run_id).map(|(_, status)| status);
         RpcError::conflict(format!("run `{run_id}` has ended"))
             .with("status", serde_json::json!(status))
     }
@@ -272,76 +235,47 @@ impl Book {
         self.writers.lock().get(run_id).cloned()
     }
 
-    /// Follows a run: what it did so far, then each record as it comes.
-    pub(crate) async fn follow(&self, run_id: &str, caller: &Caller) -> Result<Snapshot> {
-        let (mut snapshot, held) = {
-            let ledger = self.ledger.lock();
-            let run = ledger.get(run_id).ok_or_else(|| not_found(run_id))?;
-            self.followers.subscribe(run_id.to_owned(), caller)?;
-            let (first_index, lines) = run.recent();
-            let turns: Vec<_> = lines.cloned().collect();
-            let held: usize = turns.iter().map(|it| it.text().len()).sum();
-            let agent_id = run.started.agent_id.clone();
-            let (status, cursor) = (run.status(), run.turn_count);
-            (Snapshot { agent_id, status, cursor, first_index, turns }, held)
-        };
-        // What memory no longer has does not change any more, so that it is read without the lock.
-        if snapshot.first_index > 0 {
-            let (agent, end) = (&snapshot.agent_id, snapshot.first_index);
-            let room = SNAPSHOT_BYTES.saturating_sub(held);
-            let (first, mut older) = self.store.newest_turns(agent, run_id, end, room).await?;
-            older.append(&mut snapshot.turns);
-            (snapshot.first_index, snapshot.turns) = (first, older);
-        }
-        Ok(snapshot)
-    }
-
-    pub(crate) fn unfollow(&self, run_id: &str, session: &Session) -> bool {
-        self.followers.unsubscribe(&run_id.to_owned(), session)
-    }
-
     /// Makes an open run of the caller's the current run of its connection.
     pub(crate) fn resume(&self, run_id: &str, session: &Arc<Session>) -> Result<(String, u64)> {
         self.sessions.lock().insert(session.serial(), Arc::downgrade(session));
         let mut ledger = self.ledger.lock();
-        let run = ledger.get(run_id).ok_or_else(|| not_found(run_id))?;
-        if run.ended.is_some() {
+        let open = ledger.get(run_id).filter(|run| run.ended.is_none());
+        let Some(found) = open.map(|run| (run.started.agent_id.clone(), run.turn_count)) else {
             drop(ledger);
             return Err(self.terminal(run_id));
-        }
-        let found = (run.started.agent_id.clone(), run.turn_count);
+        };
         ledger.attach(run_id, session.serial());
         Ok(found)
     }
 
-    /// Runs of an agent, newest first; `true` if more follow.
-    pub(crate) fn list(
-        &self,
-        agent_id: &str,
-        before: Option<&Place>,
-        status: Option<RunStatus>,
-        limit: usize,
-    ) -> (Vec<RunSummary>, bool) {
-        let ledger = self.ledger.lock();
-        let wanted = |run: &&Run| status.is_none_or(|status| run.status() == status);
-        let mut rows: Vec<_> = ledger
-            .list(agent_id, before)
-            .filter(wanted)
-            .take(limit + 1)
-            .map(Run::summary)
-            .collect();
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        (rows, more)
+    /// Runs of an agent, newest first.
+    pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<RunSummary>> {
+        // Memory first: a run that leaves it meanwhile is in the catalog by then.
+        let mut rows: Vec<_> = {
+            let ledger = self.ledger.lock();
+            let runs = ledger.list(&listing.agent_id, listing.before.as_ref());
+            let wanted = |run: &&Run| listing.status.is_none_or(|status| run.status() == status);
+            runs.filter(wanted).take(listing.limit).map(Run::summary).collect()
+        };
+        let here: HashSet<_> = rows.iter().map(|row| row.run_id.clone()).collect();
+        let past = self.catalog.list(listing.clone()).await.map_err(failed)?;
+        rows.extend(past.into_iter().filter(|row| !here.contains(&row.run_id)));
+        Ok(listing.page(rows))
     }
 
-    /// What `look` sees of a run, if there is one.
+    /// What `look` sees of a run in memory, if there is one.
     pub(crate) fn look<T>(&self, run_id: &str, look: impl FnOnce(&Run) -> T) -> Option<T> {
         self.ledger.lock().get(run_id).map(look)
     }
 
+    /// Whose a run is and where it stands, in memory or on disk.
+    pub(crate) fn standing(&self, run_id: &str) -> Option<(String, RunStatus)> {
+        let here = self.look(run_id, |run| (run.started.agent_id.clone(), run.status()));
+        here.or_else(|| self.catalog.find(run_id).map(|past| (past.agent_id, past.status)))
+    }
+
     pub(crate) fn agent_of(&self, run_id: &str) -> Option<String> {
-        self.look(run_id, |run| run.started.agent_id.clone())
+        self.standing(run_id).map(|(agent_id, _)| agent_id)
     }
 
     /// The connection that the run is attached to.
@@ -350,8 +284,31 @@ impl Book {
         self.sessions.lock().get(&serial)?.upgrade()
     }
 
+    /// Records of a run from offset `cursor` on, and whose it is; `None` if there is no such run.
+    pub(crate) async fn page(
+        &self,
+        run_id: &str,
+        cursor: u64,
+        bounds: Bounds,
+    ) -> Result<Option<(String, Page)>> {
+        let Some(agent_id) = self.agent_of(run_id) else { return Ok(None) };
+        let page = self.store().page(&agent_id, run_id, cursor, bounds).await?;
+        Ok(page.map(|page| (agent_id, page)))
+    }
+
+    /// How a run started and how it ended, as its file says.
+    pub(crate) async fn ends(
+        &self,
+        run_id: &str,
+    ) -> Result<Option<(RunStarted, Option<RunEnded>)>> {
+        let Some(agent_id) = self.agent_of(run_id) else { return Ok(None) };
+        let (store, run_id) = (self.store().clone(), run_id.to_owned());
+        let found = blocking(move || store.look(&agent_id, &run_id)).await.map_err(failed)?;
+        Ok(found.map(|(found, _)| (found.started, found.ended)))
+    }
+
     pub(crate) fn store(&self) -> &Store {
-        &self.store
+        self.catalog.store()
     }
 
     /// The connection's current run.
@@ -370,28 +327,39 @@ impl Book {
     pub(crate) async fn close(&self) {
         let open = self.ledger.lock().open_runs();
         self.leave(open).await;
-        self.store.sync().await;
+        self.store().sync().await;
+        self.index_ended().await;
     }
 
+    /// Ends runs whose connection is gone. One that cannot be ended now is for the keeper to end.
     async fn leave(&self, runs: Vec<String>) {
         for run_id in runs {
-            // An error means that somebody else ended it first, or is logged already.
-            let _ = self.end(&run_id, incomplete(IncompleteReason::Disconnect)).await;
+            let left = self.end(&run_id, incomplete(IncompleteReason::Disconnect)).await;
+            if self.look(&run_id, |run| run.ended.is_none()) == Some(true) {
+                tracing::error!(run_id, ?left, "a run that was left open could not be ended yet");
+                self.unended.lock().push(run_id);
+            }
         }
     }
 
     /// Whether the caller may end the run; to others it is as if there were none.
     pub(crate) fn may_complete(&self, run_id: &str, caller: &Caller) -> Result<()> {
         let session = caller.session().serial();
-        let may = self.look(run_id, |run| {
-            authority::may_complete(caller.identity(), &run.started.agent_id, run.attached, session)
-        });
-        if may == Some(true) { Ok(()) } else { Err(not_found(run_id)) }
+        let here = self.look(run_id, |run| (run.started.agent_id.clone(), run.attached));
+        let past = || self.catalog.find(run_id).map(|past| (past.agent_id, None));
+        match here.or_else(past) {
+            Some((agent_id, attached))
+                if authority::may_complete(caller.identity(), &agent_id, attached, session) =>
+            {
+                Ok(())
+            }
+            _ => Err(not_found(run_id)),
+        }
     }
 
-    /// Whether the caller may write turns and resume.
-    pub(crate) fn writes(identity: &Identity) -> impl Fn(&Run) -> bool {
-        |run| authority::may_write(identity, &run.started.agent_id)
+    /// Whether the caller may write turns to the runs of an agent, and resume them.
+    pub(crate) fn writes(identity: &Identity) -> impl Fn(&str) -> bool {
+        |agent_id| authority::may_write(identity, agent_id)
     }
 }
 

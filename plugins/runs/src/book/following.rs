@@ -1,0 +1,99 @@
+//! Following a run: a snapshot, then every record as it comes.
+
+use carport_core::{Caller, Notification, Result, Session};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Book, not_found};
+use crate::{
+    ledger::Run,
+    record::{Line, RunStatus},
+};
+
+/// Bytes of turns in a snapshot.
+const SNAPSHOT_BYTES: usize = 8 << 20;
+
+/// A record of a run that is followed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceEvent {
+    /// The run.
+    pub run_id: String,
+    /// Whose it is.
+    pub agent_id: String,
+    /// The record as it stands in the file.
+    pub record: Line,
+    /// Turns recorded, this one included.
+    pub cursor: u64,
+    /// Where the run stands now.
+    pub status: RunStatus,
+}
+
+impl Notification for TraceEvent {
+    const NAME: &'static str = "runs.trace.event";
+}
+
+/// What a follower gets first.
+pub(crate) struct Snapshot {
+    pub(crate) agent_id: String,
+    pub(crate) status: RunStatus,
+    pub(crate) cursor: u64,
+    pub(crate) first_index: u64,
+    pub(crate) turns: Vec<Line>,
+}
+
+impl Book {
+    /// Follows a run: what it did so far, then each record as it comes.
+    pub(crate) async fn follow(&self, run_id: &str, caller: &Caller) -> Result<Snapshot> {
+        let (mut snapshot, held) = match self.join(run_id, caller)? {
+            Some(joined) => joined,
+            None => self.past(run_id)?,
+        };
+        // What memory no longer has does not change any more, so that it is read without the lock.
+        if snapshot.first_index > 0 {
+            let (agent, end) = (&snapshot.agent_id, snapshot.first_index);
+            let room = SNAPSHOT_BYTES.saturating_sub(held);
+            let older = self.store().newest_turns(agent, run_id, end, room).await;
+            let older = older.and_then(|it| it.ok_or_else(|| not_found(run_id)));
+            let (first, mut older) = older.inspect_err(|_| {
+                self.unfollow(run_id, caller.session());
+            })?;
+            older.append(&mut snapshot.turns);
+            (snapshot.first_index, snapshot.turns) = (first, older);
+        }
+        Ok(snapshot)
+    }
+
+    /// Subscribes and takes what is in memory in one step, with the bytes of its turns; `None` if the
+    /// run is not in memory.
+    fn join(&self, run_id: &str, caller: &Caller) -> Result<Option<(Snapshot, usize)>> {
+        let ledger = self.ledger.lock();
+        let Some(run) = ledger.get(run_id) else { return Ok(None) };
+        self.followers.subscribe(run_id.to_owned(), caller)?;
+        let (first_index, lines) = run.recent();
+        let turns: Vec<_> = lines.cloned().collect();
+        let held = turns.iter().map(|it| it.text().len()).sum();
+        let agent_id = run.started.agent_id.clone();
+        let (status, cursor) = (run.status(), run.turn_count);
+        Ok(Some((Snapshot { agent_id, status, cursor, first_index, turns }, held)))
+    }
+
+    /// A run that has left memory: there is nothing to listen to.
+    fn past(&self, run_id: &str) -> Result<(Snapshot, usize)> {
+        let past = self.catalog.find(run_id).ok_or_else(|| not_found(run_id))?;
+        let (cursor, first_index) = (past.turn_count, past.turn_count);
+        let (agent_id, status) = (past.agent_id, past.status);
+        Ok((Snapshot { agent_id, status, cursor, first_index, turns: Vec::new() }, 0))
+    }
+
+    pub(crate) fn unfollow(&self, run_id: &str, session: &Session) -> bool {
+        self.followers.unsubscribe(&run_id.to_owned(), session)
+    }
+
+    pub(super) fn tell(&self, run: &Run, record: Line) {
+        let run_id = run.started.run_id.clone();
+        let agent_id = run.started.agent_id.clone();
+        let (cursor, status) = (run.turn_count, run.status());
+        let event = TraceEvent { run_id, agent_id, record, cursor, status };
+        self.followers.notify(&event.run_id, &event);
+    }
+}

@@ -1,0 +1,323 @@
+//! The runs that have left memory: the index speaks for most of them, their files for the rest.
+
+mod pending;
+#[cfg(test)]
+mod tests;
+
+use std::{cmp::Reverse, collections::HashMap, io, sync::Arc};
+
+use carport_core::{Guarded, Time};
+use tokio::sync::Mutex;
+
+use crate::{
+    index::{Index, Kept, Row, Unusable, Wanted},
+    ledger::Place,
+    record::{RunStatus, RunSummary},
+    store::{Found, Stamp, Store, blocking},
+};
+
+use pending::Pending;
+
+/// Files that are read, and rows that are written, before others get their turn.
+const BATCH: usize = 256;
+
+/// The store and its index. Reads always answer: a run that the index does not know is read from its file.
+#[derive(Clone)]
+pub(crate) struct Catalog(Arc<Parts>);
+
+struct Parts {
+    store: Store,
+    index: Index,
+    pending: Guarded<Pending>,
+    /// Held by whoever changes the index, so that no row is written for a file that is being removed.
+    changing: Mutex<()>,
+}
+
+/// A page to list: what [`Wanted`] is, owned.
+#[derive(Debug, Clone)]
+pub(crate) struct Listing {
+    pub(crate) agent_id: String,
+    pub(crate) before: Option<Place>,
+    pub(crate) status: Option<RunStatus>,
+    pub(crate) limit: usize,
+}
+
+impl Listing {
+    fn wanted(&self) -> Wanted<'_> {
+        let Self { agent_id, before, status, limit } = self;
+        Wanted { agent_id, before: before.as_ref(), status: *status, limit: *limit }
+    }
+
+    /// Sorts, drops doubles in favour of the first, and cuts to the page.
+    pub(crate) fn page(&self, mut rows: Vec<RunSummary>) -> Vec<RunSummary> {
+        let place = |row: &RunSummary| (row.started_at, row.run_id.clone());
+        rows.retain(|row| {
+            self.status.is_none_or(|status| row.status == status)
+                && self.before.as_ref().is_none_or(|before| place(row) < *before)
+        });
+        rows.sort_by_key(|row| Reverse(place(row)));
+        rows.dedup_by(|later, first| later.run_id == first.run_id);
+        rows.truncate(self.limit);
+        rows
+    }
+}
+
+impl Catalog {
+    pub(crate) fn new(store: Store, index: Index) -> Self {
+        let (pending, changing) = (Guarded::default(), Mutex::default());
+        Self(Arc::new(Parts { store, index, pending, changing }))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Looks at every file of an earlier process: an open run ends, and what the index does not speak
+    /// for is to be read. No file that the index vouches for is opened.
+    pub(crate) async fn adopt(&self, now: Time) -> io::Result<()> {
+        let parts = self.0.clone();
+        blocking(move || parts.adopt(now)).await
+    }
+
+    /// The run, if there is one on disk. It blocks for a row of the index, or for one file.
+    pub(crate) fn find(&self, run_id: &str) -> Option<RunSummary> {
+        let look = || {
+            let agent_id = self.0.pending.lock().agent_of(run_id)?;
+            self.0.look(&agent_id, run_id).map(|row| row.summary)
+        };
+        look().or_else(|| match self.0.index.find(run_id) {
+            Ok(found) => found,
+            Err(Unusable) => {
+                self.0.fall_back();
+                look()
+            }
+        })
+    }
+
+    /// Runs of an agent that have ended, newest first.
+    pub(crate) async fn list(&self, listing: Listing) -> io::Result<Vec<RunSummary>> {
+        let covered = self.cover(&listing.agent_id).await;
+        let parts = self.0.clone();
+        blocking(move || {
+            if covered.is_ok()
+                && let Ok(rows) = parts.index.list(&listing.wanted())
+            {
+                return Ok(rows);
+            }
+            parts.fall_back();
+            let mut rows = parts.index.list(&listing.wanted()).unwrap_or_default();
+            rows.extend(parts.read_pending(&listing.agent_id).into_iter().map(|row| row.summary));
+            Ok(listing.page(rows))
+        })
+        .await
+    }
+
+    /// What retention wants to know of an agent's runs.
+    pub(crate) async fn kept(&self, agent_id: String) -> io::Result<Vec<Kept>> {
+        let covered = self.cover(&agent_id).await;
+        let parts = self.0.clone();
+        blocking(move || {
+            if covered.is_ok()
+                && let Ok(kept) = parts.index.kept(&agent_id)
+            {
+                return Ok(kept);
+            }
+            parts.fall_back();
+            let ended = |row: Row| {
+                let RunSummary { run_id, started_at, ended_at, .. } = row.summary;
+                Some(Kept { run_id, started_at, ended_at: ended_at?, bytes: row.stamp.bytes })
+            };
+            Ok(parts.read_pending(&agent_id).into_iter().filter_map(ended).collect())
+        })
+        .await
+    }
+
+    /// Takes in runs that have just ended.
+    pub(crate) async fn add(&self, ended: Vec<RunSummary>) -> io::Result<()> {
+        let _changing = self.0.changing.lock().await;
+        let parts = self.0.clone();
+        blocking(move || {
+            let row = |summary: RunSummary| {
+                let stamp = parts.store.stamp(&summary.agent_id, &summary.run_id).ok()?;
+                Some(Row { summary, stamp })
+            };
+            let rows: Vec<_> = ended.into_iter().filter_map(row).collect();
+            if parts.index.write(&rows).is_err() {
+                let mut pending = parts.pending.lock();
+                rows.into_iter()
+                    .for_each(|row| pending.insert(&row.summary.agent_id, [row.summary.run_id]));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes runs of an agent from the disk and from the index, and the agent's directory if none is
+    /// left; those that are gone now. Nobody may start a run meanwhile.
+    pub(crate) async fn remove(
+        &self,
+        agent_id: String,
+        run_ids: Vec<String>,
+    ) -> io::Result<Vec<String>> {
+        let _changing = self.0.changing.lock().await;
+        let parts = self.0.clone();
+        blocking(move || {
+            let (mut gone, mut failure) = (Vec::new(), None);
+            for run_id in run_ids {
+                match parts.store.remove(&agent_id, &run_id) {
+                    Ok(()) => gone.push(run_id),
+                    Err(error) => {
+                        tracing::error!(agent_id, run_id, %error, "a run was not removed");
+                        failure = Some(error);
+                    }
+                }
+            }
+            if let Err(error) = parts.store.remove_empty(&agent_id) {
+                tracing::warn!(agent_id, %error, "an empty directory was not removed");
+            }
+            parts.pending.lock().remove(&gone);
+            if parts.index.forget(&gone).is_err() {
+                parts.fall_back();
+            }
+            match failure {
+                Some(error) if gone.is_empty() => Err(error),
+                _ => Ok(gone),
+            }
+        })
+        .await
+    }
+
+    /// The agents that have runs on disk.
+    pub(crate) async fn agents(&self) -> io::Result<Vec<String>> {
+        let parts = self.0.clone();
+        blocking(move || parts.store.agents()).await
+    }
+
+    /// Makes the index anew if it was lost or `doubted` and is damaged, and reads what it lacks.
+    pub(crate) async fn mend(&self, doubted: bool) {
+        let parts = self.0.clone();
+        let mended = blocking(move || {
+            if !parts.index.is_open() || (doubted && !parts.index.is_sound()) {
+                // What the files say comes before an index that says nothing.
+                parts.all_pending();
+                parts.index.renew();
+            }
+            Ok(parts.pending.lock().agents())
+        });
+        for agent_id in mended.await.unwrap_or_default() {
+            if self.cover(&agent_id).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads what the index lacks of an agent, a batch at a time.
+    async fn cover(&self, agent_id: &str) -> Result<(), Unusable> {
+        loop {
+            if self.0.pending.lock().runs_of(agent_id, 1).is_empty() {
+                return Ok(());
+            }
+            let _changing = self.0.changing.lock().await;
+            let (parts, agent_id) = (self.0.clone(), agent_id.to_owned());
+            let covered = blocking(move || Ok(parts.cover_some(&agent_id))).await;
+            covered.unwrap_or(Err(Unusable))?;
+        }
+    }
+}
+
+impl Parts {
+    fn adopt(&self, now: Time) -> io::Result<()> {
+        let mut indexed = self.index.agents().unwrap_or_default();
+        for agent_id in self.store.agents()? {
+            indexed.retain(|it| *it != agent_id);
+            let mut stamps = self.index.stamps(&agent_id).unwrap_or_default();
+            let mut unknown = Vec::new();
+            for (run_id, stamp) in self.store.runs(&agent_id)? {
+                if stamps.remove(&run_id) == Some(stamp) {
+                    continue;
+                }
+                match self.store.adopt(&agent_id, &run_id, now) {
+                    Ok(true) => unknown.push(run_id),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::error!(agent_id, run_id, %error, "a run's file is not usable");
+                        unknown.push(run_id);
+                    }
+                }
+            }
+            self.pending.lock().insert(&agent_id, unknown);
+            self.forget(stamps);
+        }
+        for agent_id in indexed {
+            self.forget(self.index.stamps(&agent_id).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Rows whose files are gone.
+    fn forget(&self, rows: HashMap<String, Stamp>) {
+        let run_ids: Vec<_> = rows.into_keys().collect();
+        if !run_ids.is_empty() {
+            // A failure is logged, and what cannot be written to is made anew.
+            let _ = self.index.forget(&run_ids);
+        }
+    }
+
+    fn cover_some(&self, agent_id: &str) -> Result<(), Unusable> {
+        let run_ids = self.pending.lock().runs_of(agent_id, BATCH);
+        let rows = run_ids.iter().filter_map(|run_id| self.look(agent_id, run_id));
+        // An open run is in memory, and comes here when it ends.
+        let rows: Vec<_> = rows.filter(|row| row.summary.ended_at.is_some()).collect();
+        if self.index.write(&rows).is_err() {
+            self.fall_back();
+            return Err(Unusable);
+        }
+        self.pending.lock().remove(&run_ids);
+        Ok(())
+    }
+
+    fn read_pending(&self, agent_id: &str) -> Vec<Row> {
+        let run_ids = self.pending.lock().runs_of(agent_id, usize::MAX);
+        run_ids.iter().filter_map(|run_id| self.look(agent_id, run_id)).collect()
+    }
+
+    /// What a file says, if it says so of this run.
+    fn look(&self, agent_id: &str, run_id: &str) -> Option<Row> {
+        match self.store.look(agent_id, run_id) {
+            Ok(Some((Found { started, ended, turn_count }, stamp)))
+                if started.run_id == run_id && started.agent_id == agent_id =>
+            {
+                let summary = RunSummary::new(&started, ended.as_ref(), turn_count);
+                Some(Row { summary, stamp })
+            }
+            Ok(_) => {
+                tracing::error!(agent_id, run_id, "a file does not say how its run started");
+                None
+            }
+            Err(error) => {
+                tracing::error!(agent_id, run_id, %error, "a run's file is not readable");
+                None
+            }
+        }
+    }
+
+    /// Without an index, every file speaks for itself.
+    fn fall_back(&self) {
+        if !self.index.is_open() {
+            self.all_pending();
+        }
+    }
+
+    fn all_pending(&self) {
+        let all = || -> io::Result<()> {
+            for agent_id in self.store.agents()? {
+                let runs = self.store.runs(&agent_id)?;
+                self.pending.lock().insert(&agent_id, runs.into_iter().map(|(run_id, _)| run_id));
+            }
+            Ok(())
+        };
+        if let Err(error) = all() {
+            tracing::error!(%error, "the directory of runs is not readable");
+        }
+    }
+}
