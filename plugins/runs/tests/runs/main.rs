@@ -8,6 +8,7 @@ mod following;
 mod keeping;
 #[cfg(feature = "otlp")]
 mod live;
+mod model;
 mod reading;
 mod recording;
 
