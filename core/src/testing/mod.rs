@@ -3,6 +3,7 @@
 mod client;
 mod echo;
 pub mod fuzz;
+mod lone;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 pub use client::TestClient;
 pub use echo::echo;
+pub use lone::LoneSession;
 
 use crate::{
     contract::{clock::Clock, service::ServiceKey, session::Origin},

@@ -1,6 +1,11 @@
 //! A mutex for plain state that stays usable after a panic under it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+#[cfg(feature = "loom")]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(feature = "loom"))]
+use std::sync::{Mutex, MutexGuard};
 
 /// State behind one `std` lock. Hold it over plain code only: no await and no I/O.
 ///
@@ -11,7 +16,14 @@ pub struct Guarded<T>(Mutex<T>);
 
 impl<T> Guarded<T> {
     /// Guards `state`.
+    #[cfg(not(feature = "loom"))]
     pub const fn new(state: T) -> Self {
+        Self(Mutex::new(state))
+    }
+
+    /// Guards `state` in a model that loom runs in every order of its threads.
+    #[cfg(feature = "loom")]
+    pub fn new(state: T) -> Self {
         Self(Mutex::new(state))
     }
 

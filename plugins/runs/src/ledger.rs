@@ -166,15 +166,22 @@ impl Ledger {
         self.runs.insert(id, run);
     }
 
-    /// Attaches an open run to a connection as its current run.
-    pub(crate) fn attach(&mut self, run_id: &str, session: u64) {
-        let Some(run) = self.runs.get_mut(run_id).filter(|run| run.ended.is_none()) else { return };
+    /// Attaches an open run to a connection as its current run, if that has room for one more.
+    pub(crate) fn attach(&mut self, run_id: &str, session: u64) -> Result<(), Full> {
+        let own = self.attached.get(&session).map_or(0, Vec::len);
+        let Some(run) = self.runs.get_mut(run_id).filter(|run| run.ended.is_none()) else {
+            return Ok(());
+        };
+        if run.attached != Some(session) && own >= MAX_OPEN_OF_SESSION {
+            return Err(Full::Session);
+        }
         if let Some(before) = run.attached.replace(session)
             && let Some(runs) = self.attached.get_mut(&before)
         {
             runs.retain(|it| it != run_id);
         }
         self.attached.entry(session).or_default().push(run_id.to_owned());
+        Ok(())
     }
 
     /// Ends a run once, for whoever comes first.
@@ -316,12 +323,25 @@ mod tests {
     fn a_resumed_run_leaves_its_first_connection_alone() {
         let mut ledger = Ledger::default();
         ledger.insert(Run::new(started("r"), Some(1)));
-        ledger.attach("r", 2);
+        ledger.attach("r", 2).unwrap();
         assert_eq!(ledger.take_attached(1), Vec::<String>::new());
         assert_eq!((ledger.current(1), ledger.current(2)), (None, Some("r")));
         ledger.end("r", ended("r", 0)).unwrap();
         assert_eq!(ledger.current(2), None);
         assert_eq!(ledger.end("r", ended("r", 0)), Err(Refused::Terminal));
+    }
+
+    #[test]
+    fn a_connection_that_is_full_takes_over_nothing() {
+        let mut ledger = Ledger::default();
+        ledger.insert(Run::new(started("theirs"), Some(2)));
+        for n in 0..MAX_OPEN_OF_SESSION {
+            ledger.insert(Run::new(started(&n.to_string()), Some(1)));
+        }
+        assert_eq!(ledger.attach("theirs", 1), Err(Full::Session));
+        assert_eq!(ledger.current(2), Some("theirs"));
+        ledger.attach("0", 1).unwrap();
+        assert_eq!(ledger.current(1), Some("0"), "its own becomes the current one");
     }
 
     #[derive(Debug, Clone)]
@@ -371,7 +391,7 @@ mod tests {
                         }
                     }
                     Step::Attach(run, session) => {
-                        ledger.attach(&run.to_string(), session);
+                        ledger.attach(&run.to_string(), session).unwrap();
                         if let Some((owner, _, true)) = model.get_mut(&run) {
                             *owner = Some(session);
                         }

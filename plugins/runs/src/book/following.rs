@@ -5,10 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Book, not_found};
-use crate::{
-    ledger::Run,
-    record::{Line, RunStatus},
-};
+use crate::record::{Line, RunStatus};
 
 /// Bytes of turns in a snapshot.
 const SNAPSHOT_BYTES: usize = 8 << 20;
@@ -44,7 +41,7 @@ pub(crate) struct Snapshot {
 impl Book {
     /// Follows a run: what it did so far, then each record as it comes.
     pub(crate) async fn follow(&self, run_id: &str, caller: &Caller) -> Result<Snapshot> {
-        let (mut snapshot, held) = match self.join(run_id, caller)? {
+        let (mut snapshot, held) = match self.live.join(run_id, caller)? {
             Some(joined) => joined,
             None => self.past(run_id)?,
         };
@@ -63,20 +60,6 @@ impl Book {
         Ok(snapshot)
     }
 
-    /// Subscribes and takes what is in memory in one step, with the bytes of its turns; `None` if the
-    /// run is not in memory.
-    fn join(&self, run_id: &str, caller: &Caller) -> Result<Option<(Snapshot, usize)>> {
-        let ledger = self.ledger.lock();
-        let Some(run) = ledger.get(run_id) else { return Ok(None) };
-        self.followers.subscribe(run_id.to_owned(), caller)?;
-        let (first_index, lines) = run.recent();
-        let turns: Vec<_> = lines.cloned().collect();
-        let held = turns.iter().map(|it| it.text().len()).sum();
-        let agent_id = run.started.agent_id.clone();
-        let (status, cursor) = (run.status(), run.turn_count);
-        Ok(Some((Snapshot { agent_id, status, cursor, first_index, turns }, held)))
-    }
-
     /// A run that has left memory: there is nothing to listen to.
     fn past(&self, run_id: &str) -> Result<(Snapshot, usize)> {
         let past = self.catalog.find(run_id).ok_or_else(|| not_found(run_id))?;
@@ -86,14 +69,6 @@ impl Book {
     }
 
     pub(crate) fn unfollow(&self, run_id: &str, session: &Session) -> bool {
-        self.followers.unsubscribe(&run_id.to_owned(), session)
-    }
-
-    pub(super) fn tell(&self, run: &Run, record: Line) {
-        let run_id = run.started.run_id.clone();
-        let agent_id = run.started.agent_id.clone();
-        let (cursor, status) = (run.turn_count, run.status());
-        let event = TraceEvent { run_id, agent_id, record, cursor, status };
-        self.followers.notify(&event.run_id, &event);
+        self.live.followers.unsubscribe(&run_id.to_owned(), session)
     }
 }

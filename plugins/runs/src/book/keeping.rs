@@ -50,7 +50,7 @@ impl Book {
 
     /// Tells the index of runs that have ended.
     pub(super) async fn index_ended(&self) {
-        let ended = self.ledger.lock().take_ended();
+        let ended = self.live.ledger.lock().take_ended();
         if !ended.is_empty()
             && let Err(error) = self.catalog.add(ended).await
         {
@@ -66,7 +66,7 @@ impl Book {
 
     fn rest(&self) {
         let then = self.now().checked_sub_signed(RESTS).unwrap_or_default();
-        self.ledger.lock().let_go(then.into());
+        self.live.ledger.lock().let_go(then.into());
     }
 
     /// Removes runs that have ended and are beyond the policy.
@@ -117,12 +117,12 @@ impl Book {
         let open = |run_id: &String| self.look(run_id, |run| run.ended.is_none()) == Some(true);
         let run_ids = run_ids.iter().filter(|it| !open(it)).cloned().collect();
         let gone = self.catalog.remove(agent_id.to_owned(), run_ids).await.map_err(failed)?;
-        let mut ledger = self.ledger.lock();
+        let mut ledger = self.live.ledger.lock();
         for run_id in &gone {
             ledger.remove(run_id);
         }
         drop(ledger);
-        gone.iter().for_each(|run_id| self.followers.remove_key(run_id));
+        gone.iter().for_each(|run_id| self.live.followers.remove_key(run_id));
         Ok(())
     }
 }

@@ -3,26 +3,29 @@
 
 mod following;
 mod keeping;
+mod live;
+#[cfg(all(test, feature = "loom"))]
+mod models;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
 };
 
-use carport_core::{
-    Caller, Clock, Guarded, Identity, Result, RpcError, Session, Subscribers, Time,
-};
+use carport_core::{Caller, Clock, Guarded, Identity, Result, RpcError, Session, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Notify};
 
 pub use following::TraceEvent;
 
+use live::Live;
+
 use crate::{
     authority,
     catalog::{Catalog, Listing},
     export::live::Feed,
-    ledger::{Full, Ledger, MAX_OPEN, MAX_OPEN_OF_SESSION, Refused, Run},
+    ledger::{Full, MAX_OPEN, MAX_OPEN_OF_SESSION, Refused, Run},
     record::{
         FORMAT, IncompleteReason, Line, RunEnded, RunRecord, RunStarted, RunStatus, RunSummary,
         Termination,
@@ -30,9 +33,6 @@ use crate::{
     store::{Bounds, Page, RunFile, Store, blocking, failed},
     turn::{NewTurn, TooLarge},
 };
-
-/// Runs that one connection may follow.
-const MAX_FOLLOWED: usize = 64;
 
 /// Why a batch was not kept. A drop is a result, not an error: the sender stops sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,9 +53,8 @@ pub(crate) struct Book {
     clock: Arc<dyn Clock>,
     /// Where every record also goes, if the operator says so.
     feed: Option<Feed>,
-    ledger: Guarded<Ledger>,
+    live: Live,
     writers: Guarded<HashMap<String, Arc<Mutex<RunFile>>>>,
-    followers: Subscribers<String>,
     /// The connections that have had runs attached, to tell them of a cancellation.
     sessions: Guarded<HashMap<u64, Weak<Session>>>,
     /// One start at a time, so that a key names one run.
@@ -72,9 +71,8 @@ impl Book {
             catalog,
             clock,
             feed,
-            ledger: Guarded::default(),
+            live: Live::new(),
             writers: Guarded::default(),
-            followers: Subscribers::with_limit(MAX_FOLLOWED),
             sessions: Guarded::default(),
             starting: Mutex::default(),
             unended: Guarded::default(),
@@ -104,14 +102,14 @@ impl Book {
                 let why = format!("run `{}` belongs to another agent", started.run_id);
                 return Err(RpcError::conflict(why));
             }
-            self.ledger.lock().attach(&started.run_id, session.serial());
+            self.live.ledger.lock().attach(&started.run_id, session.serial())?;
             return Ok((status, true));
         }
-        self.ledger.lock().has_room(session.serial())?;
+        self.live.ledger.lock().has_room(session.serial())?;
         let first = first_line(&started)?;
         let file = self.store().create(&started.agent_id, &started.run_id, &first).await?;
         self.writers.lock().insert(started.run_id.clone(), Arc::new(Mutex::new(file)));
-        self.ledger.lock().insert(Run::new(started, Some(session.serial())));
+        self.live.ledger.lock().insert(Run::new(started, Some(session.serial())));
         Ok((RunStatus::InProgress, false))
     }
 
@@ -149,7 +147,7 @@ impl Book {
             bytes.push(b'\n');
         }
         file.append(bytes).await.map_err(failed)?;
-        self.commit(run_id, lines);
+        self.live.commit(run_id, lines, |run, line| self.export(run, line));
         Ok(Ok(base))
     }
 
@@ -167,20 +165,6 @@ impl Book {
         }
     }
 
-    /// Counts turns that are in the file and tells followers, in one step.
-    fn commit(&self, run_id: &str, lines: Vec<Line>) {
-        let mut ledger = self.ledger.lock();
-        let Some(run) = ledger.get_mut(run_id) else { return };
-        let heard = self.followers.is_heard(&run.started.run_id);
-        for line in lines {
-            run.append(line.clone());
-            self.export(run, &line);
-            if heard {
-                self.tell(run, line);
-            }
-        }
-    }
-
     /// Hands a record to the exporter, which drops and counts what it has no room for.
     fn export(&self, run: &Run, line: &Line) {
         if let Some(feed) = &self.feed {
@@ -194,7 +178,7 @@ impl Book {
         let writer = self.writer(run_id).ok_or_else(terminal)?;
         let mut file = writer.lock().await;
         let started = {
-            let ledger = self.ledger.lock();
+            let ledger = self.live.ledger.lock();
             let run = ledger.get(run_id).filter(|run| run.ended.is_none());
             run.map(|run| (run.started.clone(), run.turn_count))
         };
@@ -202,14 +186,8 @@ impl Book {
         let ended = self.ended(&started, turns, termination);
         let line = line(&RunRecord::Ended(ended.clone()))?;
         file.append(format!("{}\n", line.text()).into_bytes()).await.map_err(failed)?;
-        let mut ledger = self.ledger.lock();
-        if ledger.end(run_id, ended).is_ok()
-            && let Some(run) = ledger.get(run_id)
-        {
-            self.export(run, &line);
-            self.tell(run, line);
-        }
-        drop(ledger);
+        // Nobody else ends it meanwhile: the writer is held.
+        let _ = self.live.end(run_id, ended, line, |run, line| self.export(run, line));
         self.writers.lock().remove(run_id);
         self.ended_some.notify_one();
         Ok(())
@@ -238,13 +216,13 @@ impl Book {
     /// Makes an open run of the caller's the current run of its connection.
     pub(crate) fn resume(&self, run_id: &str, session: &Arc<Session>) -> Result<(String, u64)> {
         self.sessions.lock().insert(session.serial(), Arc::downgrade(session));
-        let mut ledger = self.ledger.lock();
+        let mut ledger = self.live.ledger.lock();
         let open = ledger.get(run_id).filter(|run| run.ended.is_none());
         let Some(found) = open.map(|run| (run.started.agent_id.clone(), run.turn_count)) else {
             drop(ledger);
             return Err(self.terminal(run_id));
         };
-        ledger.attach(run_id, session.serial());
+        ledger.attach(run_id, session.serial())?;
         Ok(found)
     }
 
@@ -252,7 +230,7 @@ impl Book {
     pub(crate) async fn list(&self, listing: Listing) -> Result<Vec<RunSummary>> {
         // Memory first: a run that leaves it meanwhile is in the catalog by then.
         let mut rows: Vec<_> = {
-            let ledger = self.ledger.lock();
+            let ledger = self.live.ledger.lock();
             let runs = ledger.list(&listing.agent_id, listing.before.as_ref());
             let wanted = |run: &&Run| listing.status.is_none_or(|status| run.status() == status);
             runs.filter(wanted).take(listing.limit).map(Run::summary).collect()
@@ -265,7 +243,7 @@ impl Book {
 
     /// What `look` sees of a run in memory, if there is one.
     pub(crate) fn look<T>(&self, run_id: &str, look: impl FnOnce(&Run) -> T) -> Option<T> {
-        self.ledger.lock().get(run_id).map(look)
+        self.live.ledger.lock().get(run_id).map(look)
     }
 
     /// Whose a run is and where it stands, in memory or on disk.
@@ -313,19 +291,19 @@ impl Book {
 
     /// The connection's current run.
     pub(crate) fn current(&self, session: &Session) -> Option<String> {
-        self.ledger.lock().current(session.serial()).map(str::to_owned)
+        self.live.ledger.lock().current(session.serial()).map(str::to_owned)
     }
 
     /// Ends what the connection left open.
     pub(crate) async fn session_gone(&self, session: &Session) {
         self.sessions.lock().remove(&session.serial());
-        let open = self.ledger.lock().take_attached(session.serial());
+        let open = self.live.ledger.lock().take_attached(session.serial());
         self.leave(open).await;
     }
 
     /// Ends whatever is open: the daemon stops.
     pub(crate) async fn close(&self) {
-        let open = self.ledger.lock().open_runs();
+        let open = self.live.ledger.lock().open_runs();
         self.leave(open).await;
         self.store().sync().await;
         self.index_ended().await;

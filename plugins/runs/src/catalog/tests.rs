@@ -189,6 +189,29 @@ async fn a_damaged_or_foreign_index_is_made_anew() {
 }
 
 #[tokio::test]
+async fn whatever_page_of_the_index_is_damaged_it_is_found_out() {
+    let (root, runs) = left(60);
+    let first = booted(root.path()).await;
+    first.mend(true).await;
+    let before = all(&first).await;
+    drop(first);
+    let path = index(root.path());
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.len() / 4096;
+    assert!(pages > 5);
+    for page in 0..pages {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..][..4096].fill(0xAA);
+        fs::write(&path, &damaged).unwrap();
+        let catalog = booted(root.path()).await;
+        // Nothing is read in between that could meet the damage by chance.
+        catalog.mend(true).await;
+        assert!(catalog.0.index.is_sound(), "page {page}");
+        assert_eq!(holds(&catalog, &runs).await, before, "page {page}");
+    }
+}
+
+#[tokio::test]
 async fn without_any_index_the_files_answer() {
     let (root, runs) = left(20);
     // SQLite cannot open a directory, and it cannot be removed as a file.

@@ -1,0 +1,158 @@
+//! Following a run in every order that its threads can take: no gap, no double, nothing before the reply.
+
+use std::sync::Arc;
+
+use carport_core::{Time, testing::LoneSession};
+use loom::thread;
+use serde_json::Value;
+
+use super::{incomplete, live::Live};
+use crate::{
+    ledger::Run,
+    record::{IncompleteReason, Line, RunEnded, RunRecord, RunStarted, RunStatus},
+    turn::NewTurn,
+};
+
+const RUN: &str = "run";
+
+/// A run that is open, and nobody follows.
+fn open() -> Arc<Live> {
+    let live = Live::new();
+    live.ledger.lock().insert(Run::new(
+        RunStarted {
+            run_id: RUN.into(),
+            agent_id: "agent".into(),
+            intent: "be followed".into(),
+            outcome_description: None,
+            started_at: Time::default(),
+            agent_name: None,
+        },
+        None,
+    ));
+    live.into()
+}
+
+/// Appends turns with these indices as one batch.
+fn append(live: &Live, indices: std::ops::Range<u64>) {
+    let line = |index| NewTurn::default().encode(index, Time::default()).unwrap();
+    live.commit(RUN, indices.map(line).collect(), |_, _| {});
+}
+
+fn end(live: &Live, turn_count: u64) {
+    let ended = RunEnded {
+        run_id: RUN.into(),
+        agent_id: "agent".into(),
+        termination: incomplete(IncompleteReason::Cancelled),
+        ended_at: Time::default(),
+        turn_count,
+    };
+    let line = Line::of(&RunRecord::Ended(ended.clone())).unwrap();
+    live.end(RUN, ended, line, |_, _| {}).unwrap();
+}
+
+/// What a follower was told: where its snapshot stood, and the run's status then.
+fn join(live: &Live, session: &LoneSession) -> (u64, RunStatus) {
+    session.call(|caller| {
+        let (snapshot, _) = live.join(RUN, caller).unwrap().expect("the run is in memory");
+        assert!(session.take().is_none(), "an event came before the reply");
+        let has_turns = snapshot.status == RunStatus::InProgress;
+        // A run that has ended let its turns go; they are read from its file.
+        let turns = if has_turns { snapshot.turns.len() as u64 } else { snapshot.cursor };
+        assert_eq!(snapshot.first_index + snapshot.turns.len() as u64, snapshot.cursor);
+        assert_eq!(turns, snapshot.cursor);
+        (snapshot.cursor, snapshot.status)
+    })
+}
+
+/// The events in the outbox go on where the snapshot stood, to the end, each once.
+fn heard_the_rest(session: &LoneSession, snapshot: (u64, RunStatus), turns: u64) {
+    let (mut cursor, mut status) = snapshot;
+    while let Some(event) = session.take() {
+        let event = &event["params"];
+        assert_eq!(status, RunStatus::InProgress, "an event came after the end");
+        match event["record"]["record"].as_str() {
+            Some("turn") => {
+                assert_eq!(event["record"]["index"], cursor, "a gap or a double");
+                cursor += 1;
+            }
+            Some("ended") => status = RunStatus::Incomplete,
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(event["cursor"], Value::from(cursor));
+    }
+    assert_eq!((cursor, status), (turns, RunStatus::Incomplete));
+}
+
+#[test]
+fn a_follower_hears_every_turn_once_in_every_schedule() {
+    loom::model(|| {
+        let live = open();
+        let writer = thread::spawn({
+            let live = live.clone();
+            move || {
+                append(&live, 0..1);
+                append(&live, 1..3);
+                end(&live, 3);
+            }
+        });
+        let session = LoneSession::new(1);
+        let snapshot = join(&live, &session);
+        writer.join().unwrap();
+        heard_the_rest(&session, snapshot, 3);
+    });
+}
+
+#[test]
+fn a_second_subscription_takes_the_place_of_the_first_in_every_schedule() {
+    loom::model(|| {
+        let live = open();
+        let writer = thread::spawn({
+            let live = live.clone();
+            move || {
+                append(&live, 0..1);
+                end(&live, 1);
+            }
+        });
+        let session = LoneSession::new(1);
+        join(&live, &session);
+        // What the first subscription still heard is of the past once the second has its snapshot.
+        let snapshot = session.call(|caller| {
+            let (snapshot, _) = live.join(RUN, caller).unwrap().expect("the run is in memory");
+            while session.take().is_some() {}
+            (snapshot.cursor, snapshot.status)
+        });
+        writer.join().unwrap();
+        heard_the_rest(&session, snapshot, 1);
+    });
+}
+
+#[test]
+fn followers_that_come_and_go_are_told_apart_in_every_schedule() {
+    loom::model(|| {
+        let live = open();
+        let writer = thread::spawn({
+            let live = live.clone();
+            move || {
+                append(&live, 0..1);
+                end(&live, 1);
+            }
+        });
+        let leaver = thread::spawn({
+            let live = live.clone();
+            move || {
+                let session = LoneSession::new(2);
+                join(&live, &session);
+                session.hang_up();
+                assert!(session.take().is_none(), "a session that is gone hears nothing");
+            }
+        });
+        let session = LoneSession::new(1);
+        let snapshot = join(&live, &session);
+        writer.join().unwrap();
+        leaver.join().unwrap();
+        heard_the_rest(&session, snapshot, 1);
+        assert!(live.followers.is_heard(&RUN.into()), "the one that stayed");
+        session.hang_up();
+        assert!(!live.followers.is_heard(&RUN.into()), "nobody is left");
+    });
+}
