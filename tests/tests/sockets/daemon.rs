@@ -42,6 +42,8 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
 /// A state root, and perhaps a daemon on it.
 pub(crate) struct Daemon {
     pub(crate) root: Arc<TempDir>,
+    /// The state root as this process sees it.
+    view: PathBuf,
     child: Child,
 }
 
@@ -58,21 +60,45 @@ impl Daemon {
 
     pub(crate) async fn start_on(root: Arc<TempDir>, args: &[&str]) -> Self {
         let _ = fs::remove_file(root.path().join("run/endpoint.json"));
-        let log = fs::OpenOptions::new().create(true).append(true).open(root.path().join("log"));
-        let child = command(&binary(), root.path(), &["serve", "--bind", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::null())
-            .stderr(log.unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let daemon = Self { root, child };
-        until("the daemon listens", || daemon.path("run/endpoint.json").exists()).await;
-        daemon
+        let mut serve = command(&binary(), root.path(), &SERVE);
+        let child = started(serve.args(args), root.path());
+        let view = root.path().to_owned();
+        Self { root, view, child }.listening().await
+    }
+
+    /// A daemon on a file system of its own, which nobody else sees and which is gone when it ends.
+    pub(crate) async fn mounted(kind: &str, options: &str, args: &[&str]) -> Self {
+        let root = Arc::new(tempfile::tempdir().unwrap());
+        let script = format!("mount -t {kind} -o {options} {kind} \"$1\"; shift; exec \"$@\"");
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--mount");
+        if !rustix::process::getuid().is_root() {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare.args(["sh", "-euc", &script, "sh"]).arg(root.path()).arg(binary()).args(SERVE);
+        unshare.arg("--state-root").arg(root.path()).args(args);
+        let child = started(&mut unshare, root.path());
+        let inside = format!("/proc/{}/root{}", child.id().unwrap(), root.path().display());
+        Self { root, view: inside.into(), child }.listening().await
+    }
+
+    async fn listening(mut self) -> Self {
+        until("the daemon listens", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended: {ended:?}: {}", self.log());
+            self.path("run/endpoint.json").exists()
+        })
+        .await;
+        self
+    }
+
+    /// What the daemon wrote about itself.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.root.path().join("log")).unwrap_or_default()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+        self.view.join(name)
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
@@ -130,7 +156,7 @@ impl Daemon {
 
     /// Runs a command of the binary on this state root.
     pub(crate) async fn run(&self, args: &[&str]) -> Output {
-        run_on(self.root.path(), args).await
+        run_on(&self.view, args).await
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -150,6 +176,15 @@ impl Daemon {
         self.child.start_kill().unwrap();
         self.ended().await;
     }
+}
+
+const SERVE: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
+
+/// Starts a daemon that ends with the test and logs beside its state.
+fn started(command: &mut Command, root: &Path) -> Child {
+    let log = fs::OpenOptions::new().create(true).append(true).open(root.join("log"));
+    let command = command.stdout(Stdio::null()).stderr(log.unwrap()).kill_on_drop(true);
+    command.spawn().unwrap()
 }
 
 fn command(program: &Path, root: &Path, args: &[&str]) -> Command {

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_days;
+mod bad_disks;
 mod clients;
 mod commands;
+mod crash;
 mod daemon;
-mod durability;

@@ -139,3 +139,37 @@ async fn a_snapshot_holds_the_newest_8_mib_and_says_where_it_begins() {
     }
     assert_eq!(records, 101);
 }
+
+#[tokio::test]
+async fn a_follower_that_never_reads_delays_no_writer_and_is_dropped_from() {
+    let host = TestHost::start().await;
+    let (mut agent, mut stalled) = (host.agent("builder").await, host.host().await);
+    let run_id = start(&mut agent, "x").await;
+    stalled.call(Subscribe { run_id: run_id.clone() }).await.unwrap();
+    let turns = vec![json!({ "output": "y".repeat(200) }); 250];
+    for _ in 0..8 {
+        let params = json!({ "run_id": run_id, "turns": turns });
+        assert_eq!(agent.raw("runs.record_turns", params).await.unwrap()["ok"], true);
+    }
+    let metrics = host.host().await.raw("host.metrics", json!({})).await.unwrap();
+    let text = metrics["text"].as_str().unwrap();
+    let dropped = text.lines().find_map(|it| it.strip_prefix("carport_outbox_drops_total "));
+    let dropped: u64 = dropped.expect(text).parse().unwrap();
+    // Its outbox holds 1,024 frames, and some are on their way.
+    assert!((500..1000).contains(&dropped), "{dropped}");
+    let mut cursor = 0;
+    let event = loop {
+        let event = stalled.event::<TraceEvent>().await;
+        if event.cursor != cursor + 1 {
+            break event;
+        }
+        cursor += 1;
+        if cursor == 2000 - dropped {
+            record(&mut agent, &run_id, "none fits").await;
+            complete(&mut agent, &run_id).await;
+        }
+    };
+    assert_eq!(event.cursor, 2000, "the gap shows");
+    let followed = stalled.call(Subscribe { run_id }).await.unwrap();
+    assert_eq!(followed.cursor, 2000);
+}

@@ -176,3 +176,60 @@ async fn a_connection_has_sixteen_open_runs() {
     crate::complete(&mut agent, &first).await;
     start(&mut agent, "x").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_writers_at_once_leave_whole_batches_in_the_order_of_each() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    let run_id = start(&mut agent, "x").await;
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..10 {
+        let (host, run_id) = (host.host_arc().clone(), run_id.clone());
+        writers.spawn(async move {
+            for batch in 0..20 {
+                let turn = |n| json!({ "output": [writer, batch, n] });
+                let turns: Vec<_> = (0..7).map(turn).collect();
+                let params = json!({ "run_id": run_id, "turns": turns });
+                let own = carport_core::Identity::agent("builder");
+                let reply = host.call(own, "runs.record_turns", &params).await.unwrap();
+                assert_eq!(reply["count"], 7);
+            }
+        });
+    }
+    writers.join_all().await;
+    let records = trace(&host, &run_id).await;
+    let mut next = [0; 10];
+    assert_eq!(records.len(), 1 + 10 * 20 * 7);
+    for (at, block) in records[1..].chunks(7).enumerate() {
+        let writer = block[0]["output"][0].as_u64().unwrap() as usize;
+        for (n, turn) in block.iter().enumerate() {
+            assert_eq!(turn["output"], json!([writer, next[writer], n]), "one block, in order");
+            assert_eq!(turn["index"], at * 7 + n);
+        }
+        next[writer] += 1;
+    }
+}
+
+#[tokio::test]
+async fn turns_of_nearly_256_kib_are_kept_as_they_were_sent() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    let run_id = start(&mut agent, "x").await;
+    // Sixteen strings of just below 16 KiB, and what is around them.
+    let output: Vec<_> = (0..16).map(|n| format!("{n}").repeat(8_170)).collect();
+    for _ in 0..40 {
+        let params = json!({ "run_id": run_id, "turns": [{ "tool": "t", "output": output }] });
+        assert_eq!(agent.raw("runs.record_turns", params).await.unwrap()["ok"], true);
+    }
+    let mut person = host.host().await;
+    let (mut cursor, mut turns) = (Some(1), 0);
+    while let Some(from) = cursor {
+        let params = json!({ "run_id": run_id, "cursor": from });
+        let page = person.raw("runs.get_trace", params).await.unwrap();
+        let records = page["records"].as_array().unwrap();
+        assert!(records.iter().all(|it| it["output"] == json!(output)));
+        turns += records.len();
+        cursor = page["next_cursor"].as_u64();
+    }
+    assert_eq!(turns, 40);
+}
