@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use carport_core::{
-    AGENT_AUTHORITY, AgentAuthority, Durability, Plugin, Result, Session, StartContext,
+    AGENT_AUTHORITY, AgentAuthority, Durability, Gauge, Plugin, Result, Session, StartContext,
 };
 use carport_runs_api::{ObservedTurn, RUNS};
 
@@ -69,7 +69,9 @@ impl Plugin for Runs {
         let directory = cx.state_dir("runs")?;
         // No agent's directory begins with a dot.
         let index = Index::open(directory.join(".index.sqlite"));
-        let catalog = Catalog::new(Store::new(directory, cx.durability()), index);
+        let help = "Runs on disk that the index has not taken in yet";
+        let unindexed = cx.metrics().register("runs_unindexed", help, Gauge::default());
+        let catalog = Catalog::new(Store::new(directory, cx.durability()), index, unindexed);
         let book = Arc::new(Book::new(catalog, cx.clock(), Feed::start(cx, &config)?));
         book.adopt().await?;
         if cx.durability() == Durability::Interval {

@@ -6,7 +6,7 @@ mod tests;
 
 use std::{cmp::Reverse, collections::HashMap, io, sync::Arc};
 
-use carport_core::{Guarded, Time};
+use carport_core::{Gauge, Guarded, Time};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -29,6 +29,8 @@ struct Parts {
     store: Store,
     index: Index,
     pending: Guarded<Pending>,
+    /// How many files that are.
+    unindexed: Gauge,
     /// Held by whoever changes the index, so that no row is written for a file that is being removed.
     changing: Mutex<()>,
 }
@@ -63,9 +65,9 @@ impl Listing {
 }
 
 impl Catalog {
-    pub(crate) fn new(store: Store, index: Index) -> Self {
+    pub(crate) fn new(store: Store, index: Index, unindexed: Gauge) -> Self {
         let (pending, changing) = (Guarded::default(), Mutex::default());
-        Self(Arc::new(Parts { store, index, pending, changing }))
+        Self(Arc::new(Parts { store, index, pending, unindexed, changing }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -94,16 +96,20 @@ impl Catalog {
         })
     }
 
-    /// Runs of an agent that have ended, newest first.
+    /// Runs of an agent that have ended, newest first. Of what the index lacks, no more is read than can
+    /// come before the page's last row: a run did not start after its file changed last. Where a clock
+    /// went back during a run, that run may come late until the index is whole.
     pub(crate) async fn list(&self, listing: Listing) -> io::Result<Vec<RunSummary>> {
-        let covered = self.cover(&listing.agent_id).await;
+        loop {
+            let (parts, wanted) = (self.0.clone(), listing.clone());
+            match blocking(move || Ok(parts.list_settled(&wanted))).await? {
+                Ok(Some(rows)) => return Ok(rows),
+                Ok(None) if self.cover_some(&listing.agent_id).await.is_ok() => {}
+                _ => break,
+            }
+        }
         let parts = self.0.clone();
         blocking(move || {
-            if covered.is_ok()
-                && let Ok(rows) = parts.index.list(&listing.wanted())
-            {
-                return Ok(rows);
-            }
             parts.fall_back();
             let mut rows = parts.index.list(&listing.wanted()).unwrap_or_default();
             rows.extend(parts.read_pending(&listing.agent_id).into_iter().map(|row| row.summary));
@@ -143,9 +149,11 @@ impl Catalog {
             };
             let rows: Vec<_> = ended.into_iter().filter_map(row).collect();
             if parts.index.write(&rows).is_err() {
-                let mut pending = parts.pending.lock();
-                rows.into_iter()
-                    .for_each(|row| pending.insert(&row.summary.agent_id, [row.summary.run_id]));
+                parts.change_pending(|pending| {
+                    for Row { summary, stamp } in rows {
+                        pending.insert(&summary.agent_id, [(summary.run_id, stamp)]);
+                    }
+                });
             }
             Ok(())
         })
@@ -175,7 +183,7 @@ impl Catalog {
             if let Err(error) = parts.store.remove_empty(&agent_id) {
                 tracing::warn!(agent_id, %error, "an empty directory was not removed");
             }
-            parts.pending.lock().remove(&gone);
+            parts.change_pending(|pending| pending.remove(gone.iter().map(String::as_str)));
             if parts.index.forget(&gone).is_err() {
                 parts.fall_back();
             }
@@ -213,15 +221,17 @@ impl Catalog {
 
     /// Reads what the index lacks of an agent, a batch at a time.
     async fn cover(&self, agent_id: &str) -> Result<(), Unusable> {
-        loop {
-            if self.0.pending.lock().runs_of(agent_id, 1).is_empty() {
-                return Ok(());
-            }
-            let _changing = self.0.changing.lock().await;
-            let (parts, agent_id) = (self.0.clone(), agent_id.to_owned());
-            let covered = blocking(move || Ok(parts.cover_some(&agent_id))).await;
-            covered.unwrap_or(Err(Unusable))?;
+        while self.0.pending.lock().latest_of(agent_id).is_some() {
+            self.cover_some(agent_id).await?;
         }
+        Ok(())
+    }
+
+    async fn cover_some(&self, agent_id: &str) -> Result<(), Unusable> {
+        let _changing = self.0.changing.lock().await;
+        let (parts, agent_id) = (self.0.clone(), agent_id.to_owned());
+        let covered = blocking(move || Ok(parts.cover_some(&agent_id))).await;
+        covered.unwrap_or(Err(Unusable))
     }
 }
 
@@ -237,15 +247,15 @@ impl Parts {
                     continue;
                 }
                 match self.store.adopt(&agent_id, &run_id, now) {
-                    Ok(true) => unknown.push(run_id),
+                    Ok(true) => unknown.push((run_id, stamp)),
                     Ok(false) => {}
                     Err(error) => {
                         tracing::error!(agent_id, run_id, %error, "a run's file is not usable");
-                        unknown.push(run_id);
+                        unknown.push((run_id, stamp));
                     }
                 }
             }
-            self.pending.lock().insert(&agent_id, unknown);
+            self.change_pending(|pending| pending.insert(&agent_id, unknown));
             self.forget(stamps);
         }
         for agent_id in indexed {
@@ -272,8 +282,26 @@ impl Parts {
             self.fall_back();
             return Err(Unusable);
         }
-        self.pending.lock().remove(&run_ids);
+        self.change_pending(|pending| pending.remove(run_ids.iter().map(String::as_str)));
         Ok(())
+    }
+
+    /// A page of the index, unless a file that it does not speak for may belong on it.
+    fn list_settled(&self, listing: &Listing) -> Result<Option<Vec<RunSummary>>, Unusable> {
+        // Before the index is asked: what is covered meanwhile is then in its answer.
+        let latest = self.pending.lock().latest_of(&listing.agent_id);
+        let rows = self.index.list(&listing.wanted())?;
+        let settled = |latest: i64| {
+            let last = rows.last().filter(|_| rows.len() == listing.limit);
+            last.is_some_and(|row| row.started_at.timestamp_millis() > latest / 1_000_000)
+        };
+        Ok(latest.is_none_or(settled).then_some(rows))
+    }
+
+    fn change_pending(&self, change: impl FnOnce(&mut Pending)) {
+        let mut pending = self.pending.lock();
+        change(&mut pending);
+        self.unindexed.set(i64::try_from(pending.len()).unwrap_or(i64::MAX));
     }
 
     fn read_pending(&self, agent_id: &str) -> Vec<Row> {
@@ -312,7 +340,7 @@ impl Parts {
         let all = || -> io::Result<()> {
             for agent_id in self.store.agents()? {
                 let runs = self.store.runs(&agent_id)?;
-                self.pending.lock().insert(&agent_id, runs.into_iter().map(|(run_id, _)| run_id));
+                self.change_pending(|pending| pending.insert(&agent_id, runs));
             }
             Ok(())
         };

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use carport_core::Durability;
@@ -52,7 +53,10 @@ fn write_run(store: &Store, agent_id: &str, n: i64) -> String {
     let lines = records.iter().map(|record| format!("{}\n", Line::of(record).unwrap().text()));
     let path = store.path(agent_id, &run_id).unwrap();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, lines.collect::<String>()).unwrap();
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    let modified = SystemTime::UNIX_EPOCH
+        + Duration::from_nanos(at(n + 1).timestamp_nanos_opt().unwrap() as u64);
+    fs::File::options().append(true).open(path).unwrap().set_modified(modified).unwrap();
     run_id
 }
 
@@ -68,7 +72,7 @@ fn left(count: i64) -> (tempfile::TempDir, Vec<String>) {
 }
 
 async fn booted(root: &Path) -> Catalog {
-    let catalog = Catalog::new(store(root), Index::open(index(root)));
+    let catalog = Catalog::new(store(root), Index::open(index(root)), Gauge::default());
     catalog.adopt(at(1000)).await.unwrap();
     catalog
 }
@@ -260,4 +264,20 @@ async fn filters_and_pages_agree_with_the_files() {
     let earlier = Listing { before: Some((at(10), String::new())), ..listing("a") };
     let rows = catalog.list(earlier).await.unwrap();
     assert_eq!(rows.first().map(|row| row.started_at), Some(at(9)));
+}
+
+#[tokio::test]
+async fn the_newest_are_listed_before_the_index_knows_the_rest() {
+    let (root, runs) = left(2000);
+    let catalog = booted(root.path()).await;
+    assert_eq!(pending(&catalog), runs.len());
+    let newest = Listing { limit: 50, ..listing("a") };
+    let rows = catalog.list(newest.clone()).await.unwrap();
+    let starts: Vec<_> = rows.iter().map(|row| row.started_at).collect();
+    assert_eq!(starts, (1950..2000).rev().map(at).collect::<Vec<_>>());
+    assert_eq!(runs.len() - pending(&catalog), BATCH, "no more was read than one batch");
+    assert_eq!(catalog.0.unindexed.get() as usize, pending(&catalog));
+    catalog.mend(false).await;
+    assert_eq!(catalog.list(newest).await.unwrap(), rows);
+    assert_eq!(catalog.0.unindexed.get(), 0);
 }
