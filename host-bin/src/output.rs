@@ -68,7 +68,7 @@ impl Output {
 }
 
 /// A reader that went away (`carport runs list | head`) is no failure to report.
-fn unwritten(error: &io::Error) -> Exit {
+pub(crate) fn unwritten(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Exit::new(Code::Unread, "nobody reads the output any more"),
         _ => Exit::failed(format!("cannot write the output: {error}")),

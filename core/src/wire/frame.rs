@@ -1,6 +1,6 @@
 //! JSON-RPC 2.0 text, read into what it asks for without copying, and written into one buffer.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -245,11 +245,22 @@ pub(crate) fn request(id: u64, method: &str, params: &impl Serialize) -> Utf8Byt
     text(buffer)
 }
 
-/// A notification to clients.
+/// Bytes of memory that a thread keeps for its next notification.
+const SCRATCH: usize = 64 << 10;
+
+/// A notification to clients. It is written into memory that the thread uses again and copied once at its
+/// own size, for it may wait in many outboxes, and growing a buffer costs more than the copy.
 pub(crate) fn notification(method: &str, params: &impl Serialize) -> Utf8Bytes {
-    let mut buffer = b"{\"jsonrpc\":\"2.0\",\"method\":".to_vec();
+    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    let mut buffer = BUFFER.take();
+    buffer.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
     write_call(&mut buffer, method, params);
-    text(buffer)
+    let notification = text(Bytes::copy_from_slice(&buffer));
+    if buffer.capacity() <= SCRATCH {
+        buffer.clear();
+        BUFFER.set(buffer);
+    }
+    notification
 }
 
 fn write_call(buffer: &mut Vec<u8>, method: &str, params: &impl Serialize) {
@@ -270,8 +281,8 @@ fn write_json<T: Serialize + ?Sized>(buffer: &mut Vec<u8>, value: &T) {
     }
 }
 
-fn text(buffer: Vec<u8>) -> Utf8Bytes {
-    Utf8Bytes::try_from(buffer).unwrap_or_else(|_| Utf8Bytes::from_static("null"))
+fn text(buffer: impl Into<Bytes>) -> Utf8Bytes {
+    Utf8Bytes::try_from(buffer.into()).unwrap_or_else(|_| Utf8Bytes::from_static("null"))
 }
 
 #[cfg(test)]

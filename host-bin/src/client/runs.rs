@@ -86,6 +86,28 @@ pub(crate) async fn trace(link: &Link, run_id: &str, from: u64) -> Result<Vec<Va
     }
 }
 
+/// A page of a run that is written for other tools.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ExportPage {
+    pub(crate) content: String,
+    pub(crate) next_cursor: Option<u64>,
+}
+
+/// Asks for a page of a run as `format`, from a record on.
+pub(crate) async fn export(
+    link: &Link,
+    run_id: &str,
+    format: &str,
+    cursor: u64,
+) -> Result<ExportPage, CallError> {
+    link.ask("runs.export", &json!({ "run_id": run_id, "format": format, "cursor": cursor })).await
+}
+
+/// Removes a run that has ended, for good.
+pub(crate) async fn delete(link: &Link, run_id: &str) -> Result<Value, CallError> {
+    link.ask("runs.delete", &json!({ "run_id": run_id })).await
+}
+
 /// The snapshot that a subscription begins with.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Subscribed {

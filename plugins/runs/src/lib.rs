@@ -5,6 +5,7 @@ mod book;
 mod catalog;
 mod config;
 mod export;
+mod free;
 mod index;
 mod ledger;
 mod methods;
@@ -23,6 +24,7 @@ use carport_runs_api::{ObservedTurn, RUNS};
 
 pub use book::{Dropped, TraceEvent};
 pub use config::Config;
+pub use free::Free;
 pub use methods::*;
 pub use record::*;
 pub use turn::NewTurn;
@@ -105,8 +107,8 @@ impl carport_runs_api::Runs for Service {
         let Some(run_id) = self.0.current(session) else { return };
         let turns = turns.into_iter().map(|turn| NewTurn {
             tool: turn.tool,
-            parameters: turn.parameters,
-            output: turn.output,
+            parameters: turn.parameters.map(Free::from),
+            output: turn.output.map(Free::from),
             policy_rejected: turn.policy_rejected,
             ..NewTurn::default()
         });

@@ -1,17 +1,22 @@
 //! The records of a run: the lines of its file, and what events and traces carry.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use carport_core::Time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
+use crate::free::Free;
+
 /// The format that new files are written in.
 pub(crate) const FORMAT: u32 = 1;
 
 /// One record, tagged by `record`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum RunRecord {
     /// The first line.
@@ -20,6 +25,29 @@ pub enum RunRecord {
     Turn(RunTurn),
     /// The last line.
     Ended(RunEnded),
+}
+
+impl RunRecord {
+    /// Reads a record. Its tag is read first: a derived reader would have to take values apart that stay
+    /// as they are.
+    pub(crate) fn read(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Kind {
+            Started,
+            Turn,
+            Ended,
+        }
+        #[derive(Deserialize)]
+        struct Tagged {
+            record: Kind,
+        }
+        match serde_json::from_str::<Tagged>(text)?.record {
+            Kind::Started => serde_json::from_str(text).map(Self::Started),
+            Kind::Turn => serde_json::from_str(text).map(Self::Turn),
+            Kind::Ended => serde_json::from_str(text).map(Self::Ended),
+        }
+    }
 }
 
 /// How a run began.
@@ -48,22 +76,22 @@ pub struct RunTurn {
     pub index: u64,
     /// What the model saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<Value>,
+    pub prompt: Option<Free>,
     /// The tool that was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
     /// What it was called with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<Value>,
+    pub parameters: Option<Free>,
     /// What came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<Value>,
+    pub output: Option<Free>,
     /// How a driven command ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cli_outcome: Option<Value>,
+    pub cli_outcome: Option<Free>,
     /// What a verifier said; `not_run` if none did.
     #[serde(default = "not_run")]
-    pub verifier_verdict: Value,
+    pub verifier_verdict: Free,
     /// Whether a policy refused the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_rejected: Option<bool>,
@@ -71,8 +99,9 @@ pub struct RunTurn {
     pub at: Time,
 }
 
-fn not_run() -> Value {
-    Value::String("not_run".into())
+pub(crate) fn not_run() -> Free {
+    static NOT_RUN: LazyLock<Free> = LazyLock::new(|| Value::from("not_run").into());
+    NOT_RUN.clone()
 }
 
 /// How a run ended.

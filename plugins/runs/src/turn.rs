@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::record::{Line, RunRecord, RunTurn};
+use crate::{
+    free::Free,
+    record::{Line, RunRecord, RunTurn, not_run},
+};
 
 /// No line of a file is longer, the newline aside.
 pub(crate) const MAX_LINE: usize = 262_144;
@@ -21,23 +24,23 @@ const DROPPED: &str = "…[truncated: turn exceeded 256 KiB]";
 pub struct NewTurn {
     /// What the model saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<Value>,
+    pub prompt: Option<Free>,
     /// The tool that was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub tool: Option<String>,
     /// What it was called with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<Value>,
+    pub parameters: Option<Free>,
     /// What came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<Value>,
+    pub output: Option<Free>,
     /// How a driven command ended; usually `{ status, exit_code?, duration_ms? }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cli_outcome: Option<Value>,
+    pub cli_outcome: Option<Free>,
     /// Usually `not_run`, `passed`, `failed` or `inconclusive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verifier_verdict: Option<Value>,
+    pub verifier_verdict: Option<Free>,
     /// Whether a policy refused the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_rejected: Option<bool>,
@@ -58,22 +61,18 @@ impl NewTurn {
             tool: self.tool,
             parameters: self.parameters,
             output: self.output,
-            cli_outcome: self.cli_outcome,
-            verifier_verdict: self.verifier_verdict.unwrap_or_else(|| "not_run".into()),
+            cli_outcome: self.cli_outcome.map(on_one_line),
+            verifier_verdict: self.verifier_verdict.map_or_else(not_run, on_one_line),
             policy_rejected: self.policy_rejected,
             at,
         };
-        let free = |turn: &mut RunTurn, change: fn(&mut Value)| {
-            let free = [&mut turn.prompt, &mut turn.parameters, &mut turn.output];
-            free.into_iter().flatten().for_each(change);
-        };
-        free(&mut turn, cut_strings);
+        change_free(&mut turn, shortened);
         let mut record = RunRecord::Turn(turn);
         if let Ok(line) = fitting(&record) {
             return Ok(line);
         }
         if let RunRecord::Turn(turn) = &mut record {
-            free(turn, |value| *value = DROPPED.into());
+            change_free(turn, |_| Value::from(DROPPED).into());
         }
         fitting(&record)
     }
@@ -87,6 +86,30 @@ impl NewTurn {
 fn fitting(record: &RunRecord) -> Result<Line, TooLarge> {
     let line = Line::of(record).map_err(|_| TooLarge)?;
     if line.text().len() + RESERVE <= MAX_LINE { Ok(line) } else { Err(TooLarge) }
+}
+
+fn change_free(turn: &mut RunTurn, change: fn(Free) -> Free) {
+    for field in [&mut turn.prompt, &mut turn.parameters, &mut turn.output] {
+        *field = field.take().map(change);
+    }
+}
+
+/// The value with its long strings cut, on one line.
+fn shortened(value: Free) -> Free {
+    if value.longest() <= MAX_STRING {
+        return on_one_line(value);
+    }
+    let mut whole = value.value().unwrap_or_default();
+    cut_strings(&mut whole);
+    whole.into()
+}
+
+/// A record is a line, whatever white space a client puts between its values.
+fn on_one_line(value: Free) -> Free {
+    match value.text().contains('\n') {
+        true => value.value().unwrap_or_default().into(),
+        false => value,
+    }
 }
 
 fn cut_strings(value: &mut Value) {
@@ -152,6 +175,17 @@ mod tests {
         for index in [json!(-1), json!("x"), json!(1.5), json!(null)] {
             assert_eq!(turn(json!({ "index": index })), NewTurn::default());
         }
+    }
+
+    #[test]
+    fn a_turn_is_one_line_and_otherwise_as_it_was_sent() {
+        let turn: NewTurn = serde_json::from_str(
+            "{\"parameters\":{\"z\": 1,\"a\": 1.50},\"output\":{\n \"b\":\n[1,2]},\"cli_outcome\":[\n]}",
+        )
+        .unwrap();
+        let line = turn.encode(0, Time::default()).unwrap();
+        assert!(!line.text().contains('\n'));
+        assert!(line.text().contains(r#""parameters":{"z": 1,"a": 1.50},"output":{"b":[1,2]}"#));
     }
 
     proptest! {

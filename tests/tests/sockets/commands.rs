@@ -59,7 +59,7 @@ async fn flags_may_come_before_or_after_the_command() {
 }
 
 #[tokio::test]
-async fn runs_are_listed_and_shown() {
+async fn runs_are_listed_shown_exported_and_removed() {
     let daemon = Daemon::start(&[]).await;
     let mut agent = daemon.agent("builder").await;
     let run = agent.call("runs.start", json!({ "intent": "fix the build" })).await.unwrap();
@@ -77,6 +77,24 @@ async fn runs_are_listed_and_shown() {
     assert!(show.status.success() && out(&show).contains("compile"), "{show:?}");
     let tail = daemon.run(&["runs", "tail", id]).await;
     assert!(tail.status.success() && out(&tail).contains("compile"), "{tail:?}");
+    let lines = daemon.run(&["runs", "export", id]).await;
+    let records: Vec<Value> =
+        out(&lines).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = records.iter().map(|it| it["record"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["started", "turn", "ended"]);
+    let file = daemon.path("traces.json");
+    let path = file.to_str().unwrap();
+    let export = daemon.run(&["runs", "export", id, "--format", "otlp-json", "-o", path]).await;
+    assert!(export.status.success() && out(&export).contains(path), "{export:?}");
+    let document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let spans = &document["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    assert_eq!(spans.as_array().unwrap().len(), 2);
+    let gone = daemon.run(&["runs", "delete", id, "--json"]).await;
+    assert_eq!(parsed(&gone), json!({ "run_id": id, "deleted": true }));
+    let none =
+        daemon.run(&["runs", "export", id, "-o", daemon.path("none").to_str().unwrap()]).await;
+    assert_eq!(none.status.code(), Some(5), "{none:?}");
+    assert!(!daemon.path("none").exists(), "no half of a file is left");
 }
 
 #[tokio::test]

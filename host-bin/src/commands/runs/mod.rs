@@ -2,8 +2,18 @@
 
 use clap::{Subcommand, ValueEnum};
 
-use crate::{cli::Global, client::proof::agent_id, exit::Exit, output::Output};
+use crate::{
+    cli::Global,
+    client::{
+        connect::connect,
+        proof::{Role, agent_id},
+        runs,
+    },
+    exit::Exit,
+    output::Output,
+};
 
+mod export;
 mod list;
 pub(super) mod record;
 mod show;
@@ -29,6 +39,14 @@ enum What {
     Tail {
         /// The run: `carport runs list` shows it
         run: String,
+    },
+    /// Write a run for other tools: as lines of JSON, or as OpenTelemetry traces
+    Export(export::Export),
+    /// Remove runs that have ended, for good
+    Delete {
+        /// The runs: `carport runs list` shows them
+        #[arg(required = true)]
+        runs: Vec<String>,
     },
 }
 
@@ -84,7 +102,21 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
         What::List(wanted) => list::run(&wanted, global, output).await,
         What::Show { run } => show::run(&run, global, output).await,
         What::Tail { run } => tail::run(run, global, output).await,
+        What::Export(wanted) => export::run(&wanted, global, output).await,
+        What::Delete { runs } => delete(&runs, global, output).await,
     }
+}
+
+async fn delete(runs: &[String], global: &Global, output: Output) -> Result<(), Exit> {
+    let (link, _) = connect(global, &Role::Host).await?;
+    for run in runs {
+        let deleted = runs::delete(&link, run).await?;
+        match output.is_json() {
+            true => output.object(&deleted)?,
+            false => output.line(format_args!("{run}: removed"))?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(crate) struct Book {
     /// Where every record also goes, if the operator says so.
     feed: Option<Feed>,
     live: Live,
-    writers: Guarded<HashMap<String, Arc<Mutex<RunFile>>>>,
+    writers: Guarded<HashMap<String, Arc<Writer>>>,
     /// The connections that have had runs attached, to tell them of a cancellation.
     sessions: Guarded<HashMap<u64, Weak<Session>>>,
     /// One start at a time, so that a key names one run.
@@ -63,6 +63,12 @@ pub(crate) struct Book {
     unended: Guarded<Vec<String>>,
     /// Wakes the keeper.
     ended_some: Notify,
+}
+
+/// The file of an open run, and whose the run is.
+struct Writer {
+    agent_id: String,
+    file: Mutex<RunFile>,
 }
 
 impl Book {
@@ -108,7 +114,8 @@ impl Book {
         self.live.ledger.lock().has_room(session.serial())?;
         let first = first_line(&started)?;
         let file = self.store().create(&started.agent_id, &started.run_id, &first).await?;
-        self.writers.lock().insert(started.run_id.clone(), Arc::new(Mutex::new(file)));
+        let writer = Writer { agent_id: started.agent_id.clone(), file: Mutex::new(file) };
+        self.writers.lock().insert(started.run_id.clone(), writer.into());
         self.live.ledger.lock().insert(Run::new(started, Some(session.serial())));
         Ok((RunStatus::InProgress, false))
     }
@@ -120,26 +127,27 @@ impl Book {
         turns: Vec<NewTurn>,
         may_write: impl Fn(&str) -> bool,
     ) -> Result<std::result::Result<u64, Dropped>> {
-        if let Err(dropped) = self.takes_turns(run_id, may_write) {
-            return Ok(Err(dropped));
-        }
         // The queue for the writer is first come, first served, and this is reached before any other
         // wait: batches of one connection are written in the order of their frames.
-        let Some(writer) = self.writer(run_id) else { return Ok(Err(Dropped::RunTerminal)) };
-        let mut file = writer.lock().await;
-        // Nobody else appends meanwhile, so that this is where the batch will be.
-        let Some(base) = self.look(run_id, |run| run.turn_count) else {
-            return Ok(Err(Dropped::RunTerminal));
+        let Some(writer) = self.writer(run_id) else {
+            return Ok(Err(self.takes_no_turns(run_id, may_write)));
         };
-        let (count, at) = (turns.len(), self.clock.now());
+        if !may_write(&writer.agent_id) {
+            return Ok(Err(Dropped::RunNotFound));
+        }
+        let mut file = writer.file.lock().await;
+        // Nobody else appends meanwhile, so that this is where the batch will be.
+        let admitted = self.look(run_id, |run| (run.turn_count, run.admits(turns.len())));
+        let (base, admits) = admitted.unwrap_or((0, Err(Refused::Terminal)));
+        if admits == Err(Refused::Terminal) {
+            return Ok(Err(Dropped::RunTerminal));
+        }
+        let at = self.clock.now();
         let lines = turns.into_iter().zip(base..).map(|(turn, index)| turn.encode(index, at));
-        let lines = lines.collect::<std::result::Result<Vec<_>, _>>();
-        let admits = self.look(run_id, |run| run.admits(count));
-        let lines = match (admits, lines) {
-            (None | Some(Err(Refused::Terminal)), _) => return Ok(Err(Dropped::RunTerminal)),
-            (_, Err(TooLarge)) => return Ok(Err(Dropped::TurnTooLarge)),
-            (Some(Err(Refused::TooMany)), _) => return Ok(Err(Dropped::RunTurnLimit)),
-            (Some(Ok(())), Ok(lines)) => lines,
+        let lines = match lines.collect::<std::result::Result<Vec<_>, _>>() {
+            Err(TooLarge) => return Ok(Err(Dropped::TurnTooLarge)),
+            Ok(_) if admits.is_err() => return Ok(Err(Dropped::RunTurnLimit)),
+            Ok(lines) => lines,
         };
         let mut bytes = Vec::with_capacity(lines.iter().map(|it| it.text().len() + 1).sum());
         for line in &lines {
@@ -151,17 +159,11 @@ impl Book {
         Ok(Ok(base))
     }
 
-    fn takes_turns(
-        &self,
-        run_id: &str,
-        may_write: impl Fn(&str) -> bool,
-    ) -> std::result::Result<(), Dropped> {
-        let here = self.look(run_id, |run| (may_write(&run.started.agent_id), run.status()));
-        let past = || self.catalog.find(run_id).map(|it| (may_write(&it.agent_id), it.status));
-        match here.or_else(past) {
-            Some((true, RunStatus::InProgress)) => Ok(()),
-            Some((true, _)) => Err(Dropped::RunTerminal),
-            Some((false, _)) | None => Err(Dropped::RunNotFound),
+    /// Why a run that has no writer takes no turns.
+    fn takes_no_turns(&self, run_id: &str, may_write: impl Fn(&str) -> bool) -> Dropped {
+        match self.agent_of(run_id) {
+            Some(agent_id) if may_write(&agent_id) => Dropped::RunTerminal,
+            _ => Dropped::RunNotFound,
         }
     }
 
@@ -176,7 +178,7 @@ impl Book {
     pub(crate) async fn end(&self, run_id: &str, termination: Termination) -> Result<()> {
         let terminal = || self.terminal(run_id);
         let writer = self.writer(run_id).ok_or_else(terminal)?;
-        let mut file = writer.lock().await;
+        let mut file = writer.file.lock().await;
         let started = {
             let ledger = self.live.ledger.lock();
             let run = ledger.get(run_id).filter(|run| run.ended.is_none());
@@ -209,7 +211,7 @@ impl Book {
         }
     }
 
-    fn writer(&self, run_id: &str) -> Option<Arc<Mutex<RunFile>>> {
+    fn writer(&self, run_id: &str) -> Option<Arc<Writer>> {
         self.writers.lock().get(run_id).cloned()
     }
 

@@ -88,7 +88,7 @@ async fn send_all(mut from: mpsc::Receiver<Exported>, exporter: SpanExporter, dr
 
 fn span(exported: &Exported, since: &mut HashMap<String, Time>) -> Option<Span> {
     let Exported { run, line } = exported;
-    match serde_json::from_str(line.text()).ok()? {
+    match RunRecord::read(line.text()).ok()? {
         RunRecord::Started(_) => None,
         RunRecord::Turn(turn) => {
             let before = since.insert(run.run_id.clone(), turn.at);

@@ -2,11 +2,14 @@
 //! conventions beside our own. Pure.
 
 use carport_core::Time;
-use serde_json::Value;
+use serde::{Deserialize, de::IgnoredAny};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::record::{RunEnded, RunStarted, RunStatus, RunTurn, Termination};
+use crate::{
+    free::Free,
+    record::{RunEnded, RunStarted, RunStatus, RunTurn, Termination},
+};
 
 /// Names of the GenAI semantic conventions that are used here. They are written down rather than taken
 /// from a crate: the conventions are still in development, and a document that changes its names with a
@@ -88,7 +91,7 @@ pub(crate) fn of_turn(started: &RunStarted, turn: &RunTurn, since: Time) -> Span
     let tool = turn.tool.as_deref();
     let operation = if tool.is_some() { genai::EXECUTE_TOOL } else { genai::CHAT };
     let rejected = turn.policy_rejected == Some(true);
-    let failed = turn.output.as_ref().is_some_and(|output| output.get("error").is_some());
+    let failed = turn.output.as_ref().is_some_and(has_error);
     Span {
         trace_id: trace_id(&started.run_id),
         span_id: span_id(&started.run_id, &turn.index.to_string()),
@@ -126,12 +129,20 @@ fn text(text: &str) -> Option<Attribute> {
 }
 
 /// Strings stay as they are, any other value becomes its JSON.
-fn any(value: &Value) -> Option<Attribute> {
-    match value {
-        Value::Null => None,
-        Value::String(it) => text(it),
-        other => text(&other.to_string()),
+fn any(value: &Free) -> Option<Attribute> {
+    match value.text() {
+        "null" => None,
+        json => text(&serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())),
     }
+}
+
+fn has_error(output: &Free) -> bool {
+    #[derive(Deserialize)]
+    struct Failed {
+        #[serde(rename = "error")]
+        _error: IgnoredAny,
+    }
+    serde_json::from_str::<Failed>(output.text()).is_ok()
 }
 
 /// The 16 bytes of a run id that is a UUID, else the first 16 of its SHA-256.

@@ -104,7 +104,7 @@ fn jsonl(page: &Page, from: usize) -> String {
 
 async fn otlp(runs: &Runs, run_id: &str, page: &Page, from: usize) -> Result<String> {
     let (started, ended) = runs.book.ends(run_id).await?.ok_or_else(|| not_found(run_id))?;
-    let read = |line: &Line| serde_json::from_str::<RunRecord>(line.text()).ok();
+    let read = |line: &Line| RunRecord::read(line.text()).ok();
     let before = page.lines.first().filter(|_| from > 0).and_then(read);
     let records: Vec<_> = page.lines.iter().skip(from).filter_map(read).collect();
     let document = document(&started, ended.as_ref(), before.as_ref(), &records);

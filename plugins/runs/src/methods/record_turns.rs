@@ -9,6 +9,7 @@ use super::check_run_id;
 use crate::{
     Runs,
     book::{Book, Dropped},
+    free::Free,
     turn::NewTurn,
 };
 
@@ -72,9 +73,21 @@ pub struct RecordModelTurn {
     pub run_id: String,
     /// Ignored: the daemon numbers turns.
     pub turn_index: Option<Value>,
-    /// The turn.
-    #[serde(flatten)]
-    pub turn: NewTurn,
+    /// What the model saw.
+    pub prompt: Option<Free>,
+    /// The tool that was called.
+    #[schemars(length(max = 256))]
+    pub tool: Option<String>,
+    /// What it was called with.
+    pub parameters: Option<Free>,
+    /// What came back.
+    pub output: Option<Free>,
+    /// How a driven command ended; usually `{ status, exit_code?, duration_ms? }`.
+    pub cli_outcome: Option<Free>,
+    /// Usually `not_run`, `passed`, `failed` or `inconclusive`.
+    pub verifier_verdict: Option<Free>,
+    /// Whether a policy refused the action.
+    pub policy_rejected: Option<bool>,
 }
 
 impl Method for RecordModelTurn {
@@ -85,11 +98,20 @@ impl Method for RecordModelTurn {
 
     fn validate(&self) -> Result<()> {
         check_run_id(&self.run_id)?;
-        carport_core::bounds::maybe_bytes("tool", self.turn.tool.as_deref(), 0..=256)
+        carport_core::bounds::maybe_bytes("tool", self.tool.as_deref(), 0..=256)
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Recorded> {
-        record(runs, caller, self.run_id, vec![self.turn]).await
+        let turn = NewTurn {
+            prompt: self.prompt,
+            tool: self.tool,
+            parameters: self.parameters,
+            output: self.output,
+            cli_outcome: self.cli_outcome,
+            verifier_verdict: self.verifier_verdict,
+            policy_rejected: self.policy_rejected,
+        };
+        record(runs, caller, self.run_id, vec![turn]).await
     }
 }
 

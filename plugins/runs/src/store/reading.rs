@@ -60,7 +60,7 @@ pub(super) fn page(path: &Path, cursor: u64, bounds: Bounds) -> io::Result<Page>
 
 /// The file's first line also says which format it is in, which is nobody else's business.
 fn without_format(line: Line) -> io::Result<Line> {
-    match serde_json::from_str::<RunRecord>(line.text()) {
+    match RunRecord::read(line.text()) {
         Ok(record @ RunRecord::Started(_)) => Ok(Line::of(&record)?),
         _ => Ok(line),
     }

@@ -41,8 +41,9 @@ pub(super) fn last_record(path: &Path) -> io::Result<Option<RunEnded>> {
         let Some(whole) = tail.strip_suffix(b"\n") else { return Ok(None) };
         let start = whole.iter().rposition(|byte| *byte == b'\n');
         if let Some(start) = start.map(|at| at + 1).or((window >= length).then_some(0)) {
-            return Ok(match serde_json::from_slice(&whole[start..]) {
-                Ok(RunRecord::Ended(ended)) => Some(ended),
+            let last = str::from_utf8(&whole[start..]).map(RunRecord::read);
+            return Ok(match last {
+                Ok(Ok(RunRecord::Ended(ended))) => Some(ended),
                 _ => None,
             });
         }
@@ -61,7 +62,7 @@ fn tail(file: &mut File, length: u64, window: u64) -> io::Result<Vec<u8>> {
 pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
     let mut records = Records::open(path)?;
     let Some(first) = records.next()? else { return Ok(None) };
-    let Ok(RunRecord::Started(started)) = serde_json::from_str(first.text()) else {
+    let Ok(RunRecord::Started(started)) = RunRecord::read(first.text()) else {
         return Ok(None);
     };
     if let Some(ended) = last_record(path)? {
@@ -70,7 +71,7 @@ pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
     }
     let mut turn_count = 0;
     while let Some(line) = records.next()? {
-        match serde_json::from_str(line.text()) {
+        match RunRecord::read(line.text()) {
             Ok(RunRecord::Ended(ended)) => {
                 let turn_count = ended.turn_count;
                 return Ok(Some(Found { started, ended: Some(ended), turn_count }));

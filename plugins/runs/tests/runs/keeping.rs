@@ -113,7 +113,7 @@ async fn old_and_surplus_runs_go_and_open_ones_stay() {
     next.stop().await;
     let next = keep(json!({ "max_per_agent": 1, "max_age_days": 0 })).await;
     until("the surplus went", async || listed(&next, "builder").await == ["run-3"]).await;
-    assert_eq!(listed(&next, "other").await, [lone.clone()], "the bound is per agent");
+    assert_eq!(listed(&next, "other").await, std::slice::from_ref(&lone), "the bound is per agent");
     next.stop().await;
     let next = keep(json!({ "gc_interval_secs": 1, "max_age_days": 1 })).await;
     let mut agent = next.agent("builder").await;
@@ -121,7 +121,7 @@ async fn old_and_surplus_runs_go_and_open_ones_stay() {
     until("what had ended went", async || listed(&next, "builder").await == [open.clone()]).await;
     clock.advance(TimeDelta::days(100));
     until("the other agent's went too", async || !host.root().join("runs/other").exists()).await;
-    assert_eq!(listed(&next, "builder").await, [open.clone()], "however old");
+    assert_eq!(listed(&next, "builder").await, std::slice::from_ref(&open), "however old");
     complete(&mut agent, &open).await;
     clock.advance(TimeDelta::days(2));
     until("it went once it had ended", async || listed(&next, "builder").await.is_empty()).await;

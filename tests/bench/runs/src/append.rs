@@ -1,4 +1,4 @@
-//! Recording: agents that send batches, each run followed by a host, beside the bare append.
+//! Recording: agents that send batches, each run followed by a host, beside the bare file and a bare socket.
 
 use std::{
     collections::VecDeque,
@@ -87,34 +87,44 @@ pub(crate) async fn measure(
     let mut rows = Vec::new();
     for durability in levels {
         for load in &args.loads {
-            let (mut floors, mut ours) = (Vec::new(), Vec::new());
+            let (mut floors, mut sockets, mut ours) = (Vec::new(), Vec::new(), Vec::new());
             for round in 0..args.rounds {
                 eprintln!("{} {load:?}: round {}", durability.word(), round + 1);
                 let bare = root()?;
                 floors.push(floor::append(bare.path(), &line(), load.batch, *durability, time)?);
+                sockets.push(send(root()?.path(), *load, *durability, time).await?);
                 ours.push(record(root()?.path(), *load, *durability, time).await?);
             }
-            rows.push(row(*durability, *load, &floors, &ours));
+            rows.push(row(*durability, *load, &floors, &sockets, &ours));
         }
     }
     table(
         [
             "durability",
             "agents x in flight x batch",
-            "floor turns/s",
+            "file turns/s",
+            "socket turns/s",
             "turns/s",
-            "to floor",
-            "floor p99 us",
+            "to file",
+            "to socket",
+            "file p99 us",
+            "socket p99 us",
             "p50 us",
             "p99 us",
-            "daemon CPU us/turn",
+            "CPU us/turn",
         ],
         rows,
     );
     Ok(())
 }
 
-fn row(durability: Durability, load: Load, floors: &[Figures], ours: &[Figures]) -> [String; 9] {
+fn row(
+    durability: Durability,
+    load: Load,
+    floors: &[Figures],
+    sockets: &[Figures],
+    ours: &[Figures],
+) -> [String; 12] {
     let rate = |of: &[Figures]| median(of.iter().map(Figures::per_second));
     let latency = |of: &[Figures], share| {
         median(of.iter().map(|it| micros(percentile(&it.latencies, share))))
@@ -124,9 +134,12 @@ fn row(durability: Durability, load: Load, floors: &[Figures], ours: &[Figures])
         durability.word().into(),
         format!("{}x{}x{}", load.agents, load.in_flight, load.batch),
         format!("{:.0}", rate(floors)),
+        format!("{:.0}", rate(sockets)),
         format!("{:.0}", rate(ours)),
         format!("{:.2}", rate(ours) / rate(floors)),
+        format!("{:.2}", rate(ours) / rate(sockets)),
         format!("{:.1}", latency(floors, 0.99)),
+        format!("{:.1}", latency(sockets, 0.99)),
         format!("{:.1}", latency(ours, 0.50)),
         format!("{:.1}", latency(ours, 0.99)),
         format!("{:.2}", median(ours.iter().map(cpu))),
@@ -170,12 +183,7 @@ async fn record(
     for (agent, follow) in connections {
         agents.spawn(keep_recording(agent, follow, load, began + time));
     }
-    let mut all = Figures::default();
-    while let Some(done) = agents.join_next().await {
-        let one = done??;
-        all.turns += one.turns;
-        all.latencies.extend(one.latencies);
-    }
+    let mut all = gather(agents).await?;
     all.elapsed = began.elapsed();
     let mut seen = 0;
     while let Some(done) = followers.join_next().await {
@@ -203,28 +211,78 @@ async fn keep_recording(
         let (followed, is_followed) = tokio::sync::oneshot::channel();
         follow.send((run_id.into(), followed)).await?;
         is_followed.await?;
-        let params = json!({ "run_id": run_id, "turns": vec![turn(); load.batch] });
-        let request = Message::text(Client::request("runs.record_turns", &params));
-        let (mut sent, mut open) = (0, VecDeque::new());
-        while sent + load.batch <= TURNS && Instant::now() < until || !open.is_empty() {
-            // What there is room for is fed, and flushed once.
-            while open.len() < load.in_flight
-                && sent + load.batch <= TURNS
-                && Instant::now() < until
-            {
-                agent.socket.feed(request.clone()).await?;
-                open.push_back(Instant::now());
-                sent += load.batch;
-            }
-            agent.socket.flush().await?;
-            let reply = agent.next().await?;
-            if !reply.contains("\"ok\":true") {
-                return Err(reply.into());
-            }
-            all.latencies.extend(open.pop_front().map(|from| from.elapsed()));
-        }
-        all.turns += sent;
+        pump(&mut agent, run_id, load, until, &mut all).await?;
         agent.call("runs.complete", &json!({ "run_id": run_id, "outcome": {} })).await?;
+    }
+    Ok(all)
+}
+
+/// Keeps batches in flight until the run is full or the time is over, and all are answered.
+async fn pump(
+    client: &mut Client,
+    run_id: &str,
+    load: Load,
+    until: Instant,
+    all: &mut Figures,
+) -> Result<(), Error> {
+    let params = json!({ "run_id": run_id, "turns": vec![turn(); load.batch] });
+    let request = Message::text(Client::request("runs.record_turns", &params));
+    let (mut sent, mut open) = (0, VecDeque::new());
+    loop {
+        // What there is room for is fed, and flushed once.
+        while open.len() < load.in_flight && sent + load.batch <= TURNS && Instant::now() < until {
+            client.socket.feed(request.clone()).await?;
+            open.push_back(Instant::now());
+            sent += load.batch;
+        }
+        let Some(from) = open.pop_front() else { break };
+        client.socket.flush().await?;
+        let reply = client.next().await?;
+        if !reply.contains("\"ok\":true") {
+            return Err(reply.into());
+        }
+        all.latencies.push(from.elapsed());
+    }
+    all.turns += sent;
+    Ok(())
+}
+
+/// The same requests to a bare socket that appends them.
+async fn send(
+    directory: &Path,
+    load: Load,
+    durability: Durability,
+    time: Duration,
+) -> Result<Figures, Error> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    let serving = tokio::spawn(floor::serve(listener, directory.into(), durability));
+    let mut clients = JoinSet::new();
+    let began = Instant::now();
+    let until = began + time;
+    for _ in 0..load.agents {
+        let mut client = Client::connect(&address).await?;
+        clients.spawn(async move {
+            let mut all = Figures::default();
+            while Instant::now() < until {
+                pump(&mut client, "a-run-id-of-the-usual-length-of-36-b", load, until, &mut all)
+                    .await?;
+            }
+            Ok::<_, Error>(all)
+        });
+    }
+    let mut all = gather(clients).await?;
+    all.elapsed = began.elapsed();
+    serving.abort();
+    Ok(all)
+}
+
+async fn gather(mut clients: JoinSet<Result<Figures, Error>>) -> Result<Figures, Error> {
+    let mut all = Figures::default();
+    while let Some(done) = clients.join_next().await {
+        let one = done??;
+        all.turns += one.turns;
+        all.latencies.extend(one.latencies);
     }
     Ok(all)
 }

@@ -117,10 +117,7 @@ impl Daemon {
     }
 
     async fn proven(&self, proof: Value) -> Result<Client, Error> {
-        let stream = TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
-        let (socket, _) = client_async(format!("ws://{}/", self.address), stream).await?;
-        let mut client = Client { socket };
+        let mut client = Client::connect(&self.address).await?;
         client.call("session.auth", &proof).await?;
         Ok(client)
     }
@@ -132,6 +129,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) async fn connect(address: &str) -> Result<Self, Error> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (socket, _) = client_async(format!("ws://{address}/"), stream).await?;
+        Ok(Self { socket })
+    }
+
     /// A request as text.
     pub(crate) fn request(method: &str, params: &Value) -> String {
         json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
