@@ -5,7 +5,7 @@ mod following;
 mod keeping;
 mod live;
 #[cfg(all(test, feature = "loom"))]
-mod models;
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
