@@ -32,6 +32,7 @@ pub use contract::{
     metrics::{Counter, EncodeLabelSet, Family, Gauge, Histogram, Metrics},
     names::{decode_name, encode_name, resolve_under},
     notification::{Notification, NotificationEntry},
+    object,
     plugin::{Plugin, PluginEntry},
     presence::{
         AGENT_ROWS, AgentRows, AgentStatus, HostAgent, HostDevice, HostPart, HostParts,

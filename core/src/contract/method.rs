@@ -53,6 +53,12 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + Sized + 'static {
         Ok(())
     }
 
+    /// What is said of parameters that do not read or are out of bounds, for a method whose clients look
+    /// for words of its own.
+    fn reword(error: RpcError) -> RpcError {
+        error
+    }
+
     /// Whose the thing is that this call touches. Asked only under [`Access::AgentOwner`].
     fn owner(&self, _plugin: &Self::Plugin) -> Owner {
         Owner::Nobody
@@ -138,9 +144,9 @@ impl<M: Method> Prepared for M {
 }
 
 fn prepare<M: Method>(plugin: &dyn Any, params: &str) -> Result<Box<dyn Prepared>> {
-    let call: M = read_params(params)?;
+    let call: M = read_params(params).map_err(M::reword)?;
     M::available(state(plugin))?;
-    call.validate()?;
+    call.validate().map_err(M::reword)?;
     Ok(Box::new(call))
 }
 

@@ -150,6 +150,12 @@ impl Host {
         self.sessions.lock().len()
     }
 
+    /// An open connection with this identity, as a plugin would hold it.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn session_of(&self, identity: &Identity) -> Option<Arc<Session>> {
+        self.sessions.lock().values().find(|it| it.identity() == *identity).cloned()
+    }
+
     /// Ends the host: no further request is taken, parked calls are cancelled, connections finish
     /// what runs (5 s at most) and close, then plugins shut down in reverse start order.
     pub async fn shutdown(&self) {

@@ -16,7 +16,12 @@ pub use echo::echo;
 pub use lone::LoneSession;
 
 use crate::{
-    contract::{clock::Clock, service::ServiceKey, session::Origin},
+    contract::{
+        access::Identity,
+        clock::Clock,
+        service::ServiceKey,
+        session::{Origin, Session},
+    },
     dispatch::{
         config::{Config, Settings},
         connection,
@@ -129,6 +134,11 @@ impl TestHost {
     /// A service as another plugin would see it.
     pub fn service<T: ?Sized + Send + Sync + 'static>(&self, key: &ServiceKey<T>) -> Arc<T> {
         self.host.service(key).expect("provided by a linked plugin")
+    }
+
+    /// The session of the agent's connection, as a plugin would hold it.
+    pub fn session_of(&self, agent: &str) -> Arc<Session> {
+        self.host.session_of(&Identity::agent(agent)).expect("the agent is connected")
     }
 
     /// A connection that has proved nothing.

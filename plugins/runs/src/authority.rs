@@ -1,10 +1,19 @@
 //! Who may do what with a run. Pure.
 
-use carport_core::Identity;
+use carport_core::{Identity, Result, RpcError};
 
 /// Whether the caller is the run's own agent. A parameter never makes anyone an owner.
 pub(crate) fn owns(identity: &Identity, agent_id: &str) -> bool {
     identity.agent_id() == Some(agent_id)
+}
+
+/// Whether the caller may read the runs of an agent: the agent itself, and the host. The core asks before
+/// a method runs; this is asked of the very run whose data are handed out, which may be another by then.
+pub(crate) fn read(identity: &Identity, agent_id: &str) -> Result<()> {
+    match *identity == Identity::Host || owns(identity, agent_id) {
+        true => Ok(()),
+        false => Err(RpcError::forbidden("this belongs to another agent")),
+    }
 }
 
 /// Whether the caller may write turns or resume: the agent itself, and nobody else. Whoever may read
@@ -42,6 +51,8 @@ mod tests {
         ] {
             assert_eq!(may_write(identity, "a"), write, "{identity:?}");
             assert_eq!(may_complete(identity, "a", attached, 1), complete, "{identity:?}");
+            let reads = *identity == Identity::Host || *identity == owner;
+            assert_eq!(read(identity, "a").is_ok(), reads, "{identity:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use carport_core::Time;
 
-use crate::record::{Line, RunEnded, RunStarted, RunStatus, RunSummary};
+use crate::record::{End, Line, RunStarted, RunStatus, RunSummary};
 
 /// Turns of one run; a backstop far above any healthy run.
 pub(crate) const MAX_TURNS: u64 = 2000;
@@ -20,15 +20,17 @@ pub(crate) const MAX_OPEN: usize = 4096;
 /// Bytes of newest turns that an open run keeps.
 const KEPT_BYTES: usize = 4 << 20;
 /// Runs that have ended and are still in memory, whatever their age.
-const MAX_RESTING: usize = 4096;
+const MAX_RESTING: usize = 1024;
 
 /// One run.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) started: Arc<RunStarted>,
-    pub(crate) ended: Option<RunEnded>,
+    pub(crate) ended: Option<End>,
     pub(crate) turn_count: u64,
-    /// The connection that it ends with.
+    /// When its last turn was accepted, or when it started.
+    pub(crate) last_at: Time,
+    /// The connection that it ends with, or ended with.
     pub(crate) attached: Option<u64>,
     /// The newest turns, oldest first.
     recent: VecDeque<Line>,
@@ -51,12 +53,19 @@ pub(crate) enum Full {
 
 impl Run {
     pub(crate) fn new(started: RunStarted, attached: Option<u64>) -> Self {
-        let (started, recent) = (started.into(), VecDeque::new());
-        Self { started, ended: None, turn_count: 0, attached, recent, recent_bytes: 0 }
+        Self {
+            last_at: started.started_at,
+            started: started.into(),
+            ended: None,
+            turn_count: 0,
+            attached,
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+        }
     }
 
     pub(crate) fn status(&self) -> RunStatus {
-        RunStatus::of(self.ended.as_ref())
+        self.ended.as_ref().map_or(RunStatus::InProgress, |end| end.status)
     }
 
     pub(crate) fn summary(&self) -> RunSummary {
@@ -73,8 +82,9 @@ impl Run {
     }
 
     /// Takes in a turn that is in the file.
-    pub(crate) fn append(&mut self, line: Line) {
+    pub(crate) fn append(&mut self, line: Line, at: Time) {
         self.turn_count += 1;
+        self.last_at = at;
         self.recent_bytes += line.text().len();
         self.recent.push_back(line);
         while self.recent_bytes > KEPT_BYTES {
@@ -84,12 +94,11 @@ impl Run {
     }
 
     /// Ends it once. What it kept is let go, with the room that it took.
-    pub(crate) fn end(&mut self, ended: RunEnded) -> Result<(), Refused> {
+    pub(crate) fn end(&mut self, end: End) -> Result<(), Refused> {
         if self.ended.is_some() {
             return Err(Refused::Terminal);
         }
-        self.ended = Some(ended);
-        self.attached = None;
+        self.ended = Some(end);
         self.recent = VecDeque::new();
         self.recent_bytes = 0;
         Ok(())
@@ -106,8 +115,10 @@ impl Run {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     runs: HashMap<String, Run>,
-    /// Per connection, its open runs in the order they were started or resumed.
+    /// Per connection, its open runs.
     attached: HashMap<u64, Vec<String>>,
+    /// Per connection, the run that it started or resumed last, while that is open and its own.
+    current: HashMap<u64, String>,
     open: usize,
     /// Per agent, its runs by start.
     by_agent: HashMap<String, BTreeSet<Place>>,
@@ -159,6 +170,7 @@ impl Ledger {
             self.open += 1;
             if let Some(session) = run.attached {
                 self.attached.entry(session).or_default().push(id.clone());
+                self.current.insert(session, id.clone());
             }
         }
         let place = (run.started.started_at, id.clone());
@@ -175,24 +187,33 @@ impl Ledger {
         if run.attached != Some(session) && own >= MAX_OPEN_OF_SESSION {
             return Err(Full::Session);
         }
-        if let Some(before) = run.attached.replace(session)
-            && let Some(runs) = self.attached.get_mut(&before)
-        {
-            runs.retain(|it| it != run_id);
+        if let Some(before) = run.attached.replace(session) {
+            self.detach(run_id, before);
         }
         self.attached.entry(session).or_default().push(run_id.to_owned());
+        self.current.insert(session, run_id.to_owned());
         Ok(())
     }
 
+    /// The run is no more one of the connection's open ones.
+    fn detach(&mut self, run_id: &str, session: u64) {
+        if let Some(runs) = self.attached.get_mut(&session) {
+            runs.retain(|it| it != run_id);
+        }
+        if self.current(session) == Some(run_id) {
+            self.current.remove(&session);
+        }
+    }
+
     /// Ends a run once, for whoever comes first.
-    pub(crate) fn end(&mut self, run_id: &str, ended: RunEnded) -> Result<(), Refused> {
+    pub(crate) fn end(&mut self, run_id: &str, end: End) -> Result<(), Refused> {
         let run = self.runs.get_mut(run_id).ok_or(Refused::Terminal)?;
+        run.end(end)?;
         let attached = run.attached;
-        run.end(ended)?;
         self.open -= 1;
         self.ended.push(run_id.to_owned());
-        if let Some(runs) = attached.and_then(|session| self.attached.get_mut(&session)) {
-            runs.retain(|it| it != run_id);
+        if let Some(session) = attached {
+            self.detach(run_id, session);
         }
         Ok(())
     }
@@ -212,9 +233,10 @@ impl Ledger {
         while let Some((ended_at, _)) = self.resting.front()
             && (*ended_at < then || self.resting.len() > MAX_RESTING)
         {
-            let Some((_, run_id)) = self.resting.pop_front() else { break };
+            let Some((ended_at, run_id)) = self.resting.pop_front() else { break };
             // A key may have been used again since.
-            if self.runs.get(&run_id).is_some_and(|run| run.ended.is_some()) {
+            let ended = self.runs.get(&run_id).and_then(|run| run.ended.as_ref());
+            if ended.is_some_and(|end| end.at == ended_at) {
                 self.remove(&run_id);
             }
         }
@@ -223,6 +245,7 @@ impl Ledger {
     /// Forgets a run that has ended.
     pub(crate) fn remove(&mut self, run_id: &str) {
         let Some(run) = self.runs.remove(run_id) else { return };
+        self.ended.retain(|it| it != run_id);
         let agent = &run.started.agent_id;
         if let Some(places) = self.by_agent.get_mut(agent) {
             places.remove(&(run.started.started_at, run_id.to_owned()));
@@ -232,13 +255,15 @@ impl Ledger {
         }
     }
 
-    /// The latest run that the connection started or resumed and that is still open.
+    /// The run that the connection started or resumed last. Once that has ended or gone elsewhere, there
+    /// is none until the next.
     pub(crate) fn current(&self, session: u64) -> Option<&str> {
-        self.attached.get(&session)?.last().map(String::as_str)
+        self.current.get(&session).map(String::as_str)
     }
 
     /// The open runs of a connection that is gone.
     pub(crate) fn take_attached(&mut self, session: u64) -> Vec<String> {
+        self.current.remove(&session);
         self.attached.remove(&session).unwrap_or_default()
     }
 
@@ -254,7 +279,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::{IncompleteReason, Termination};
+    use crate::record::{IncompleteReason, RunEnded, Termination};
 
     fn started(id: &str) -> RunStarted {
         RunStarted {
@@ -267,11 +292,12 @@ mod tests {
         }
     }
 
-    fn ended(run: &str, turn_count: u64) -> RunEnded {
+    fn ended(run: &str, turn_count: u64) -> End {
         let reason = IncompleteReason::Cancelled;
         let termination = Termination::Incomplete { reason, message: None };
         let (run_id, agent_id) = (run.into(), "a".into());
-        RunEnded { run_id, agent_id, termination, ended_at: Time::default(), turn_count }
+        let ended_at = Time::default();
+        End::from(&RunEnded { run_id, agent_id, termination, ended_at, turn_count })
     }
 
     fn line(n: usize) -> Line {
@@ -282,7 +308,7 @@ mod tests {
     fn an_open_run_keeps_its_newest_turns_within_bounds() {
         let mut run = Run::new(started("r"), None);
         for _ in 0..100 {
-            run.append(line(100 * 1024));
+            run.append(line(100 * 1024), Time::default());
         }
         let (first, lines) = run.recent();
         let lines: Vec<_> = lines.collect();
@@ -344,6 +370,32 @@ mod tests {
         assert_eq!(ledger.current(1), Some("0"), "its own becomes the current one");
     }
 
+    #[test]
+    fn once_the_current_run_ends_or_goes_there_is_none() {
+        let mut ledger = Ledger::default();
+        for id in ["first", "second", "third"] {
+            ledger.insert(Run::new(started(id), Some(1)));
+        }
+        ledger.end("first", ended("first", 0)).unwrap();
+        assert_eq!(ledger.current(1), Some("third"));
+        ledger.end("third", ended("third", 0)).unwrap();
+        assert_eq!(ledger.current(1), None, "not the one before it");
+        ledger.attach("second", 1).unwrap();
+        assert_eq!(ledger.current(1), Some("second"));
+        ledger.attach("second", 2).unwrap();
+        assert_eq!((ledger.current(1), ledger.current(2)), (None, Some("second")));
+    }
+
+    #[test]
+    fn a_key_that_is_used_again_has_nothing_of_the_run_before() {
+        let mut ledger = Ledger::default();
+        ledger.insert(Run::new(started("k"), Some(1)));
+        ledger.end("k", ended("k", 3)).unwrap();
+        ledger.remove("k");
+        ledger.insert(Run::new(started("k"), Some(1)));
+        assert_eq!(ledger.take_ended(), [], "the open one has not ended");
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Start(u8, u64),
@@ -386,7 +438,7 @@ mod tests {
                         let known = ledger.get_mut(&run.to_string()).unwrap();
                         prop_assert_eq!(known.admits(turns), expected);
                         if expected.is_ok() {
-                            (0..turns).for_each(|_| known.append(line(1)));
+                            (0..turns).for_each(|_| known.append(line(1), Time::default()));
                             *count += turns as u64;
                         }
                     }

@@ -105,17 +105,22 @@ impl carport_runs_api::Runs for Service {
 
     async fn observe(&self, session: &Session, turns: Vec<ObservedTurn>) {
         let Some(run_id) = self.0.current(session) else { return };
-        let turns = turns.into_iter().map(|turn| NewTurn {
+        let turn = |turn: ObservedTurn| NewTurn {
             tool: turn.tool,
             parameters: turn.parameters.map(Free::from),
             output: turn.output.map(Free::from),
             policy_rejected: turn.policy_rejected,
             ..NewTurn::default()
-        });
-        match self.0.record(&run_id, turns.collect(), |_| true).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(dropped)) => tracing::warn!(run_id, ?dropped, "observed turns were dropped"),
-            Err(error) => tracing::error!(run_id, %error, "observed turns were not recorded"),
+        };
+        let mut turns = turns.into_iter().map(turn).peekable();
+        while turns.peek().is_some() {
+            let batch = turns.by_ref().take(MAX_BATCH).collect();
+            match self.0.record(&run_id, batch, |_| true).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(dropped)) => tracing::warn!(run_id, ?dropped, "observed turns were dropped"),
+                Err(error) => tracing::error!(run_id, %error, "observed turns were not recorded"),
+            }
+            return;
         }
     }
 }

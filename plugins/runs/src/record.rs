@@ -239,24 +239,38 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
-    pub(crate) fn new(started: &RunStarted, ended: Option<&RunEnded>, turns: u64) -> Self {
-        let (outcome_status, reason) = match ended.map(|ended| &ended.termination) {
-            Some(Termination::Outcome { outcome }) => (Some(outcome.status.clone()), None),
-            Some(Termination::Incomplete { reason, .. }) => (None, Some(*reason)),
-            None => (None, None),
-        };
+    pub(crate) fn new(started: &RunStarted, end: Option<&End>, turns: u64) -> Self {
         Self {
             run_id: started.run_id.clone(),
             agent_id: started.agent_id.clone(),
             intent: started.intent.clone(),
             started_at: started.started_at,
-            ended_at: ended.map(|ended| ended.ended_at),
-            status: RunStatus::of(ended),
+            ended_at: end.map(|end| end.at),
+            status: end.map_or(RunStatus::InProgress, |end| end.status),
             turn_count: turns,
             agent_name: started.agent_name.clone(),
-            outcome_status,
-            reason,
+            outcome_status: end.and_then(|end| end.outcome_status.clone()),
+            reason: end.and_then(|end| end.reason),
         }
+    }
+}
+
+/// What a header keeps of how a run ended: an outcome may be large, and is in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct End {
+    pub(crate) at: Time,
+    pub(crate) status: RunStatus,
+    outcome_status: Option<String>,
+    reason: Option<IncompleteReason>,
+}
+
+impl From<&RunEnded> for End {
+    fn from(ended: &RunEnded) -> Self {
+        let (outcome_status, reason) = match &ended.termination {
+            Termination::Outcome { outcome } => (Some(outcome.status.clone()), None),
+            Termination::Incomplete { reason, .. } => (None, Some(*reason)),
+        };
+        Self { at: ended.ended_at, status: RunStatus::of(Some(ended)), outcome_status, reason }
     }
 }
 

@@ -106,7 +106,7 @@ fn shortened(value: Free) -> Free {
 
 /// A record is a line, whatever white space a client puts between its values.
 fn on_one_line(value: Free) -> Free {
-    match value.text().contains('\n') {
+    match value.text().contains(['\n', '\r']) {
         true => value.value().unwrap_or_default().into(),
         false => value,
     }

@@ -5,10 +5,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Book, not_found};
-use crate::record::{Line, RunStatus};
+use crate::{
+    authority,
+    record::{Line, RunStatus},
+    store::failed,
+};
 
 /// Bytes of turns in a snapshot.
-const SNAPSHOT_BYTES: usize = 8 << 20;
+/// The rest of the message has room in 8 MiB too.
+const SNAPSHOT_BYTES: usize = (8 << 20) - (64 << 10);
 
 /// A record of a run that is followed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +48,7 @@ impl Book {
     pub(crate) async fn follow(&self, run_id: &str, caller: &Caller) -> Result<Snapshot> {
         let (mut snapshot, held) = match self.live.join(run_id, caller)? {
             Some(joined) => joined,
-            None => self.past(run_id)?,
+            None => self.left(run_id, caller)?,
         };
         // What memory no longer has does not change any more, so that it is read without the lock.
         if snapshot.first_index > 0 {
@@ -61,8 +66,9 @@ impl Book {
     }
 
     /// A run that has left memory: there is nothing to listen to.
-    fn past(&self, run_id: &str) -> Result<(Snapshot, usize)> {
-        let past = self.catalog.find(run_id).ok_or_else(|| not_found(run_id))?;
+    fn left(&self, run_id: &str, caller: &Caller) -> Result<(Snapshot, usize)> {
+        let past = self.catalog.find(run_id).map_err(failed)?.ok_or_else(|| not_found(run_id))?;
+        authority::read(caller.identity(), &past.agent_id)?;
         let (cursor, first_index) = (past.turn_count, past.turn_count);
         let (agent_id, status) = (past.agent_id, past.status);
         Ok((Snapshot { agent_id, status, cursor, first_index, turns: Vec::new() }, 0))

@@ -25,9 +25,9 @@ impl Book {
     pub(crate) async fn keep(self: Arc<Self>, policy: Policy, every: Duration) {
         let (mut doubted, mut next) = (true, Instant::now());
         loop {
-            self.catalog.mend(doubted).await;
-            doubted = false;
             self.index_ended().await;
+            self.catalog.mend(doubted, self.now()).await;
+            doubted = false;
             self.end_left_open().await;
             self.rest();
             if Instant::now() >= next {
@@ -51,16 +51,14 @@ impl Book {
     /// Tells the index of runs that have ended.
     pub(super) async fn index_ended(&self) {
         let ended = self.live.ledger.lock().take_ended();
-        if !ended.is_empty()
-            && let Err(error) = self.catalog.add(ended).await
-        {
-            tracing::error!(%error, "runs that ended are not in the index");
+        if !ended.is_empty() {
+            self.catalog.add(ended).await;
         }
     }
 
     /// Ends what could not be ended when its connection went.
-    async fn end_left_open(&self) {
-        let unended = std::mem::take(&mut *self.unended.lock());
+    async fn end_left_open(self: &Arc<Self>) {
+        let unended: Vec<_> = self.unended.lock().iter().cloned().collect();
         self.leave(unended).await;
     }
 
@@ -100,7 +98,7 @@ impl Book {
 
     /// Removes a run that has ended, from everywhere.
     pub(crate) async fn delete(&self, run_id: &str) -> Result<()> {
-        match self.standing(run_id) {
+        match self.standing(run_id)? {
             None => Err(not_found(run_id)),
             Some((_, RunStatus::InProgress)) => {
                 Err(RpcError::conflict(format!("run `{run_id}` is open: cancel it first"))

@@ -1,11 +1,12 @@
 //! The runs in memory and who follows them: a run changes and its followers hear of it under one lock.
 
-use carport_core::{Caller, Guarded, Result, Subscribers};
+use carport_core::{Caller, Guarded, Result, Subscribers, Time};
 
 use super::following::{Snapshot, TraceEvent};
 use crate::{
+    authority,
     ledger::{Ledger, Refused, Run},
-    record::{Line, RunEnded},
+    record::{End, Line},
 };
 
 /// Runs that one connection may follow.
@@ -28,6 +29,7 @@ impl Live {
     pub(super) fn join(&self, run_id: &str, caller: &Caller) -> Result<Option<(Snapshot, usize)>> {
         let ledger = self.ledger.lock();
         let Some(run) = ledger.get(run_id) else { return Ok(None) };
+        authority::read(caller.identity(), &run.started.agent_id)?;
         self.followers.subscribe(run_id.to_owned(), caller)?;
         let (first_index, lines) = run.recent();
         let turns: Vec<_> = lines.cloned().collect();
@@ -37,14 +39,21 @@ impl Live {
         Ok(Some((Snapshot { agent_id, status, cursor, first_index, turns }, held)))
     }
 
-    /// Counts turns that are in the file and tells followers, in one step. `also` sees each of them.
-    pub(super) fn commit(&self, run_id: &str, lines: Vec<Line>, also: impl Fn(&Run, &Line)) {
+    /// Counts turns that are in the file and tells followers, in one step. `also` sees
+    /// each of them before it counts.
+    pub(super) fn commit(
+        &self,
+        run_id: &str,
+        lines: Vec<Line>,
+        at: Time,
+        also: impl Fn(&Run, &Line),
+    ) {
         let mut ledger = self.ledger.lock();
         let Some(run) = ledger.get_mut(run_id) else { return };
         let heard = self.followers.is_heard(&run.started.run_id);
         for line in lines {
-            run.append(line.clone());
             also(run, &line);
+            run.append(line.clone(), at);
             if heard {
                 self.tell(run, line);
             }
@@ -55,12 +64,12 @@ impl Live {
     pub(super) fn end(
         &self,
         run_id: &str,
-        ended: RunEnded,
+        end: End,
         line: Line,
         also: impl Fn(&Run, &Line),
     ) -> std::result::Result<(), Refused> {
         let mut ledger = self.ledger.lock();
-        ledger.end(run_id, ended)?;
+        ledger.end(run_id, end)?;
         if let Some(run) = ledger.get(run_id) {
             also(run, &line);
             self.tell(run, line);

@@ -6,13 +6,14 @@ mod keeping;
 mod live;
 #[cfg(all(test, feature = "loom"))]
 mod tests;
+mod writing;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
 };
 
-use carport_core::{Caller, Clock, Guarded, Identity, Result, RpcError, Session, Time};
+use carport_core::{Clock, Guarded, Identity, Result, RpcError, Session, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Notify};
@@ -20,18 +21,19 @@ use tokio::sync::{Mutex, Notify};
 pub use following::TraceEvent;
 
 use live::Live;
+pub(crate) use writing::Ended;
+use writing::{Writer, whole};
 
 use crate::{
     authority,
     catalog::{Catalog, Listing},
     export::live::Feed,
-    ledger::{Full, MAX_OPEN, MAX_OPEN_OF_SESSION, Refused, Run},
+    ledger::{Full, MAX_OPEN, MAX_OPEN_OF_SESSION, Run},
     record::{
         FORMAT, IncompleteReason, Line, RunEnded, RunRecord, RunStarted, RunStatus, RunSummary,
         Termination,
     },
-    store::{Bounds, Page, RunFile, Store, blocking, failed},
-    turn::{NewTurn, TooLarge},
+    store::{Bounds, Page, Store, blocking, failed},
 };
 
 /// Why a batch was not kept. A drop is a result, not an error: the sender stops sending.
@@ -59,16 +61,10 @@ pub(crate) struct Book {
     sessions: Guarded<HashMap<u64, Weak<Session>>>,
     /// One start at a time, so that a key names one run.
     starting: Mutex<()>,
-    /// Runs whose end could not be written.
-    unended: Guarded<Vec<String>>,
+    /// Runs whose connection is gone and which have not ended yet.
+    unended: Guarded<HashSet<(u64, String)>>,
     /// Wakes the keeper.
     ended_some: Notify,
-}
-
-/// The file of an open run, and whose the run is.
-struct Writer {
-    agent_id: String,
-    file: Mutex<RunFile>,
 }
 
 impl Book {
@@ -97,135 +93,42 @@ impl Book {
 
     /// Opens a run, or finds the one that its key names. `true` if it was there.
     pub(crate) async fn start(
-        &self,
+        self: &Arc<Self>,
+        started: RunStarted,
+        session: &Arc<Session>,
+    ) -> Result<(RunStatus, bool)> {
+        let (book, session) = (self.clone(), session.clone());
+        whole(async move { book.open(started, &session).await }).await
+    }
+
+    async fn open(
+        self: &Arc<Self>,
         started: RunStarted,
         session: &Arc<Session>,
     ) -> Result<(RunStatus, bool)> {
         let _starting = self.starting.lock().await;
-        self.sessions.lock().insert(session.serial(), Arc::downgrade(session));
-        if let Some((agent_id, status)) = self.standing(&started.run_id) {
+        if let Some((agent_id, mut status)) = self.standing(&started.run_id)? {
             if agent_id != started.agent_id {
                 let why = format!("run `{}` belongs to another agent", started.run_id);
                 return Err(RpcError::conflict(why));
             }
-            self.live.ledger.lock().attach(&started.run_id, session.serial())?;
+            // It may end before it is attached.
+            if status == RunStatus::InProgress
+                && self.attach(&started.run_id, session, |_| Ok(())).await?.is_none()
+            {
+                status = self.standing(&started.run_id)?.map_or(status, |(_, status)| status);
+            }
             return Ok((status, true));
         }
         self.live.ledger.lock().has_room(session.serial())?;
         let first = first_line(&started)?;
         let file = self.store().create(&started.agent_id, &started.run_id, &first).await?;
-        let writer = Writer { agent_id: started.agent_id.clone(), file: Mutex::new(file) };
+        self.sessions.lock().insert(session.serial(), Arc::downgrade(session));
+        let writer = Writer::new(started.agent_id.clone(), file);
         self.writers.lock().insert(started.run_id.clone(), writer.into());
         self.live.ledger.lock().insert(Run::new(started, Some(session.serial())));
+        self.unless_gone(session);
         Ok((RunStatus::InProgress, false))
-    }
-
-    /// Appends a batch as one block. `Ok(Err(_))` is a drop.
-    pub(crate) async fn record(
-        &self,
-        run_id: &str,
-        turns: Vec<NewTurn>,
-        may_write: impl Fn(&str) -> bool,
-    ) -> Result<std::result::Result<u64, Dropped>> {
-        // The queue for the writer is first come, first served, and this is reached before any other
-        // wait: batches of one connection are written in the order of their frames.
-        let Some(writer) = self.writer(run_id) else {
-            return Ok(Err(self.takes_no_turns(run_id, may_write)));
-        };
-        if !may_write(&writer.agent_id) {
-            return Ok(Err(Dropped::RunNotFound));
-        }
-        let mut file = writer.file.lock().await;
-        // Nobody else appends meanwhile, so that this is where the batch will be.
-        let admitted = self.look(run_id, |run| (run.turn_count, run.admits(turns.len())));
-        let (base, admits) = admitted.unwrap_or((0, Err(Refused::Terminal)));
-        if admits == Err(Refused::Terminal) {
-            return Ok(Err(Dropped::RunTerminal));
-        }
-        let at = self.clock.now();
-        let lines = turns.into_iter().zip(base..).map(|(turn, index)| turn.encode(index, at));
-        let lines = match lines.collect::<std::result::Result<Vec<_>, _>>() {
-            Err(TooLarge) => return Ok(Err(Dropped::TurnTooLarge)),
-            Ok(_) if admits.is_err() => return Ok(Err(Dropped::RunTurnLimit)),
-            Ok(lines) => lines,
-        };
-        let mut bytes = Vec::with_capacity(lines.iter().map(|it| it.text().len() + 1).sum());
-        for line in &lines {
-            bytes.extend_from_slice(line.text().as_bytes());
-            bytes.push(b'\n');
-        }
-        file.append(bytes).await.map_err(failed)?;
-        self.live.commit(run_id, lines, |run, line| self.export(run, line));
-        Ok(Ok(base))
-    }
-
-    /// Why a run that has no writer takes no turns.
-    fn takes_no_turns(&self, run_id: &str, may_write: impl Fn(&str) -> bool) -> Dropped {
-        match self.agent_of(run_id) {
-            Some(agent_id) if may_write(&agent_id) => Dropped::RunTerminal,
-            _ => Dropped::RunNotFound,
-        }
-    }
-
-    /// Hands a record to the exporter, which drops and counts what it has no room for.
-    fn export(&self, run: &Run, line: &Line) {
-        if let Some(feed) = &self.feed {
-            feed.send(run.started.clone(), line.clone());
-        }
-    }
-
-    /// Ends a run once: whoever comes first decides how; the others hear that it is terminal.
-    pub(crate) async fn end(&self, run_id: &str, termination: Termination) -> Result<()> {
-        let terminal = || self.terminal(run_id);
-        let writer = self.writer(run_id).ok_or_else(terminal)?;
-        let mut file = writer.file.lock().await;
-        let started = {
-            let ledger = self.live.ledger.lock();
-            let run = ledger.get(run_id).filter(|run| run.ended.is_none());
-            run.map(|run| (run.started.clone(), run.turn_count))
-        };
-        let (started, turns) = started.ok_or_else(terminal)?;
-        let ended = self.ended(&started, turns, termination);
-        let line = line(&RunRecord::Ended(ended.clone()))?;
-        file.append(format!("{}\n", line.text()).into_bytes()).await.map_err(failed)?;
-        // Nobody else ends it meanwhile: the writer is held.
-        let _ = self.live.end(run_id, ended, line, |run, line| self.export(run, line));
-        self.writers.lock().remove(run_id);
-        self.ended_some.notify_one();
-        Ok(())
-    }
-
-    fn terminal(&self, run_id: &str) -> RpcError {
-        let status = self.standing(run_id).map(|(_, status)| status);
-        RpcError::conflict(format!("run `{run_id}` has ended"))
-            .with("status", serde_json::json!(status))
-    }
-
-    fn ended(&self, started: &RunStarted, turn_count: u64, termination: Termination) -> RunEnded {
-        RunEnded {
-            run_id: started.run_id.clone(),
-            agent_id: started.agent_id.clone(),
-            termination,
-            ended_at: self.clock.now(),
-            turn_count,
-        }
-    }
-
-    fn writer(&self, run_id: &str) -> Option<Arc<Writer>> {
-        self.writers.lock().get(run_id).cloned()
-    }
-
-    /// Makes an open run of the caller's the current run of its connection.
-    pub(crate) fn resume(&self, run_id: &str, session: &Arc<Session>) -> Result<(String, u64)> {
-        self.sessions.lock().insert(session.serial(), Arc::downgrade(session));
-        let mut ledger = self.live.ledger.lock();
-        let open = ledger.get(run_id).filter(|run| run.ended.is_none());
-        let Some(found) = open.map(|run| (run.started.agent_id.clone(), run.turn_count)) else {
-            drop(ledger);
-            return Err(self.terminal(run_id));
-        };
-        ledger.attach(run_id, session.serial())?;
-        Ok(found)
     }
 
     /// Runs of an agent, newest first.
@@ -249,40 +152,46 @@ impl Book {
     }
 
     /// Whose a run is and where it stands, in memory or on disk.
-    pub(crate) fn standing(&self, run_id: &str) -> Option<(String, RunStatus)> {
-        let here = self.look(run_id, |run| (run.started.agent_id.clone(), run.status()));
-        here.or_else(|| self.catalog.find(run_id).map(|past| (past.agent_id, past.status)))
+    pub(crate) fn standing(&self, run_id: &str) -> Result<Option<(String, RunStatus)>> {
+        if let Some(here) = self.look(run_id, |run| (run.started.agent_id.clone(), run.status())) {
+            return Ok(Some(here));
+        }
+        let past = self.catalog.find(run_id).map_err(failed)?;
+        Ok(past.map(|past| (past.agent_id, past.status)))
     }
 
-    pub(crate) fn agent_of(&self, run_id: &str) -> Option<String> {
-        self.standing(run_id).map(|(agent_id, _)| agent_id)
+    /// Whose a run is and where it stands, if the caller may read it.
+    pub(crate) fn readable(
+        &self,
+        run_id: &str,
+        identity: &Identity,
+    ) -> Result<Option<(String, RunStatus)>> {
+        let standing = self.standing(run_id)?;
+        if let Some((agent_id, _)) = &standing {
+            authority::read(identity, agent_id)?;
+        }
+        Ok(standing)
     }
 
-    /// The connection that the run is attached to.
-    pub(crate) fn attached_to(&self, run_id: &str) -> Option<Arc<Session>> {
-        let serial = self.look(run_id, |run| run.attached)??;
-        self.sessions.lock().get(&serial)?.upgrade()
-    }
-
-    /// Records of a run from offset `cursor` on, and whose it is; `None` if there is no such run.
+    /// Records of a run of an agent from offset `cursor` on; `None` if there is no such file.
     pub(crate) async fn page(
         &self,
+        agent_id: &str,
         run_id: &str,
         cursor: u64,
         bounds: Bounds,
-    ) -> Result<Option<(String, Page)>> {
-        let Some(agent_id) = self.agent_of(run_id) else { return Ok(None) };
-        let page = self.store().page(&agent_id, run_id, cursor, bounds).await?;
-        Ok(page.map(|page| (agent_id, page)))
+    ) -> Result<Option<Page>> {
+        self.store().page(agent_id, run_id, cursor, bounds).await
     }
 
-    /// How a run started and how it ended, as its file says.
+    /// How a run of an agent started and how it ended, as its file says.
     pub(crate) async fn ends(
         &self,
+        agent_id: &str,
         run_id: &str,
     ) -> Result<Option<(RunStarted, Option<RunEnded>)>> {
-        let Some(agent_id) = self.agent_of(run_id) else { return Ok(None) };
-        let (store, run_id) = (self.store().clone(), run_id.to_owned());
+        let (store, agent_id, run_id) =
+            (self.store().clone(), agent_id.to_owned(), run_id.to_owned());
         let found = blocking(move || store.look(&agent_id, &run_id)).await.map_err(failed)?;
         Ok(found.map(|(found, _)| (found.started, found.ended)))
     }
@@ -294,47 +203,6 @@ impl Book {
     /// The connection's current run.
     pub(crate) fn current(&self, session: &Session) -> Option<String> {
         self.live.ledger.lock().current(session.serial()).map(str::to_owned)
-    }
-
-    /// Ends what the connection left open.
-    pub(crate) async fn session_gone(&self, session: &Session) {
-        self.sessions.lock().remove(&session.serial());
-        let open = self.live.ledger.lock().take_attached(session.serial());
-        self.leave(open).await;
-    }
-
-    /// Ends whatever is open: the daemon stops.
-    pub(crate) async fn close(&self) {
-        let open = self.live.ledger.lock().open_runs();
-        self.leave(open).await;
-        self.store().sync().await;
-        self.index_ended().await;
-    }
-
-    /// Ends runs whose connection is gone. One that cannot be ended now is for the keeper to end.
-    async fn leave(&self, runs: Vec<String>) {
-        for run_id in runs {
-            let left = self.end(&run_id, incomplete(IncompleteReason::Disconnect)).await;
-            if self.look(&run_id, |run| run.ended.is_none()) == Some(true) {
-                tracing::error!(run_id, ?left, "a run that was left open could not be ended yet");
-                self.unended.lock().push(run_id);
-            }
-        }
-    }
-
-    /// Whether the caller may end the run; to others it is as if there were none.
-    pub(crate) fn may_complete(&self, run_id: &str, caller: &Caller) -> Result<()> {
-        let session = caller.session().serial();
-        let here = self.look(run_id, |run| (run.started.agent_id.clone(), run.attached));
-        let past = || self.catalog.find(run_id).map(|past| (past.agent_id, None));
-        match here.or_else(past) {
-            Some((agent_id, attached))
-                if authority::may_complete(caller.identity(), &agent_id, attached, session) =>
-            {
-                Ok(())
-            }
-            _ => Err(not_found(run_id)),
-        }
     }
 
     /// Whether the caller may write turns to the runs of an agent, and resume them.

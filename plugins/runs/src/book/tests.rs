@@ -35,7 +35,7 @@ fn open() -> Arc<Live> {
 /// Appends turns with these indices as one batch.
 fn append(live: &Live, indices: std::ops::Range<u64>) {
     let line = |index| NewTurn::default().encode(index, Time::default()).unwrap();
-    live.commit(RUN, indices.map(line).collect(), |_, _| {});
+    live.commit(RUN, indices.map(line).collect(), Time::default(), |_, _| {});
 }
 
 fn end(live: &Live, turn_count: u64) {
@@ -47,7 +47,7 @@ fn end(live: &Live, turn_count: u64) {
         turn_count,
     };
     let line = Line::of(&RunRecord::Ended(ended.clone())).unwrap();
-    live.end(RUN, ended, line, |_, _| {}).unwrap();
+    live.end(RUN, (&ended).into(), line, |_, _| {}).unwrap();
 }
 
 /// What a follower was told: where its snapshot stood, and the run's status then.

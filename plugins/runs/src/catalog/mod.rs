@@ -4,7 +4,15 @@ mod pending;
 #[cfg(test)]
 mod tests;
 
-use std::{cmp::Reverse, collections::HashMap, io, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use carport_core::{Gauge, Guarded, Time};
 use tokio::sync::Mutex;
@@ -12,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     index::{Index, Kept, Row, Unusable, Wanted},
     ledger::Place,
-    record::{RunStatus, RunSummary},
+    record::{End, RunStatus, RunSummary},
     store::{Found, Stamp, Store, blocking},
 };
 
@@ -31,6 +39,10 @@ struct Parts {
     pending: Guarded<Pending>,
     /// How many files that are.
     unindexed: Gauge,
+    /// Files of an earlier process that could not be made whole yet.
+    unadopted: Guarded<Pending>,
+    /// Whether everything is pending since the index was lost.
+    looked_at_all: AtomicBool,
     /// Held by whoever changes the index, so that no row is written for a file that is being removed.
     changing: Mutex<()>,
 }
@@ -66,8 +78,15 @@ impl Listing {
 
 impl Catalog {
     pub(crate) fn new(store: Store, index: Index, unindexed: Gauge) -> Self {
-        let (pending, changing) = (Guarded::default(), Mutex::default());
-        Self(Arc::new(Parts { store, index, pending, unindexed, changing }))
+        Self(Arc::new(Parts {
+            store,
+            index,
+            pending: Guarded::default(),
+            unindexed,
+            unadopted: Guarded::default(),
+            looked_at_all: AtomicBool::new(false),
+            changing: Mutex::default(),
+        }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -82,18 +101,21 @@ impl Catalog {
     }
 
     /// The run, if there is one on disk. It blocks for a row of the index, or for one file.
-    pub(crate) fn find(&self, run_id: &str) -> Option<RunSummary> {
-        let look = || {
-            let agent_id = self.0.pending.lock().agent_of(run_id)?;
-            self.0.look(&agent_id, run_id).map(|row| row.summary)
-        };
-        look().or_else(|| match self.0.index.find(run_id) {
-            Ok(found) => found,
-            Err(Unusable) => {
-                self.0.fall_back();
-                look()
-            }
-        })
+    pub(crate) fn find(&self, run_id: &str) -> io::Result<Option<RunSummary>> {
+        let look = |agent_id: &str| Ok(self.0.look(agent_id, run_id)?.map(|row| row.summary));
+        if let Some(agent_id) = self.0.agent_of(run_id) {
+            return look(&agent_id);
+        }
+        if let Ok(found) = self.0.index.find(run_id) {
+            return Ok(found);
+        }
+        self.0.fall_back();
+        match self.0.agent_of(run_id) {
+            Some(agent_id) => look(&agent_id),
+            // It will answer again, and may know the run.
+            None if self.0.index.is_open() => Err(io::ErrorKind::ResourceBusy.into()),
+            None => Ok(None),
+        }
     }
 
     /// Runs of an agent that have ended, newest first. Of what the index lacks, no more is read than can
@@ -138,26 +160,20 @@ impl Catalog {
         .await
     }
 
-    /// Takes in runs that have just ended.
-    pub(crate) async fn add(&self, ended: Vec<RunSummary>) -> io::Result<()> {
-        let _changing = self.0.changing.lock().await;
+    /// Notes runs that have just ended, for [`Self::mend`] to take in from their files.
+    pub(crate) async fn add(&self, ended: Vec<RunSummary>) {
         let parts = self.0.clone();
-        blocking(move || {
-            let row = |summary: RunSummary| {
-                let stamp = parts.store.stamp(&summary.agent_id, &summary.run_id).ok()?;
-                Some(Row { summary, stamp })
-            };
-            let rows: Vec<_> = ended.into_iter().filter_map(row).collect();
-            if parts.index.write(&rows).is_err() {
-                parts.change_pending(|pending| {
-                    for Row { summary, stamp } in rows {
-                        pending.insert(&summary.agent_id, [(summary.run_id, stamp)]);
-                    }
-                });
+        let noted = blocking(move || {
+            for RunSummary { agent_id, run_id, .. } in ended {
+                let stamp = parts.store.stamp(&agent_id, &run_id);
+                // Without a stamp, it is looked at first.
+                let stamp = stamp.unwrap_or(Stamp { bytes: 0, modified: i64::MAX });
+                parts.change_pending(|pending| pending.insert(&agent_id, [(run_id, stamp)]));
             }
             Ok(())
-        })
-        .await
+        });
+        // It fails only where the runtime ends.
+        let _ = noted.await;
     }
 
     /// Removes runs of an agent from the disk and from the index, and the agent's directory if none is
@@ -180,11 +196,13 @@ impl Catalog {
                     }
                 }
             }
-            if let Err(error) = parts.store.remove_empty(&agent_id) {
-                tracing::warn!(agent_id, %error, "an empty directory was not removed");
+            if let Err(error) = parts.store.tidy(&agent_id) {
+                tracing::warn!(agent_id, %error, "an agent's directory was not tidied up");
             }
             parts.change_pending(|pending| pending.remove(gone.iter().map(String::as_str)));
             if parts.index.forget(&gone).is_err() {
+                // It would go on to tell of runs that are no more.
+                parts.index.close();
                 parts.fall_back();
             }
             match failure {
@@ -201,14 +219,18 @@ impl Catalog {
         blocking(move || parts.store.agents()).await
     }
 
-    /// Makes the index anew if it was lost or `doubted` and is damaged, and reads what it lacks.
-    pub(crate) async fn mend(&self, doubted: bool) {
+    /// Makes the index anew if it was lost or `doubted` and is damaged, and reads what it lacks. Files that
+    /// could not be made whole are tried again.
+    pub(crate) async fn mend(&self, doubted: bool, now: Time) {
         let parts = self.0.clone();
         let mended = blocking(move || {
+            parts.adopt_rest(now);
             if !parts.index.is_open() || (doubted && !parts.index.is_sound()) {
                 // What the files say comes before an index that says nothing.
-                parts.all_pending();
-                parts.index.renew();
+                parts.look_at_all();
+                if parts.index.renew() {
+                    parts.looked_at_all.store(false, Ordering::Release);
+                }
             }
             Ok(parts.pending.lock().agents())
         });
@@ -241,27 +263,59 @@ impl Parts {
         for agent_id in self.store.agents()? {
             indexed.retain(|it| *it != agent_id);
             let mut stamps = self.index.stamps(&agent_id).unwrap_or_default();
-            let mut unknown = Vec::new();
-            for (run_id, stamp) in self.store.runs(&agent_id)? {
-                if stamps.remove(&run_id) == Some(stamp) {
-                    continue;
+            match self.store.runs(&agent_id) {
+                Ok(runs) => {
+                    let unknown =
+                        runs.into_iter().filter(|(id, at)| stamps.remove(id) != Some(*at));
+                    self.adopt_each(&agent_id, unknown, now);
+                    self.forget(stamps);
                 }
-                match self.store.adopt(&agent_id, &run_id, now) {
-                    Ok(true) => unknown.push((run_id, stamp)),
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::error!(agent_id, run_id, %error, "a run's file is not usable");
-                        unknown.push((run_id, stamp));
-                    }
-                }
+                // The other agents' runs are no worse for it.
+                Err(error) => tracing::error!(agent_id, %error, "an agent's runs are not readable"),
             }
-            self.change_pending(|pending| pending.insert(&agent_id, unknown));
-            self.forget(stamps);
         }
         for agent_id in indexed {
             self.forget(self.index.stamps(&agent_id).unwrap_or_default());
         }
         Ok(())
+    }
+
+    fn adopt_each(
+        &self,
+        agent_id: &str,
+        runs: impl IntoIterator<Item = (String, Stamp)>,
+        now: Time,
+    ) {
+        for (run_id, stamp) in runs {
+            let adopted = self.store.adopt(agent_id, &run_id, now);
+            self.unadopted.lock().remove([run_id.as_str()]);
+            match adopted {
+                Ok(true) => self.change_pending(|it| it.insert(agent_id, [(run_id, stamp)])),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(agent_id, run_id, %error, "a run of an earlier daemon could not be ended yet");
+                    self.unadopted.lock().insert(agent_id, [(run_id, stamp)]);
+                }
+            }
+        }
+    }
+
+    fn adopt_rest(&self, now: Time) {
+        let agents = self.unadopted.lock().agents();
+        for agent_id in agents {
+            let runs = self.unadopted.lock().runs_of(&agent_id, usize::MAX);
+            let stamped = runs.into_iter().filter_map(|run_id| {
+                let stamp = self.store.stamp(&agent_id, &run_id).ok()?;
+                Some((run_id, stamp))
+            });
+            self.adopt_each(&agent_id, stamped, now);
+        }
+    }
+
+    /// Whose a run is that the index does not speak for.
+    fn agent_of(&self, run_id: &str) -> Option<Arc<str>> {
+        let pending = self.pending.lock().agent_of(run_id);
+        pending.or_else(|| self.unadopted.lock().agent_of(run_id))
     }
 
     /// Rows whose files are gone.
@@ -275,7 +329,7 @@ impl Parts {
 
     fn cover_some(&self, agent_id: &str) -> Result<(), Unusable> {
         let run_ids = self.pending.lock().runs_of(agent_id, BATCH);
-        let rows = run_ids.iter().filter_map(|run_id| self.look(agent_id, run_id));
+        let rows = run_ids.iter().filter_map(|run_id| self.read(agent_id, run_id));
         // An open run is in memory, and comes here when it ends.
         let rows: Vec<_> = rows.filter(|row| row.summary.ended_at.is_some()).collect();
         if self.index.write(&rows).is_err() {
@@ -295,7 +349,16 @@ impl Parts {
             let last = rows.last().filter(|_| rows.len() == listing.limit);
             last.is_some_and(|row| row.started_at.timestamp_millis() > latest / 1_000_000)
         };
-        Ok(latest.is_none_or(settled).then_some(rows))
+        if !latest.is_none_or(settled) {
+            return Ok(None);
+        }
+        let rest = self.read_all(&self.unadopted, &listing.agent_id);
+        if rest.is_empty() {
+            return Ok(Some(rows));
+        }
+        Ok(Some(
+            listing.page(rows.into_iter().chain(rest.into_iter().map(|it| it.summary)).collect()),
+        ))
     }
 
     fn change_pending(&self, change: impl FnOnce(&mut Pending)) {
@@ -305,38 +368,50 @@ impl Parts {
     }
 
     fn read_pending(&self, agent_id: &str) -> Vec<Row> {
-        let run_ids = self.pending.lock().runs_of(agent_id, usize::MAX);
-        run_ids.iter().filter_map(|run_id| self.look(agent_id, run_id)).collect()
+        let mut rows = self.read_all(&self.pending, agent_id);
+        rows.extend(self.read_all(&self.unadopted, agent_id));
+        rows
+    }
+
+    fn read_all(&self, of: &Guarded<Pending>, agent_id: &str) -> Vec<Row> {
+        let run_ids = of.lock().runs_of(agent_id, usize::MAX);
+        run_ids.iter().filter_map(|run_id| self.read(agent_id, run_id)).collect()
+    }
+
+    /// What a file says; a failure is logged.
+    fn read(&self, agent_id: &str, run_id: &str) -> Option<Row> {
+        self.look(agent_id, run_id).unwrap_or_else(|error| {
+            tracing::error!(agent_id, run_id, %error, "a run's file is not readable");
+            None
+        })
     }
 
     /// What a file says, if it says so of this run.
-    fn look(&self, agent_id: &str, run_id: &str) -> Option<Row> {
-        match self.store.look(agent_id, run_id) {
-            Ok(Some((Found { started, ended, turn_count }, stamp)))
-                if started.run_id == run_id && started.agent_id == agent_id =>
-            {
-                let summary = RunSummary::new(&started, ended.as_ref(), turn_count);
-                Some(Row { summary, stamp })
-            }
-            Ok(_) => {
-                tracing::error!(agent_id, run_id, "a file does not say how its run started");
-                None
-            }
-            Err(error) => {
-                tracing::error!(agent_id, run_id, %error, "a run's file is not readable");
-                None
-            }
-        }
+    fn look(&self, agent_id: &str, run_id: &str) -> io::Result<Option<Row>> {
+        let looked = self.store.look(agent_id, run_id)?;
+        let own = looked.filter(|(Found { started, .. }, _)| {
+            started.run_id == run_id && started.agent_id == agent_id
+        });
+        let Some((Found { started, ended, turn_count }, stamp)) = own else {
+            tracing::error!(agent_id, run_id, "a file does not say how its run started");
+            return Ok(None);
+        };
+        let end = ended.as_ref().map(End::from);
+        Ok(Some(Row { summary: RunSummary::new(&started, end.as_ref(), turn_count), stamp }))
     }
 
     /// Without an index, every file speaks for itself.
     fn fall_back(&self) {
         if !self.index.is_open() {
-            self.all_pending();
+            self.look_at_all();
         }
     }
 
-    fn all_pending(&self) {
+    /// Once for each loss of the index: what comes later is noted as it comes.
+    fn look_at_all(&self) {
+        if self.looked_at_all.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let all = || -> io::Result<()> {
             for agent_id in self.store.agents()? {
                 let runs = self.store.runs(&agent_id)?;

@@ -110,9 +110,9 @@ async fn holds(catalog: &Catalog, runs: &[String]) -> Vec<RunSummary> {
     assert!(second.is_sorted_by_key(|row| Reverse(row.started_at)));
     assert!(rows.iter().all(|row| row.status != RunStatus::InProgress));
     for row in &rows {
-        assert_eq!(catalog.find(&row.run_id).as_ref(), Some(row));
+        assert_eq!(catalog.find(&row.run_id).unwrap().as_ref(), Some(row));
     }
-    assert_eq!(catalog.find("none"), None);
+    assert_eq!(catalog.find("none").unwrap(), None);
     rows
 }
 
@@ -121,9 +121,9 @@ async fn a_new_index_is_filled_while_reads_answer_and_answers_alone_afterwards()
     let (root, runs) = left(300);
     let catalog = booted(root.path()).await;
     assert_eq!(pending(&catalog), 600);
-    assert_eq!(catalog.find(&runs[0]).unwrap().run_id, runs[0], "from its file");
+    assert_eq!(catalog.find(&runs[0]).unwrap().unwrap().run_id, runs[0], "from its file");
     let before = holds(&catalog, &runs).await;
-    catalog.mend(true).await;
+    catalog.mend(true, at(1000)).await;
     assert_eq!(pending(&catalog), 0);
     assert_eq!(holds(&catalog, &runs).await, before);
     // No file is looked at for a list: even without any it stays the same.
@@ -139,7 +139,7 @@ async fn a_new_index_is_filled_while_reads_answer_and_answers_alone_afterwards()
 async fn an_index_is_trusted_where_the_files_are_as_they_were() {
     let (root, mut runs) = left(30);
     let first = booted(root.path()).await;
-    first.mend(true).await;
+    first.mend(true, at(1000)).await;
     let before = all(&first).await;
     drop(first);
     let again = booted(root.path()).await;
@@ -157,15 +157,15 @@ async fn an_index_is_trusted_where_the_files_are_as_they_were() {
     let stale = booted(root.path()).await;
     assert_eq!(pending(&stale), 2);
     assert_eq!(all(&stale).await.len(), runs.len());
-    assert_eq!(stale.find("a-3").unwrap().intent, "another intent");
-    assert_eq!(stale.find("a-0"), None);
+    assert_eq!(stale.find("a-3").unwrap().unwrap().intent, "another intent");
+    assert_eq!(stale.find("a-0").unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_damaged_or_foreign_index_is_made_anew() {
     let (root, runs) = left(40);
     let first = booted(root.path()).await;
-    first.mend(true).await;
+    first.mend(true, at(1000)).await;
     let before = all(&first).await;
     drop(first);
     let path = index(root.path());
@@ -185,7 +185,7 @@ async fn a_damaged_or_foreign_index_is_made_anew() {
         fs::write(&path, &damage).unwrap();
         let catalog = booted(root.path()).await;
         assert_eq!(all(&catalog).await, before, "{} bytes", damage.len());
-        catalog.mend(true).await;
+        catalog.mend(true, at(1000)).await;
         assert!(catalog.0.index.is_sound());
         assert_eq!(pending(&catalog), 0);
         assert_eq!(holds(&catalog, &runs).await, before);
@@ -196,7 +196,7 @@ async fn a_damaged_or_foreign_index_is_made_anew() {
 async fn whatever_page_of_the_index_is_damaged_it_is_found_out() {
     let (root, runs) = left(60);
     let first = booted(root.path()).await;
-    first.mend(true).await;
+    first.mend(true, at(1000)).await;
     let before = all(&first).await;
     drop(first);
     let path = index(root.path());
@@ -209,7 +209,7 @@ async fn whatever_page_of_the_index_is_damaged_it_is_found_out() {
         fs::write(&path, &damaged).unwrap();
         let catalog = booted(root.path()).await;
         // Nothing is read in between that could meet the damage by chance.
-        catalog.mend(true).await;
+        catalog.mend(true, at(1000)).await;
         assert!(catalog.0.index.is_sound(), "page {page}");
         assert_eq!(holds(&catalog, &runs).await, before, "page {page}");
     }
@@ -221,7 +221,7 @@ async fn without_any_index_the_files_answer() {
     // SQLite cannot open a directory, and it cannot be removed as a file.
     fs::create_dir(index(root.path())).unwrap();
     let catalog = booted(root.path()).await;
-    catalog.mend(true).await;
+    catalog.mend(true, at(1000)).await;
     assert!(!catalog.0.index.is_open());
     let rows = holds(&catalog, &runs).await;
     let kept = catalog.kept("a".into()).await.unwrap();
@@ -236,12 +236,12 @@ async fn without_any_index_the_files_answer() {
 async fn an_index_that_fails_at_work_gives_way_to_the_files() {
     let (root, runs) = left(20);
     let catalog = booted(root.path()).await;
-    catalog.mend(true).await;
+    catalog.mend(true, at(1000)).await;
     let before = holds(&catalog, &runs).await;
     let other = rusqlite::Connection::open(index(root.path())).unwrap();
     other.execute_batch("DROP TABLE runs").unwrap();
     assert_eq!(holds(&catalog, &runs).await, before, "the files answer at once");
-    catalog.mend(false).await;
+    catalog.mend(false, at(1000)).await;
     assert_eq!(pending(&catalog), 0, "and the index is made anew");
     assert!(catalog.0.index.is_open());
     assert_eq!(holds(&catalog, &runs).await, before);
@@ -252,7 +252,7 @@ async fn filters_and_pages_agree_with_the_files() {
     let (root, _) = left(60);
     let catalog = booted(root.path()).await;
     let direct = all(&catalog).await;
-    catalog.mend(true).await;
+    catalog.mend(true, at(1000)).await;
     for status in [RunStatus::Completed, RunStatus::Incomplete, RunStatus::InProgress] {
         let wanted = Listing { status: Some(status), ..listing("a") };
         let rows = catalog.list(wanted.clone()).await.unwrap();
@@ -277,7 +277,7 @@ async fn the_newest_are_listed_before_the_index_knows_the_rest() {
     assert_eq!(starts, (1950..2000).rev().map(at).collect::<Vec<_>>());
     assert_eq!(runs.len() - pending(&catalog), BATCH, "no more was read than one batch");
     assert_eq!(catalog.0.unindexed.get() as usize, pending(&catalog));
-    catalog.mend(false).await;
+    catalog.mend(false, at(1000)).await;
     assert_eq!(catalog.list(newest).await.unwrap(), rows);
     assert_eq!(catalog.0.unindexed.get(), 0);
 }

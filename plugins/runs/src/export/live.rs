@@ -1,6 +1,9 @@
 //! The live export: each record becomes a span and goes to a collector over HTTP, without anybody waiting.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use carport_core::{Counter, Result, RpcError, StartContext, Time};
 use opentelemetry::{
@@ -20,14 +23,17 @@ use crate::{
     record::{Line, RunRecord, RunStarted},
 };
 
-/// Records that may wait for the exporter.
+/// Records that may wait for the exporter, and their bytes.
 const WAITING: usize = 8192;
+const WAITING_BYTES: usize = 32 << 20;
 /// Spans in one request.
 const BATCH: usize = 512;
 
 /// Where records go that are exported live. It never waits: what finds no room is dropped and counted.
 pub(crate) struct Feed {
     to: mpsc::Sender<Exported>,
+    /// Bytes of lines that wait.
+    waiting: Arc<AtomicUsize>,
     dropped: Counter,
 }
 
@@ -35,6 +41,8 @@ pub(crate) struct Feed {
 struct Exported {
     run: Arc<RunStarted>,
     line: Line,
+    /// When the turn before it was accepted, or when the run started.
+    since: Time,
 }
 
 impl Feed {
@@ -58,27 +66,36 @@ impl Feed {
         let help = "Records of runs that were not exported over OTLP";
         let dropped = cx.metrics().register("runs_otlp_dropped", help, Counter::default());
         let (to, from) = mpsc::channel(WAITING);
-        cx.tasks().spawn("otlp", send_all(from, exporter, dropped.clone()));
-        Ok(Some(Self { to, dropped }))
+        let waiting = Arc::new(AtomicUsize::new(0));
+        cx.tasks().spawn("otlp", send_all(from, waiting.clone(), exporter, dropped.clone()));
+        Ok(Some(Self { to, waiting, dropped }))
     }
 
-    pub(crate) fn send(&self, run: Arc<RunStarted>, line: Line) {
-        if self.to.try_send(Exported { run, line }).is_err() {
+    pub(crate) fn send(&self, run: Arc<RunStarted>, line: Line, since: Time) {
+        let bytes = line.text().len();
+        let fits = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes <= WAITING_BYTES;
+        if !fits || self.to.try_send(Exported { run, line, since }).is_err() {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.dropped.inc();
         }
     }
 }
 
-async fn send_all(mut from: mpsc::Receiver<Exported>, exporter: SpanExporter, dropped: Counter) {
+async fn send_all(
+    mut from: mpsc::Receiver<Exported>,
+    bytes: Arc<AtomicUsize>,
+    exporter: SpanExporter,
+    dropped: Counter,
+) {
     let scope =
         InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
-    // When the last turn of each open run was accepted: the next one begins then.
-    let mut since = HashMap::new();
     let mut waiting = Vec::new();
     while from.recv_many(&mut waiting, BATCH).await > 0 {
-        let spans = waiting.drain(..).filter_map(|it| span(&it, &mut since));
-        let spans: Vec<_> = spans.map(|span| data(span, &scope)).collect();
+        let taken = waiting.iter().map(|it| it.line.text().len()).sum();
+        let spans: Vec<_> = waiting.drain(..).filter_map(|it| span(&it)).collect();
+        bytes.fetch_sub(taken, Ordering::Relaxed);
         let count = spans.len() as u64;
+        let spans = spans.into_iter().map(|span| data(span, &scope)).collect();
         if let Err(error) = exporter.export(spans).await {
             dropped.inc_by(count);
             tracing::warn!(%error, spans = count, "spans of runs did not reach the collector");
@@ -86,18 +103,12 @@ async fn send_all(mut from: mpsc::Receiver<Exported>, exporter: SpanExporter, dr
     }
 }
 
-fn span(exported: &Exported, since: &mut HashMap<String, Time>) -> Option<Span> {
-    let Exported { run, line } = exported;
+fn span(exported: &Exported) -> Option<Span> {
+    let Exported { run, line, since } = exported;
     match RunRecord::read(line.text()).ok()? {
         RunRecord::Started(_) => None,
-        RunRecord::Turn(turn) => {
-            let before = since.insert(run.run_id.clone(), turn.at);
-            Some(of_turn(run, &turn, before.unwrap_or(run.started_at)))
-        }
-        RunRecord::Ended(ended) => {
-            since.remove(&run.run_id);
-            Some(of_run(run, Some(&ended)))
-        }
+        RunRecord::Turn(turn) => Some(of_turn(run, &turn, *since)),
+        RunRecord::Ended(ended) => Some(of_run(run, Some(&ended))),
     }
 }
 

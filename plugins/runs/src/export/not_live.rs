@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carport_core::{Result, RpcError, StartContext};
+use carport_core::{Result, RpcError, StartContext, Time};
 
 use crate::{
     Config,
@@ -24,7 +24,7 @@ impl Feed {
         }
     }
 
-    pub(crate) fn send(&self, _: Arc<RunStarted>, _: Line) {
+    pub(crate) fn send(&self, _: Arc<RunStarted>, _: Line, _: Time) {
         match *self {}
     }
 }

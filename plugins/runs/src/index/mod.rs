@@ -6,6 +6,7 @@ mod table;
 use std::{
     collections::HashMap,
     fs, io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(crate) use table::{Kept, Row, Wanted};
 
-use crate::{record::RunSummary, store::Stamp};
+use crate::{
+    record::RunSummary,
+    store::{NO_FOLLOW, Stamp},
+};
 
 /// Changes when the schema does; an index of another version is made anew.
 const VERSION: i64 = 1;
@@ -24,18 +28,20 @@ const VERSION: i64 = 1;
 #[error("the index of runs could not be used")]
 pub(crate) struct Unusable;
 
-/// The index. One connection reads and one writes, so that a long write delays no read. Every function
-/// blocks for as long as one bounded statement or transaction takes.
+/// The index. One connection reads, one goes through many rows at a time and one writes, so that nothing
+/// long delays a read. Every function blocks for as long as one bounded statement or transaction takes.
 pub(crate) struct Index {
     path: PathBuf,
     reader: Guarded<Option<Connection>>,
+    scanner: Guarded<Option<Connection>>,
     writer: Guarded<Option<Connection>>,
 }
 
 impl Index {
     /// The index in `path`, or a new one in its place. It may turn out unusable, which is logged.
     pub(crate) fn open(path: PathBuf) -> Self {
-        let index = Self { path, reader: Guarded::new(None), writer: Guarded::new(None) };
+        let none = || Guarded::new(None);
+        let index = Self { path, reader: none(), scanner: none(), writer: none() };
         if let Err(error) = index.connect() {
             tracing::warn!(index = %index.path.display(), %error, "the index of runs is made anew");
             index.renew();
@@ -58,23 +64,31 @@ impl Index {
     }
 
     fn connect(&self) -> rusqlite::Result<()> {
+        // What SQLite makes beside it has the same mode.
+        let mut options = fs::OpenOptions::new();
+        options.append(true).create(true).mode(0o600).custom_flags(NO_FOLLOW);
+        options.open(&self.path).map_err(rusqlite_io)?;
         let writer = table::prepare(Connection::open(&self.path)?, VERSION)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&self.path, flags)?;
+        let scanner = Connection::open_with_flags(&self.path, flags)?;
         *self.writer.lock() = Some(writer);
+        *self.scanner.lock() = Some(scanner);
         *self.reader.lock() = Some(reader);
         Ok(())
     }
 
-    fn close(&self) {
+    /// What is there cannot be trusted: the files answer until it is made anew.
+    pub(crate) fn close(&self) {
         // The reader first: without a reader, nobody takes what a write left for an answer.
         *self.reader.lock() = None;
+        *self.scanner.lock() = None;
         *self.writer.lock() = None;
     }
 
     /// Whether every page of it is sound.
     pub(crate) fn is_sound(&self) -> bool {
-        self.read(table::is_sound).unwrap_or(false)
+        self.scan(table::is_sound).unwrap_or(false)
     }
 
     /// The run, if it is here.
@@ -89,17 +103,17 @@ impl Index {
 
     /// What the files of an agent's runs looked like when they were taken in.
     pub(crate) fn stamps(&self, agent_id: &str) -> Result<HashMap<String, Stamp>, Unusable> {
-        self.read(|table| table::stamps(table, agent_id))
+        self.scan(|table| table::stamps(table, agent_id))
     }
 
     /// What retention wants to know of an agent's runs.
     pub(crate) fn kept(&self, agent_id: &str) -> Result<Vec<Kept>, Unusable> {
-        self.read(|table| table::kept(table, agent_id))
+        self.scan(|table| table::kept(table, agent_id))
     }
 
     /// The agents with runs in it.
     pub(crate) fn agents(&self) -> Result<Vec<String>, Unusable> {
-        self.read(table::agents)
+        self.scan(table::agents)
     }
 
     /// Takes runs in, all of them or none.
@@ -116,9 +130,24 @@ impl Index {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Unusable> {
-        let reader = self.reader.lock();
-        let answer = read(reader.as_ref().ok_or(Unusable)?);
-        drop(reader);
+        self.ask(&self.reader, read)
+    }
+
+    fn scan<T>(
+        &self,
+        scan: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Unusable> {
+        self.ask(&self.scanner, scan)
+    }
+
+    fn ask<T>(
+        &self,
+        connection: &Guarded<Option<Connection>>,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Unusable> {
+        let connection = connection.lock();
+        let answer = ask(connection.as_ref().ok_or(Unusable)?);
+        drop(connection);
         answer.map_err(|error| self.failed(&error))
     }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_run_id, owner_of};
 use crate::{
-    Runs,
-    book::not_found,
+    Runs, authority,
+    book::Ended,
     record::{IncompleteReason, RunStatus, Termination},
 };
 
@@ -41,6 +41,7 @@ pub struct RunCancelled {
     /// Whose it is.
     pub agent_id: String,
     /// Why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
@@ -63,15 +64,15 @@ impl Method for Cancel {
         owner_of(runs, &self.run_id)
     }
 
-    async fn run(self, runs: &Runs, _: &Caller) -> Result<Cancelled> {
+    async fn run(self, runs: &Runs, caller: &Caller) -> Result<Cancelled> {
         let Self { run_id, reason } = self;
-        let agent_id = runs.book.agent_of(&run_id).ok_or_else(|| not_found(&run_id))?;
-        let attached = runs.book.attached_to(&run_id);
+        let identity = caller.identity().clone();
         let termination = Termination::Incomplete {
             reason: IncompleteReason::Cancelled,
             message: reason.clone(),
         };
-        runs.book.end(&run_id, termination).await?;
+        let may = move |agent_id: &str, _| authority::read(&identity, agent_id);
+        let Ended { agent_id, attached } = runs.book.end(&run_id, termination, may).await?;
         if let Some(session) = attached {
             session.notify(&RunCancelled { run_id: run_id.clone(), agent_id, reason });
         }

@@ -1,19 +1,20 @@
 //! `runs.complete`: says how the run went.
 
-use carport_core::{Access, Caller, Method, Result, RpcError, Time, bounds};
+use carport_core::{Access, Caller, Method, Result, RpcError, Time, bounds, object};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check_run_id;
 use crate::{
-    Runs,
+    Runs, authority,
+    book::not_found,
     record::{AgentOutcome, Termination},
-    turn::cut,
+    turn::{MAX_LINE, cut},
 };
 
-/// Bytes of an encoded outcome.
-const MAX_OUTCOME: usize = 256 * 1024;
+/// Bytes of an encoded outcome: what a line has room for beside it.
+const MAX_OUTCOME: usize = MAX_LINE - 1024;
 
 /// Ends a run with its outcome. The run's agent may, and the connection that it is attached to.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,7 @@ pub struct Complete {
     #[schemars(length(min = 1, max = 128))]
     pub run_id: String,
     /// How it went.
+    #[serde(deserialize_with = "object::one")]
     pub outcome: AgentOutcome,
 }
 
@@ -51,9 +53,17 @@ impl Method for Complete {
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Completed> {
-        runs.book.may_complete(&self.run_id, caller)?;
         let outcome = settle(self.outcome, runs.book.now())?;
-        runs.book.end(&self.run_id, Termination::Outcome { outcome }).await?;
+        let (identity, session) = (caller.identity().clone(), caller.session().serial());
+        let run_id = self.run_id.clone();
+        // To others it is as if there were no such run.
+        let may = move |agent_id: &str, attached| match authority::may_complete(
+            &identity, agent_id, attached, session,
+        ) {
+            true => Ok(()),
+            false => Err(not_found(&run_id)),
+        };
+        runs.book.end(&self.run_id, Termination::Outcome { outcome }, may).await?;
         Ok(Completed { run_id: self.run_id, ok: true })
     }
 }

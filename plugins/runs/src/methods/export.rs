@@ -9,12 +9,13 @@ use crate::{
     Runs,
     book::not_found,
     export::json::document,
-    record::{Line, RunRecord, RunStatus},
+    record::{Line, RunEnded, RunRecord, RunStarted, RunStatus},
     store::Page,
 };
 
-/// Bytes of records on a page. OTLP says much of a record twice, and a page is a string within JSON.
-const PAGE_BYTES: usize = 2 << 20;
+/// Bytes of records on a page. OTLP says much of a record twice, as strings within JSON, and a page is a
+/// string within JSON again: at the worst it is eight times as long, and still within 8 MiB.
+const PAGE_BYTES: usize = 512 << 10;
 
 /// What a run is written as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,11 +36,10 @@ pub struct Export {
     #[schemars(length(min = 1, max = 128))]
     pub run_id: String,
     /// `jsonl` if absent.
-    #[serde(default)]
-    pub format: ExportFormat,
+    pub format: Option<ExportFormat>,
     /// The offset of the first record; 0 if absent.
     pub cursor: Option<u64>,
-    /// How many records at most; what fits into 2 MiB if absent.
+    /// How many records at most; what fits into 512 KiB if absent.
     #[schemars(range(min = 1, max = 2002))]
     pub limit: Option<u32>,
 }
@@ -79,21 +79,26 @@ impl Method for Export {
         owner_of(runs, &self.run_id)
     }
 
-    async fn run(self, runs: &Runs, _: &Caller) -> Result<ExportPage> {
+    async fn run(self, runs: &Runs, caller: &Caller) -> Result<ExportPage> {
         let run_id = self.run_id;
         let cursor = self.cursor.unwrap_or(0);
         let gone = || not_found(&run_id);
-        let (agent_id, status) = runs.book.standing(&run_id).ok_or_else(gone)?;
+        let (agent_id, status) =
+            runs.book.readable(&run_id, caller.identity())?.ok_or_else(gone)?;
         // The record before the page says when its first turn began.
         let before = cursor.min(1);
         let mut bounds = page_bounds(self.limit, PAGE_BYTES);
         bounds.records = bounds.records.saturating_add(before as usize);
-        let page = runs.book.page(&run_id, cursor - before, bounds).await?.ok_or_else(gone)?.1;
-        let content = match self.format {
+        let page = runs.book.page(&agent_id, &run_id, cursor - before, bounds).await?;
+        let page = page.ok_or_else(gone)?;
+        let (format, next_cursor) = (self.format.unwrap_or_default(), page.next);
+        let content = match format {
             ExportFormat::Jsonl => jsonl(&page, before as usize),
-            ExportFormat::OtlpJson => otlp(runs, &run_id, &page, before as usize).await?,
+            ExportFormat::OtlpJson => {
+                let ends = runs.book.ends(&agent_id, &run_id).await?.ok_or_else(gone)?;
+                otlp(&ends, &page, before as usize)?
+            }
         };
-        let (format, next_cursor) = (self.format, page.next);
         Ok(ExportPage { run_id, agent_id, format, content, cursor, next_cursor, status })
     }
 }
@@ -102,11 +107,14 @@ fn jsonl(page: &Page, from: usize) -> String {
     page.lines.iter().skip(from).map(|line| format!("{}\n", line.text())).collect()
 }
 
-async fn otlp(runs: &Runs, run_id: &str, page: &Page, from: usize) -> Result<String> {
-    let (started, ended) = runs.book.ends(run_id).await?.ok_or_else(|| not_found(run_id))?;
+fn otlp(
+    (started, ended): &(RunStarted, Option<RunEnded>),
+    page: &Page,
+    from: usize,
+) -> Result<String> {
     let read = |line: &Line| RunRecord::read(line.text()).ok();
     let before = page.lines.first().filter(|_| from > 0).and_then(read);
     let records: Vec<_> = page.lines.iter().skip(from).filter_map(read).collect();
-    let document = document(&started, ended.as_ref(), before.as_ref(), &records);
+    let document = document(started, ended.as_ref(), before.as_ref(), &records);
     serde_json::to_string(&document).map_err(RpcError::internal)
 }

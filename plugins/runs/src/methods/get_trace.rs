@@ -8,7 +8,8 @@ use super::{check_run_id, owner_of, page_bounds};
 use crate::{Runs, record::Line};
 
 /// Bytes of records in a reply.
-const PAGE_BYTES: usize = 8 << 20;
+/// The rest of the message has room in 8 MiB too.
+const PAGE_BYTES: usize = (8 << 20) - (64 << 10);
 
 /// Reads the records of a run: how it started, its turns, how it ended.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -64,12 +65,15 @@ impl Method for GetTrace {
         owner_of(runs, &self.run_id)
     }
 
-    async fn run(self, runs: &Runs, _: &Caller) -> Result<Trace> {
+    async fn run(self, runs: &Runs, caller: &Caller) -> Result<Trace> {
         let cursor = self.cursor.unwrap_or(0);
         let bounds = page_bounds(self.limit, PAGE_BYTES);
-        let Some((agent_id, page)) = runs.book.page(&self.run_id, cursor, bounds).await? else {
-            let not_found = Some(true);
-            return Ok(Trace { run_id: self.run_id, not_found, ..Trace::default() });
+        let unknown = |run_id| Trace { run_id, not_found: Some(true), ..Trace::default() };
+        let Some((agent_id, _)) = runs.book.readable(&self.run_id, caller.identity())? else {
+            return Ok(unknown(self.run_id));
+        };
+        let Some(page) = runs.book.page(&agent_id, &self.run_id, cursor, bounds).await? else {
+            return Ok(unknown(self.run_id));
         };
         Ok(Trace {
             run_id: self.run_id,

@@ -17,6 +17,7 @@ pub use delete::{Delete, Deleted};
 pub use export::{Export, ExportFormat, ExportPage};
 pub use get_trace::{GetTrace, Trace};
 pub use list::{List, RunList};
+pub(crate) use record_turns::MAX_BATCH;
 pub use record_turns::{RecordModelTurn, RecordTurns, Recorded};
 pub use resume::{Resume, Resumed};
 pub use start::{Start, Started};
@@ -35,7 +36,12 @@ fn page_bounds(limit: Option<u32>, bytes: usize) -> Bounds {
     Bounds { records: limit.map_or(usize::MAX, |limit| limit as usize), bytes }
 }
 
-/// Whose a run is; a run that nobody knows is for the method to speak of.
+/// Whose a run is; a run that nobody knows is for the method to speak of. While the disk says nothing, it
+/// is nobody's.
 fn owner_of(runs: &Runs, run_id: &str) -> Owner {
-    runs.book.agent_of(run_id).map_or(Owner::Unknown, Owner::Agent)
+    match runs.book.standing(run_id) {
+        Ok(Some((agent_id, _))) => Owner::Agent(agent_id),
+        Ok(None) => Owner::Unknown,
+        Err(_) => Owner::Nobody,
+    }
 }

@@ -1,6 +1,6 @@
 //! `runs.record_turns`, `runs.record_model_turn`: what the agent did since the last call.
 
-use carport_core::{Access, Caller, Method, Result, RpcError, codes};
+use carport_core::{Access, Caller, Method, Result, RpcError, codes, object};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Turns in one batch.
-const MAX_BATCH: usize = 256;
+pub(crate) const MAX_BATCH: usize = 256;
 
 /// Records turns, all of them or none. Only the run's own agent may.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,7 @@ pub struct RecordTurns {
     #[schemars(length(min = 1, max = 128))]
     pub run_id: String,
     /// In order.
+    #[serde(deserialize_with = "object::list")]
     #[schemars(length(min = 1, max = 256))]
     pub turns: Vec<NewTurn>,
 }
@@ -50,14 +51,18 @@ impl Method for RecordTurns {
     type Reply = Recorded;
 
     fn validate(&self) -> Result<()> {
-        check_run_id(&self.run_id).map_err(requires)?;
+        check_run_id(&self.run_id)?;
         if !(1..=MAX_BATCH).contains(&self.turns.len()) {
             let limit = if self.turns.is_empty() { 1 } else { MAX_BATCH };
             let error = RpcError::invalid_params("turns", "must have 1..=256 items");
-            return Err(requires(error.with("limit", limit).with("got", self.turns.len())));
+            return Err(error.with("limit", limit).with("got", self.turns.len()));
         }
         let mut turns = self.turns.iter().enumerate();
-        turns.try_for_each(|(at, turn)| turn.validate(&format!("turns[{at}]"))).map_err(requires)
+        turns.try_for_each(|(at, turn)| turn.validate(&format!("turns[{at}]")))
+    }
+
+    fn reword(error: RpcError) -> RpcError {
+        requires(error)
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Recorded> {
@@ -99,6 +104,10 @@ impl Method for RecordModelTurn {
     fn validate(&self) -> Result<()> {
         check_run_id(&self.run_id)?;
         carport_core::bounds::maybe_bytes("tool", self.tool.as_deref(), 0..=256)
+    }
+
+    fn reword(error: RpcError) -> RpcError {
+        requires(error)
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Recorded> {

@@ -5,11 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check_run_id;
-use crate::{
-    Runs,
-    book::{Book, not_found},
-    record::RunStatus,
-};
+use crate::{Runs, authority, book::not_found, record::RunStatus};
 
 /// Attaches an open run of the caller's own to this connection, as its current run.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -43,11 +39,11 @@ impl Method for Resume {
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Resumed> {
-        let agent_id = runs.book.agent_of(&self.run_id);
-        if !agent_id.is_some_and(|it| Book::writes(caller.identity())(&it)) {
-            return Err(not_found(&self.run_id));
-        }
-        let (agent_id, cursor) = runs.book.resume(&self.run_id, caller.session())?;
+        let may = |agent_id: &str| match authority::may_write(caller.identity(), agent_id) {
+            true => Ok(()),
+            false => Err(not_found(&self.run_id)),
+        };
+        let (agent_id, cursor) = runs.book.resume(&self.run_id, caller.session(), may).await?;
         Ok(Resumed { run_id: self.run_id, agent_id, status: RunStatus::InProgress, cursor })
     }
 }

@@ -1,6 +1,6 @@
 //! `runs.start`: opens the bracket around an agent's loop.
 
-use carport_core::{Access, Caller, Identity, Method, Result, RpcError, bounds};
+use carport_core::{Access, Caller, Identity, Method, Result, RpcError, bounds, encode_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -64,7 +64,9 @@ impl Method for Start {
         let Some(key) = &self.idempotency_key else { return Ok(()) };
         bounds::bytes("idempotency_key", key, 1..=128)?;
         let word = |letter: char| letter.is_ascii_alphanumeric() || "._:-".contains(letter);
-        bounds::letters("idempotency_key", key, "[A-Za-z0-9._:-]", word)
+        bounds::letters("idempotency_key", key, "[A-Za-z0-9._:-]", word)?;
+        // It names a file.
+        encode_name("idempotency_key", key).map(drop)
     }
 
     async fn run(self, runs: &Runs, caller: &Caller) -> Result<Started> {

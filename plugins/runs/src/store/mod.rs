@@ -6,9 +6,13 @@ mod reading;
 mod recovery;
 mod scan;
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use carport_core::{Durability, Guarded, RpcError, Time, encode_name, make_private_dir};
+use carport_core::{Durability, RpcError, Time, encode_name, make_private_dir};
 
 pub(crate) use file::RunFile;
 pub(crate) use reading::{Bounds, Page};
@@ -16,17 +20,18 @@ pub(crate) use recovery::Found;
 pub(crate) use scan::Stamp;
 
 use crate::record::Line;
+use file::Unsynced;
 
 /// `O_NOFOLLOW`: a link in the place of a run's file is refused.
-const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+pub(crate) const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// The directory of every run. What does not say otherwise blocks on the disk.
 #[derive(Clone)]
 pub(crate) struct Store {
     root: PathBuf,
     durability: Durability,
-    /// Files with writes that no sync has covered yet; only under [`Durability::Interval`].
-    unsynced: Arc<Guarded<Vec<Arc<fs::File>>>>,
+    /// Only under [`Durability::Interval`].
+    unsynced: Unsynced,
 }
 
 impl Store {
@@ -51,16 +56,9 @@ impl Store {
         run_id: &str,
         line: &str,
     ) -> Result<RunFile, RpcError> {
-        let (directory, path) = (self.directory(agent_id)?, self.path(agent_id, run_id)?);
-        let (durability, unsynced) = (self.durability, self.unsynced.clone());
-        let made = blocking(move || {
-            make_private_dir(&directory)?;
-            let file = RunFile::create(&path, durability, unsynced)?;
-            if durability == Durability::Record {
-                fs::File::open(directory)?.sync_all()?;
-            }
-            Ok((file, path))
-        });
+        let (store, directory) = (self.clone(), self.directory(agent_id)?);
+        let path = self.path(agent_id, run_id)?;
+        let made = blocking(move || Ok((store.begin(&directory, &path)?, path)));
         let (mut file, path) = made.await.map_err(failed)?;
         if let Err(error) = file.append(format!("{line}\n").into_bytes()).await {
             // Nobody is told of this run, so that its name is free again.
@@ -70,16 +68,50 @@ impl Store {
         Ok(file)
     }
 
-    /// Syncs what was written since the last time. Does not block.
+    /// Makes the file, and the agent's directory if it is the first.
+    fn begin(&self, directory: &Path, path: &Path) -> io::Result<RunFile> {
+        let is_new = !directory.exists();
+        make_private_dir(directory)?;
+        if !fs::symlink_metadata(directory)?.is_dir() {
+            let why = format!("{} is not a directory: a link is not followed", directory.display());
+            return Err(io::Error::other(why));
+        }
+        let file = RunFile::create(path, self.durability, self.unsynced.clone())?;
+        let parents = [Some(directory), is_new.then_some(self.root.as_path())];
+        let settled = parents.into_iter().flatten().try_for_each(|it| self.settle_directory(it));
+        settled.inspect_err(|_| drop(fs::remove_file(path)))?;
+        Ok(file)
+    }
+
+    /// Has the entries of a directory reach the disk when the records in its files do.
+    fn settle_directory(&self, directory: &Path) -> io::Result<()> {
+        match self.durability {
+            Durability::Process => {}
+            Durability::Interval => self.unsynced.lock().push(fs::File::open(directory)?.into()),
+            Durability::Record => fs::File::open(directory)?.sync_all()?,
+        }
+        Ok(())
+    }
+
+    /// Syncs what was written since the last time; what could not be is tried again the next time. Does
+    /// not block.
     pub(crate) async fn sync(&self) {
-        let files = std::mem::take(&mut *self.unsynced.lock());
+        let mut files = std::mem::take(&mut *self.unsynced.lock());
         if files.is_empty() {
             return;
         }
-        let synced = blocking(move || files.iter().try_for_each(|file| file.sync_data())).await;
-        if let Err(error) = synced {
-            tracing::error!(%error, "runs could not be synced to disk");
-        }
+        let synced = blocking(move || {
+            files.retain(|file| match file.sync_all() {
+                Ok(()) => false,
+                Err(error) => {
+                    tracing::error!(%error, "a run could not be synced to disk");
+                    true
+                }
+            });
+            Ok(files)
+        });
+        let failed = synced.await.unwrap_or_default();
+        self.unsynced.lock().extend(failed);
     }
 
     /// A page of a run's records; `None` if there is no such file. Does not block.
@@ -146,15 +178,19 @@ impl Store {
     /// Removes a run's file and what was kept aside of it.
     pub(crate) fn remove(&self, agent_id: &str, run_id: &str) -> io::Result<()> {
         let path = self.path(agent_id, run_id).map_err(io::Error::other)?;
-        gone(fs::remove_file(&path))?;
-        gone(fs::remove_file(aside::path(&path)))
+        gone(fs::remove_file(aside::path(&path)))?;
+        gone(fs::remove_file(&path))
     }
 
-    /// Removes an agent's directory if it is empty.
-    pub(crate) fn remove_empty(&self, agent_id: &str) -> io::Result<()> {
-        match fs::remove_dir(self.directory(agent_id).map_err(io::Error::other)?) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            other => gone(other),
+    /// Removes an agent's directory if it is empty; files that were removed from it are gone for good.
+    pub(crate) fn tidy(&self, agent_id: &str) -> io::Result<()> {
+        let directory = self.directory(agent_id).map_err(io::Error::other)?;
+        match fs::remove_dir(&directory) {
+            Ok(()) => self.settle_directory(&self.root),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                self.settle_directory(&directory)
+            }
+            failed => gone(failed),
         }
     }
 }

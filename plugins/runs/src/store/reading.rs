@@ -1,6 +1,7 @@
 //! Reads records back, a bounded page at a time.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader},
@@ -69,20 +70,34 @@ fn without_format(line: Line) -> io::Result<Line> {
 /// The newest turns with an index below `end` that fit into `bytes`, and the index of the first.
 pub(super) fn newest_turns(path: &Path, end: u64, bytes: usize) -> io::Result<(u64, Vec<Line>)> {
     let mut records = Records::open(path)?;
-    // The first record says how the run started.
-    records.next()?;
-    let (mut kept, mut held, mut index) = (VecDeque::<Line>::new(), 0, 0);
-    while index < end {
-        let Some(line) = records.next()? else { break };
+    let (mut kept, mut held) = (VecDeque::<(u64, Line)>::new(), 0);
+    while let Some(line) = records.next()? {
+        // A turn says where it is: lines before it may not have read.
+        let Some(index) = turn_index(&line) else { continue };
+        if index >= end {
+            break;
+        }
         held += line.text().len();
-        kept.push_back(line);
-        index += 1;
+        kept.push_back((index, line));
         while held > bytes {
-            let Some(oldest) = kept.pop_front() else { break };
+            let Some((_, oldest)) = kept.pop_front() else { break };
             held -= oldest.text().len();
         }
     }
-    Ok((index - kept.len() as u64, kept.into()))
+    let first = kept.front().map_or(end, |(index, _)| *index);
+    Ok((first, kept.into_iter().map(|(_, line)| line).collect()))
+}
+
+/// The index of a turn; `None` for another record.
+fn turn_index(line: &Line) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        record: Cow<'a, str>,
+        index: Option<u64>,
+    }
+    let head: Head<'_> = serde_json::from_str(line.text()).ok()?;
+    head.index.filter(|_| head.record == "turn")
 }
 
 /// The records of a file in order. A line that does not read is passed over, counted and kept aside; a
@@ -124,7 +139,9 @@ pub(super) fn read_record(line: &[u8]) -> Option<Line> {
     let text = str::from_utf8(line).ok()?;
     // Every line of ours begins so. The rest is checked to be JSON, and not taken apart.
     let ours = text.starts_with(r#"{"record":""#);
-    if ours || serde_json::from_str::<Tagged>(text).is_ok() { Line::read(text).ok() } else { None }
+    let tagged =
+        || text.trim_start().starts_with('{') && serde_json::from_str::<Tagged>(text).is_ok();
+    if ours || tagged() { Line::read(text).ok() } else { None }
 }
 
 #[derive(serde::Deserialize)]

@@ -100,8 +100,15 @@ pub(super) fn adopt(path: &Path, now: Time, durability: Durability) -> io::Resul
         turn_count,
     };
     let line = Line::of(&RunRecord::Ended(ended))?;
-    let mut file = OpenOptions::new().append(true).custom_flags(NO_FOLLOW).open(path)?;
-    file.write_all(format!("{}\n", line.text()).as_bytes())?;
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).append(true).custom_flags(NO_FOLLOW).open(path)?;
+    let length = file.metadata()?.len();
+    // Whatever it is that has no end, and is too long to be a torn line, gets one.
+    let begin = if tail(&mut file, length, 1)? == b"\n" { "" } else { "\n" };
+    if let Err(error) = file.write_all(format!("{begin}{}\n", line.text()).as_bytes()) {
+        file.set_len(length)?;
+        return Err(error);
+    }
     if durability != Durability::Process {
         file.sync_data()?;
     }

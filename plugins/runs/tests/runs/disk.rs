@@ -194,4 +194,5 @@ async fn a_key_that_is_too_long_for_a_file_is_refused() {
     let params = json!({ "intent": "x", "idempotency_key": "K".repeat(128) });
     let error = agent.raw("runs.start", params).await.unwrap_err();
     assert_eq!(error.code, carport_core::codes::INVALID_PARAMS);
+    assert_eq!(error.field(), Some("idempotency_key"));
 }

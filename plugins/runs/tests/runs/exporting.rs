@@ -20,7 +20,8 @@ async fn pages(
 ) -> Vec<String> {
     let (mut pages, mut cursor) = (Vec::new(), Some(0));
     while let Some(from) = cursor {
-        let export = Export { run_id: run_id.into(), format, cursor: Some(from), limit };
+        let export =
+            Export { run_id: run_id.into(), format: Some(format), cursor: Some(from), limit };
         let page = client.call(export).await.unwrap();
         assert_eq!((page.cursor, page.format), (from, format));
         pages.push(page.content);

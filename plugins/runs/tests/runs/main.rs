@@ -9,6 +9,7 @@ mod keeping;
 #[cfg(feature = "otlp")]
 mod live;
 mod model;
+mod racing;
 mod reading;
 mod recording;
 

@@ -308,7 +308,7 @@ impl StateMachineTest for System {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 100, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 60, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn what_was_acknowledged_is_what_is_there(sequential 1..40 => System);
