@@ -6,6 +6,7 @@ use carport_core::{
     BillRow, Config, Host, ListenError, Listener, Registry, StartError, Time, Token, Tokens, bounds,
 };
 use chrono::Utc;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
@@ -46,6 +47,7 @@ impl Daemon {
         bill: &'static [BillRow],
         log: &Log,
     ) -> Result<Self, Exit> {
+        raise_descriptors();
         root.prepare()?;
         let lock = RootLock::take(root)?;
         sweep(root);
@@ -90,6 +92,16 @@ impl Daemon {
         drop((posted, tokens));
         drop(lock);
         tracing::info!("stopped");
+    }
+}
+
+/// Takes as many file descriptors as this user may have: connections and open runs hold one each, and
+/// the usual soft limit of 1,024 is below what the configured limits allow.
+fn raise_descriptors() {
+    let now = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, ..now });
+    if let Err(error) = raised {
+        tracing::warn!(%error, ?now, "the limit of open files stays as it is");
     }
 }
 

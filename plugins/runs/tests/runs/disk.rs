@@ -24,6 +24,10 @@ async fn files_are_private_and_a_line_a_record() {
     complete(&mut agent, "job").await;
     let path = file(&host, "builder", "job");
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    for suffix in ["", "-wal", "-shm"] {
+        let index = host.root().join(format!("runs/.index.sqlite{suffix}"));
+        assert_eq!(mode(&index), 0o600, "{suffix}");
+    }
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
     assert!(text.ends_with('\n') && lines.len() == 3);
@@ -165,6 +169,36 @@ async fn a_link_in_the_place_of_a_run_is_not_followed() {
     let params = json!({ "intent": "x", "idempotency_key": "job" });
     assert!(agent.raw("runs.start", params).await.is_err());
     assert_eq!(fs::read_to_string(target).unwrap(), "untouched");
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_an_agents_directory_is_not_followed() {
+    let host = TestHost::start().await;
+    let elsewhere = host.root().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, host.root().join("runs/builder")).unwrap();
+    let mut agent = host.agent("builder").await;
+    assert!(agent.raw("runs.start", json!({ "intent": "x" })).await.is_err());
+    assert_eq!(fs::read_dir(elsewhere).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_follower_of_a_damaged_run_gets_its_turns_and_nothing_else() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("builder").await;
+    start_with_key(&mut agent, "job").await;
+    for tool in ["one", "two", "three"] {
+        record(&mut agent, "job", tool).await;
+    }
+    complete(&mut agent, "job").await;
+    let path = file(&host, "builder", "job");
+    let text =
+        fs::read_to_string(&path).unwrap().replace(r#"{"record":"turn","index":1"#, "damaged");
+    fs::write(&path, text).unwrap();
+    let followed = agent.raw("runs.subscribe", json!({ "run_id": "job" })).await.unwrap();
+    let turns = followed["turns_so_far"].as_array().unwrap().iter();
+    let indices: Vec<_> = turns.map(|it| it["index"].as_u64().unwrap()).collect();
+    assert_eq!((indices, &followed["cursor"]), (vec![0, 2], &json!(3)));
 }
 
 #[tokio::test]

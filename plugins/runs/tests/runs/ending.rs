@@ -91,6 +91,21 @@ async fn a_cancelled_run_tells_its_connection() {
 }
 
 #[tokio::test]
+async fn whoever_started_a_run_hears_that_it_has_ended() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    let params = json!({ "intent": "x", "agent_name": "n", "idempotency_key": "k" });
+    client.raw("runs.start", params).await.unwrap();
+    host.host().await.raw("runs.cancel", json!({ "run_id": "k" })).await.unwrap();
+    let cancelled = client.event::<RunCancelled>().await;
+    assert_eq!((cancelled.run_id.as_str(), cancelled.reason), ("k", None));
+    let late = json!({ "run_id": "k", "outcome": {} });
+    let error = client.raw("runs.complete", late).await.unwrap_err();
+    let status = &error.data.unwrap()["status"];
+    assert_eq!((error.code, status), (codes::CONFLICT, &json!("incomplete")));
+}
+
+#[tokio::test]
 async fn a_clean_stop_ends_open_runs() {
     let host = TestHost::start().await;
     let mut agent = host.agent("builder").await;
@@ -112,6 +127,7 @@ async fn an_outcome_is_cut_checked_and_stamped() {
         (json!({ "evidence": vec![1; 257] }), "outcome.evidence"),
         (json!({ "metrics": { "a": "x".repeat(300 * 1024) } }), "outcome"),
         (json!("success"), "outcome"),
+        (json!([]), "outcome"),
     ] {
         let params = json!({ "run_id": run_id, "outcome": outcome });
         let error = agent.raw("runs.complete", params).await.unwrap_err();

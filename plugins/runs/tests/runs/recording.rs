@@ -147,13 +147,24 @@ async fn a_batch_is_checked_whole_before_anything_is_kept() {
         (json!(vec![json!({}); 257]), "turns"),
         (json!("x"), "turns"),
         (json!([{}, 7]), "turns[1]"),
+        (json!([[]]), "turns[0]"),
+        (json!([["p", "tool"]]), "turns[0]"),
+        (json!([{ "output": 1.0, "tool": [] }]), "turns[0].tool"),
         (json!([{ "tool": 7 }]), "turns[0].tool"),
         (json!([{}, { "tool": "x".repeat(257) }]), "turns[1].tool"),
     ] {
         let params = json!({ "run_id": run_id, "turns": turns });
         let error = agent.raw("runs.record_turns", params).await.unwrap_err();
         assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)));
+        let words = "runs.record_turns requires { run_id, turns: [RunTurn] }";
+        assert!(error.message.starts_with(words), "{}", error.message);
     }
+    let lone = format!(
+        r#"{{"jsonrpc":"2.0","id":900,"method":"runs.record_turns","params":{{"run_id":"{run_id}","turns":[{{"output":["\ud800"]}}]}}}}"#
+    );
+    agent.text(&lone).await;
+    let error = agent.reply(900).await.unwrap_err();
+    assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some("turns[0].output")));
     let large = json!([{ "tool": "fine" }, { "cli_outcome": "x".repeat(300 * 1024) }]);
     let params = json!({ "run_id": run_id, "turns": large });
     let reply = agent.raw("runs.record_turns", params).await.unwrap();
