@@ -1,0 +1,1 @@
+//! Tools for agents that the daemon runs itself: files within one directory, and a calculator.

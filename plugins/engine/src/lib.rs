@@ -1,0 +1,1 @@
+//! The engine: proposals verified, admitted and executed through the client's own tools.
