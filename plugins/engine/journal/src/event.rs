@@ -3,6 +3,7 @@
 use std::fmt;
 
 use carport_core::Time;
+use carport_engine_model::canonical_object;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -122,9 +123,8 @@ impl NewEvent {
     }
 
     /// The event in its place, unchained.
-    pub(crate) fn placed(mut self, id: String, sequence: u64, timestamp: Time) -> Event {
-        self.data.values_mut().for_each(shorten);
-        let data = serde_json::value::to_raw_value(&self.data).unwrap_or_default();
+    pub(crate) fn placed(self, id: String, sequence: u64, timestamp: Time) -> Event {
+        let data = RawValue::from_string(canonical_object(&self.data)).unwrap_or_default();
         let Self { kind, action_id, proposal_id, .. } = self;
         Event {
             action_id,
@@ -137,23 +137,6 @@ impl NewEvent {
             sequence,
             timestamp,
         }
-    }
-}
-
-/// Numbers in their shortest form: a whole one has no `.0`.
-fn shorten(value: &mut Value) {
-    /// Whole numbers up to here are exact as floats.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(shorten),
-        Value::Object(members) => members.values_mut().for_each(shorten),
-        Value::Number(number) if number.is_f64() => {
-            let whole = number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() <= EXACT);
-            if let Some(whole) = whole {
-                *value = Value::from(whole as i64);
-            }
-        }
-        _ => {}
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use carport_core::Time;
+use carport_engine_model::canonical;
 use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ impl Query {
         self.data_matches.iter().all(|(name, text)| {
             let shown = data.get(name).map(|value| match value {
                 Value::String(value) => value.clone(),
-                value => value.to_string(),
+                value => canonical(value),
             });
             shown.as_ref() == Some(text)
         })

@@ -8,9 +8,9 @@ use std::{
 };
 
 use carport_core::{Durability, SystemClock};
-use carport_engine_journal::{chain::Verdict, log::Retention};
+use carport_engine_journal::{Journals, chain::Verdict, log::Retention};
 
-use crate::{Scene, append, event, read};
+use crate::{Scene, append, event, lines, read};
 
 const COUNT: fn(usize) -> Retention =
     |most| Retention { max_events: Some(most), max_age_secs: None };
@@ -69,6 +69,19 @@ async fn twenty_thousand_appends_leave_little() {
     assert!(lines.len() < 1400, "{}", lines.len());
     assert_eq!(read(lines.last().unwrap()).sequence, 20_000);
     assert_eq!(journal.verify().await.unwrap(), Verdict::Verified(lines.len() as u64));
+}
+
+#[tokio::test]
+async fn a_burst_makes_the_file_no_longer_than_it_may_be() {
+    let root = tempfile::tempdir().unwrap();
+    // No writer runs: everything is written at once.
+    let (journals, _writer) =
+        Journals::new(root.path().into(), Durability::Process, Arc::new(SystemClock));
+    let journal = journals.open("c-1").await.unwrap();
+    journal.set_retention(COUNT(100)).await;
+    append(&journal, 4000).await;
+    journal.flush().await.unwrap();
+    assert_eq!(lines(&root.path().join("c-1.jsonl")).len(), 100);
 }
 
 #[tokio::test]
