@@ -1,6 +1,6 @@
 //! The structure of a proposal: bounds, ids, what each type requires, dependencies.
 
-use std::{collections::HashSet, fmt, ops::RangeInclusive};
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use carport_core::bounds;
 
@@ -91,52 +91,6 @@ impl Action {
                 Some(_) => missing("parameters.operator", "must be a string"),
             },
             _ => Ok(()),
-        }
-    }
-
-    /// Every state key that it names.
-    pub fn state_keys(&self) -> impl Iterator<Item = KeyPlace<'_>> {
-        let lists = [
-            ("state_dependencies", &self.state_dependencies),
-            ("read_set", &self.read_set),
-            ("write_set", &self.write_set),
-        ];
-        let listed = lists.into_iter().flat_map(|(list, keys)| places(list, keys, String::as_str));
-        let own = self.state_key().map(|key| KeyPlace { list: "parameters", at: None, key });
-        own.into_iter()
-            .chain(listed)
-            .chain(places("expected_effects", self.expected_effects.keys(), String::as_str))
-            .chain(places("preconditions", &self.preconditions, |it| it.key.as_str()))
-            .chain(places("assumptions", &self.assumptions, |it| it.key.as_str()))
-    }
-}
-
-/// A state key that an action names; displays as its path below the action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyPlace<'a> {
-    /// The field that holds it.
-    list: &'static str,
-    at: Option<usize>,
-    /// The key.
-    pub key: &'a str,
-}
-
-fn places<'a, T: 'a>(
-    list: &'static str,
-    items: impl IntoIterator<Item = &'a T>,
-    key: fn(&'a T) -> &'a str,
-) -> impl Iterator<Item = KeyPlace<'a>> {
-    let items = items.into_iter().enumerate();
-    items.map(move |(at, item)| KeyPlace { list, at: Some(at), key: key(item) })
-}
-
-impl fmt::Display for KeyPlace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.list, self.at) {
-            ("expected_effects", _) => write!(f, "expected_effects.{}", self.key),
-            ("preconditions" | "assumptions", Some(at)) => write!(f, "{}[{at}].key", self.list),
-            (list, Some(at)) => write!(f, "{list}[{at}]"),
-            (list, None) => write!(f, "{list}.key"),
         }
     }
 }

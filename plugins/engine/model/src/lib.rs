@@ -1,16 +1,34 @@
 //! Proposals: their shapes, order, checks, simulation and the tiers they need. Pure: no clock, no disk, no socket.
 
+mod canon;
 mod check;
 mod fault;
+mod keys;
+mod operator;
+mod order;
+mod permission;
 mod proposal;
+mod reference;
 mod result;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tier;
 mod tool;
+mod words;
 
-pub use check::KeyPlace;
+pub use canon::{canonical, canonical_object, digest, digest_object, fingerprint, fingerprint_of};
 pub use fault::Fault;
+pub use keys::KeyPlace;
+pub use operator::{Assertion, Operator, Unmet, equal};
+pub use order::Order;
+pub use permission::{Approval, ApprovalRecord, Decision, Ledger, Verdict, decide, newest_live};
 pub use proposal::{
     Action, ActionProposal, ActionType, Assumption, Compensation, FailureBehavior, InvocationMode,
     Precondition, Reversibility,
 };
+pub use reference::{Unfilled, dangling, fill, references};
 pub use result::{ActionResult, CostSummary, ProposalResult, Status};
+pub use state::StateView;
+pub use tier::{Classification, Operation, Tier};
 pub use tool::{RateLimit, ToolSchema};

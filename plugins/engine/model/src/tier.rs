@@ -1,0 +1,311 @@
+//! The permission tier that an action needs, by signals on its type, its tool and its parameters.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    proposal::{Action, ActionType, Reversibility},
+    words::{ends_with, has_phrase, name_words, text_words},
+};
+
+/// What a connection may do without asking.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Looks and changes nothing.
+    ReadOnly,
+    /// Changes what can be changed back.
+    SandboxEdit,
+    /// Everything; never without an approval.
+    FullAccess,
+}
+
+/// How an action is classified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Classification {
+    /// The action.
+    pub action_id: String,
+    /// The tool that it calls, if it calls one.
+    pub tool: Option<String>,
+    /// The tier that it needs.
+    pub required_tier: Tier,
+    /// By its names, whatever its author declares.
+    pub reversibility: Reversibility,
+    /// Declared compensable, and nothing says how.
+    pub missing_compensation: bool,
+}
+
+const READ_VERBS: &[&str] = &[
+    "read",
+    "get",
+    "list",
+    "find",
+    "search",
+    "grep",
+    "query",
+    "view",
+    "show",
+    "stat",
+    "count",
+    "describe",
+    "lookup",
+    "calculate",
+];
+
+/// Words of a tool that reach outside or cannot be taken back.
+const GRAVE_TOOL_WORDS: &[&str] = &[
+    "deploy",
+    "publish",
+    "release",
+    "send",
+    "email",
+    "mail",
+    "sms",
+    "pay",
+    "payment",
+    "charge",
+    "refund",
+    "transfer",
+    "purchase",
+    "delete",
+    "drop",
+    "destroy",
+    "terminate",
+    "shutdown",
+    "secret",
+    "secrets",
+    "password",
+    "credential",
+    "credentials",
+    "sudo",
+    "prod",
+    "production",
+];
+
+/// Parameters that hold a command line, in the order in which its parts are joined.
+const COMMAND_KEYS: &[&str] = &["command", "cmd", "args", "argv", "flags"];
+const GRAVE_COMMANDS: &[&str] = &[
+    "curl",
+    "wget",
+    "ssh",
+    "scp",
+    "rsync",
+    "nc",
+    "sudo",
+    "su",
+    "dd",
+    "mkfs",
+    "reboot",
+    "shutdown",
+    "systemctl",
+    "kubectl",
+    "terraform",
+    "aws",
+    "gcloud",
+    "az",
+    "git push",
+    "docker push",
+    "npm publish",
+    "cargo publish",
+];
+
+const SECRET_KEYS: &[&str] = &[
+    "api key",
+    "apikey",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "auth",
+    "credential",
+    "credentials",
+    "private key",
+];
+
+const PATH_KEYS: &[&str] =
+    &["path", "file", "dest", "destination", "target", "source", "src", "dir"];
+const GRAVE_PATH_PARTS: &[&str] =
+    &[".ssh", ".aws", ".gnupg", ".kube", ".netrc", "id_rsa", "id_ed25519"];
+const GRAVE_ENDINGS: &[&str] = &[".pem", ".key", ".p12"];
+
+/// In words: `rm -rf` is `rm rf`.
+const GRAVE_PHRASES: &[&str] = &[
+    "drop table",
+    "truncate table",
+    "delete from",
+    "rm rf",
+    "rm fr",
+    "git reset hard",
+    "git push force",
+];
+
+const IRREVERSIBLE_WORDS: &[&str] = &[
+    "send",
+    "email",
+    "mail",
+    "sms",
+    "pay",
+    "charge",
+    "transfer",
+    "purchase",
+    "delete",
+    "drop",
+    "destroy",
+    "terminate",
+    "rm",
+];
+const COMPENSABLE_WORDS: &[&str] = &[
+    "insert", "create", "add", "push", "deploy", "publish", "release", "update", "upsert", "write",
+    "edit", "register", "enable",
+];
+
+/// What one action would do, its references filled in or not: what tiers and policies look at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Operation<'a> {
+    /// Its type.
+    pub kind: ActionType,
+    /// The tool of a tool call; none for the other types.
+    pub tool: Option<&'a str>,
+    /// What it is called with.
+    pub parameters: &'a Map<String, Value>,
+}
+
+impl Action {
+    /// What it would do, its references not filled in.
+    pub fn operation(&self) -> Operation<'_> {
+        self.with_parameters(&self.parameters)
+    }
+
+    /// What it would do with these parameters.
+    pub fn with_parameters<'a>(&'a self, parameters: &'a Map<String, Value>) -> Operation<'a> {
+        Operation { kind: self.kind, tool: self.called_tool(), parameters }
+    }
+
+    /// Its row of `permission.classify`.
+    pub fn classify(&self) -> Classification {
+        let operation = self.operation();
+        Classification {
+            action_id: self.id.clone(),
+            tool: operation.tool.map(str::to_owned),
+            required_tier: operation.required_tier(),
+            reversibility: operation.reversibility(),
+            missing_compensation: self.is_missing_compensation(),
+        }
+    }
+}
+
+impl Operation<'_> {
+    /// The highest tier that any signal gives.
+    pub fn required_tier(&self) -> Tier {
+        let words = self.tool.map(name_words).unwrap_or_default();
+        if has_phrase(&words, GRAVE_TOOL_WORDS) || Place::default().is_grave(self.parameters) {
+            return Tier::FullAccess;
+        }
+        match self.kind {
+            ActionType::StateRead | ActionType::Assertion => Tier::ReadOnly,
+            ActionType::ToolCall if begins_with_read(&words) => Tier::ReadOnly,
+            ActionType::StateWrite | ActionType::ToolCall => Tier::SandboxEdit,
+        }
+    }
+
+    /// Whether it can be taken back, by its names.
+    pub fn reversibility(&self) -> Reversibility {
+        let words = self.tool.map(name_words).unwrap_or_default();
+        let has = |list| has_phrase(&words, list);
+        match self.kind {
+            ActionType::ToolCall if begins_with_read(&words) => Reversibility::Reversible,
+            ActionType::ToolCall if has(IRREVERSIBLE_WORDS) => Reversibility::Irreversible,
+            ActionType::ToolCall if has(COMPENSABLE_WORDS) => Reversibility::Compensable,
+            ActionType::ToolCall => Reversibility::Irreversible,
+            _ => Reversibility::Reversible,
+        }
+    }
+}
+
+fn begins_with_read(words: &[String]) -> bool {
+    words.first().is_some_and(|first| READ_VERBS.contains(&first.as_str()))
+}
+
+/// What is known of a value from the keys above it. A command line is joined once, at its topmost key,
+/// so that the work stays linear.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    in_command: bool,
+    in_path: bool,
+}
+
+impl Place {
+    fn is_grave(self, members: &Map<String, Value>) -> bool {
+        if !self.in_command && is_grave_command(members) {
+            return true;
+        }
+        members.iter().any(|(key, value)| {
+            let words = name_words(key);
+            let below = Self {
+                in_command: self.in_command || ends_with(&words, COMMAND_KEYS),
+                in_path: self.in_path || ends_with(&words, PATH_KEYS),
+            };
+            ends_with(&words, SECRET_KEYS)
+                || has_phrase(&text_words(key), GRAVE_PHRASES)
+                || below.is_grave_value(value)
+        })
+    }
+
+    fn is_grave_value(self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => {
+                has_phrase(&text_words(text), GRAVE_PHRASES)
+                    || (self.in_path && is_grave_path(text))
+            }
+            // An argument list is a text in pieces.
+            Value::Array(items) => {
+                let joined: Vec<_> =
+                    items.iter().filter_map(Value::as_str).flat_map(text_words).collect();
+                has_phrase(&joined, GRAVE_PHRASES)
+                    || items.iter().any(|item| self.is_grave_value(item))
+            }
+            Value::Object(members) => self.is_grave(members),
+            _ => false,
+        }
+    }
+}
+
+/// `{ "command": "git", "args": ["push"] }` is `git push`.
+fn is_grave_command(members: &Map<String, Value>) -> bool {
+    let mut words = Vec::new();
+    for name in COMMAND_KEYS {
+        let named = members.iter().filter(|(key, _)| ends_with(&name_words(key), &[name]));
+        named.for_each(|(_, value)| collect_words(value, &mut words));
+    }
+    has_phrase(&words, GRAVE_COMMANDS) || has_phrase(&words, GRAVE_PHRASES)
+}
+
+fn collect_words(value: &Value, words: &mut Vec<String>) {
+    match value {
+        Value::String(text) => words.extend(text_words(text)),
+        Value::Array(items) => items.iter().for_each(|item| collect_words(item, words)),
+        Value::Object(members) => members.values().for_each(|it| collect_words(it, words)),
+        _ => {}
+    }
+}
+
+fn is_grave_path(text: &str) -> bool {
+    let lower = text.trim().to_lowercase();
+    let path = lower.strip_prefix("file://").unwrap_or(&lower);
+    // Going up from an unknown place may lead to the root.
+    let mut from_root = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split(['/', '\\']) {
+        match part {
+            "" | "." => {}
+            ".." => from_root |= parts.pop().is_none(),
+            part if GRAVE_PATH_PARTS.contains(&part) => return true,
+            part => parts.push(part),
+        }
+    }
+    (from_root && parts.first() == Some(&"etc"))
+        || GRAVE_ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
