@@ -7,14 +7,17 @@ mod keys;
 mod operator;
 mod order;
 mod permission;
+mod policy;
 mod proposal;
 mod reference;
 mod result;
+mod rules;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tier;
 mod tool;
+mod window;
 mod words;
 
 pub use canon::{canonical, canonical_object, digest, digest_object, fingerprint, fingerprint_of};
@@ -23,12 +26,15 @@ pub use keys::KeyPlace;
 pub use operator::{Assertion, Operator, Unmet, equal};
 pub use order::Order;
 pub use permission::{Approval, ApprovalRecord, Decision, Ledger, Verdict, decide, newest_live};
+pub use policy::{Policy, PolicyDefinition, PolicyRule, Refusal};
 pub use proposal::{
     Action, ActionProposal, ActionType, Assumption, Compensation, FailureBehavior, InvocationMode,
     Precondition, Reversibility,
 };
 pub use reference::{Unfilled, dangling, fill, references};
 pub use result::{ActionResult, CostSummary, ProposalResult, Status};
+pub use rules::{OperatorRule, RuleBook, RuleFault, RuleWindows};
 pub use state::StateView;
 pub use tier::{Classification, Operation, Tier};
 pub use tool::{RateLimit, ToolSchema};
+pub use window::SlidingWindow;

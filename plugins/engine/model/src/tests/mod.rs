@@ -1,6 +1,7 @@
 //! Values and proposals that the tests of this crate are made of.
 
 mod order;
+mod policy;
 mod reference;
 mod tier;
 
