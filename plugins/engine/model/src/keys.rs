@@ -39,7 +39,7 @@ impl Action {
     pub(crate) fn reads<'a>(
         &'a self,
         is_action: &dyn Fn(&str) -> bool,
-    ) -> impl Iterator<Item = Cow<'a, str>> {
+    ) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
         let own = match self.kind {
             ActionType::StateRead | ActionType::Assertion => self.state_key(),
             ActionType::ToolCall | ActionType::StateWrite => None,
@@ -54,7 +54,7 @@ impl Action {
     pub(crate) fn writes<'a>(
         &'a self,
         is_action: &dyn Fn(&str) -> bool,
-    ) -> impl Iterator<Item = Cow<'a, str>> {
+    ) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
         let own = self.state_key().filter(|_| self.kind == ActionType::StateWrite);
         let listed = self.expected_effects.keys().chain(&self.write_set);
         let own = own.and_then(|key| literal(key, is_action));

@@ -4,6 +4,7 @@ mod canon;
 mod check;
 mod fault;
 mod keys;
+mod monte_carlo;
 mod operator;
 mod order;
 mod permission;
@@ -12,17 +13,24 @@ mod proposal;
 mod reference;
 mod result;
 mod rules;
+mod set;
+mod simulate;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tier;
 mod tool;
+mod verify;
 mod window;
 mod words;
 
 pub use canon::{canonical, canonical_object, digest, digest_object, fingerprint, fingerprint_of};
 pub use fault::Fault;
 pub use keys::KeyPlace;
+pub use monte_carlo::{
+    Known, MonteCarlo, MonteCarloConfig, Outcomes, Rate, RateSource, Spread, StateShare,
+    monte_carlo,
+};
 pub use operator::{Assertion, Operator, Unmet, equal};
 pub use order::Order;
 pub use permission::{Approval, ApprovalRecord, Decision, Ledger, Verdict, decide, newest_live};
@@ -34,7 +42,11 @@ pub use proposal::{
 pub use reference::{Unfilled, dangling, fill, references};
 pub use result::{ActionResult, CostSummary, ProposalResult, Status};
 pub use rules::{OperatorRule, RuleBook, RuleFault, RuleWindows};
+pub use simulate::{Simulation, default_probes, equivalent, optimise, simulate};
 pub use state::StateView;
 pub use tier::{Classification, Operation, Tier};
 pub use tool::{RateLimit, ToolSchema};
+pub use verify::{
+    CheckEvidence, Derivation, Evidence, Issue, Severity, ToolBook, Verification, verify,
+};
 pub use window::SlidingWindow;

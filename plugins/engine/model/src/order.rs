@@ -9,6 +9,7 @@ use crate::{
     fault::Fault,
     proposal::{Action, ActionProposal},
     reference::references,
+    set::Set,
 };
 
 /// The order of a proposal. Actions go by their index in its list.
@@ -45,7 +46,8 @@ impl Order {
         for (at, needed) in needs.iter().enumerate() {
             needed.iter().for_each(|before| pairs.set(at, *before));
         }
-        let after: Vec<Vec<usize>> = (0..actions.len()).map(|at| pairs.of(at).collect()).collect();
+        let after: Vec<Vec<usize>> =
+            (0..actions.len()).map(|at| pairs.0[at].iter().collect()).collect();
         match levels(&after) {
             Ok(levels) => Ok(Self { after, needs, levels }),
             Err(circle) => {
@@ -68,6 +70,17 @@ impl Order {
     /// A level is every action whose predecessors are in earlier levels.
     pub fn levels(&self) -> &[Vec<usize>] {
         &self.levels
+    }
+
+    /// Whom each action comes after, directly or not.
+    pub(crate) fn ancestors(&self) -> Vec<Set> {
+        let mut ancestors = vec![Set::of(self.after.len(), &[]); self.after.len()];
+        for at in self.sorted() {
+            let mut own = Set::of(self.after.len(), &self.after[at]);
+            self.after[at].iter().for_each(|before| own.extend(&ancestors[*before]));
+            ancestors[at] = own;
+        }
+        ancestors
     }
 
     /// The actions, each after its predecessors.
@@ -134,28 +147,16 @@ impl Keyed<'_> {
     }
 }
 
-/// A set of actions, a bit each.
-#[derive(Debug, Clone)]
-struct Set(Vec<u64>);
-
-impl Set {
-    fn insert(&mut self, at: usize) {
-        self.0[at / 64] |= 1 << (at % 64);
-    }
-}
-
 /// For each action the set of those that it comes after.
 struct Pairs(Vec<Set>);
 
 impl Pairs {
     fn new(actions: usize) -> Self {
-        Self(vec![Set(vec![0; actions.div_ceil(64)]); actions])
+        Self(vec![Set::of(actions, &[]); actions])
     }
 
     fn set_of(&self, members: &[usize]) -> Set {
-        let mut set = Set(vec![0; self.0.len().div_ceil(64)]);
-        members.iter().for_each(|at| set.insert(*at));
-        set
+        Set::of(self.0.len(), members)
     }
 
     fn set(&mut self, at: usize, before: usize) {
@@ -164,21 +165,8 @@ impl Pairs {
 
     /// An action does not wait for itself.
     fn set_all(&mut self, at: usize, before: &Set) {
-        let words = self.0[at].0.iter_mut().zip(&before.0);
-        words.for_each(|(word, before)| *word |= before);
-        self.0[at].0[at / 64] &= !(1 << (at % 64));
-    }
-
-    fn of(&self, at: usize) -> impl Iterator<Item = usize> {
-        let words = self.0[at].0.iter().enumerate();
-        words.flat_map(|(n, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(n * 64 + bit)
-            })
-        })
+        self.0[at].extend(before);
+        self.0[at].remove(at);
     }
 }
 

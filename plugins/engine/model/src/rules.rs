@@ -187,7 +187,9 @@ impl OperatorRule {
             Self::DenyKeyword { words } if words.is_empty() => empty("words"),
             // An empty word is in every text.
             Self::DenyKeyword { words } if words.iter().any(String::is_empty) => empty("words[]"),
-            Self::RateLimitTool { interval_secs, .. } if interval_secs.is_nan() || *interval_secs <= 0.0 => {
+            Self::RateLimitTool { interval_secs, .. }
+                if interval_secs.is_nan() || *interval_secs <= 0.0 =>
+            {
                 Err(RuleFault::Interval { at, got: *interval_secs })
             }
             Self::DenyToolParamMatching { matches, .. } => {

@@ -1,9 +1,12 @@
 //! Values and proposals that the tests of this crate are made of.
 
+mod cost;
+mod monte_carlo;
 mod order;
 mod policy;
 mod reference;
 mod tier;
+mod verify;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -43,9 +46,12 @@ pub(crate) fn action(value: Value) -> Action {
     proposal(Value::Array(vec![value])).actions.remove(0)
 }
 
-/// A tool call with further members.
+/// A tool call with further members; without an id if that is empty.
 pub(crate) fn call(id: &str, more: Value) -> Value {
-    let mut action = serde_json::json!({ "id": id, "type": "tool_call", "tool": "t" });
+    let mut action = serde_json::json!({ "type": "tool_call", "tool": "t" });
+    if !id.is_empty() {
+        action["id"] = id.into();
+    }
     if let (Value::Object(action), Value::Object(more)) = (&mut action, more) {
         action.extend(more);
     }
