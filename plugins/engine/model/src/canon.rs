@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::proposal::{Action, ActionType};
+use crate::operation::Operation;
 
 /// Canonical JSON: keys sorted by code point, no spaces, and each number in one form, so that `1.0` and
 /// `1` are the same text.
@@ -32,29 +32,22 @@ pub fn digest_object(members: &Map<String, Value>) -> String {
     sha256(&canonical_object(members))
 }
 
-/// What an operation is known by, whatever its ids: [`digest`] of `{ type, tool, parameters }`, where
-/// `tool` is `null` unless it is a tool call.
-pub fn fingerprint(action: &Action) -> String {
-    fingerprint_of(action.kind, action.called_tool(), &action.parameters)
-}
-
-/// [`fingerprint`] with parameters whose references are filled in.
-pub fn fingerprint_of(
-    kind: ActionType,
-    tool: Option<&str>,
-    parameters: &Map<String, Value>,
-) -> String {
-    let mut text = String::from(r#"{"parameters":"#);
-    write_object(parameters, &mut text);
-    text.push_str(r#","tool":"#);
-    match tool {
-        Some(tool) => write_text(tool, &mut text),
-        None => text.push_str("null"),
+impl Operation<'_> {
+    /// What it is known by, whatever its ids: [`digest`] of `{ type, tool, parameters }`, where `tool` is
+    /// `null` unless it is a tool call.
+    pub fn fingerprint(&self) -> String {
+        let mut text = String::from(r#"{"parameters":"#);
+        write_object(self.parameters, &mut text);
+        text.push_str(r#","tool":"#);
+        match self.tool {
+            Some(tool) => write_text(tool, &mut text),
+            None => text.push_str("null"),
+        }
+        text.push_str(r#","type":"#);
+        write_text(self.kind.name(), &mut text);
+        text.push('}');
+        sha256(&text)
     }
-    text.push_str(r#","type":"#);
-    write_text(kind.name(), &mut text);
-    text.push('}');
-    sha256(&text)
 }
 
 fn sha256(text: &str) -> String {
@@ -131,6 +124,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::proposal::Action;
 
     #[test]
     fn keys_are_sorted_and_numbers_have_one_form() {
@@ -158,20 +152,20 @@ mod tests {
         }))
         .unwrap();
         let text = r#"{"parameters":{"a":"x","b":1},"tool":"t","type":"tool_call"}"#;
-        assert_eq!(fingerprint(&action), sha256(text));
+        assert_eq!(action.operation().fingerprint(), sha256(text));
         let mut other = Action { id: "b".into(), max_retries: 1, ..action.clone() };
-        assert_eq!(fingerprint(&action), fingerprint(&other));
+        assert_eq!(action.operation().fingerprint(), other.operation().fingerprint());
         other.tool = Some("u".into());
-        assert_ne!(fingerprint(&action), fingerprint(&other));
+        assert_ne!(action.operation().fingerprint(), other.operation().fingerprint());
     }
 
     #[test]
     fn a_tool_that_is_ignored_is_no_part_of_the_operation() {
         let read = json!({ "id": "a", "type": "state_read", "parameters": { "key": "k" } });
         let mut action: Action = serde_json::from_value(read).unwrap();
-        let without = fingerprint(&action);
+        let without = action.operation().fingerprint();
         action.tool = Some("t".into());
-        assert_eq!(fingerprint(&action), without);
+        assert_eq!(action.operation().fingerprint(), without);
     }
 
     proptest! {

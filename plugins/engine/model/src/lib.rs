@@ -5,6 +5,7 @@ mod check;
 mod fault;
 mod keys;
 mod monte_carlo;
+mod operation;
 mod operator;
 mod order;
 mod permission;
@@ -24,13 +25,14 @@ mod verify;
 mod window;
 mod words;
 
-pub use canon::{canonical, canonical_object, digest, digest_object, fingerprint, fingerprint_of};
+pub use canon::{canonical, canonical_object, digest, digest_object};
 pub use fault::Fault;
 pub use keys::KeyPlace;
 pub use monte_carlo::{
     Known, MonteCarlo, MonteCarloConfig, Outcomes, Rate, RateSource, Spread, StateShare,
     monte_carlo,
 };
+pub use operation::Operation;
 pub use operator::{Assertion, Operator, Unmet, equal};
 pub use order::Order;
 pub use permission::{Approval, ApprovalRecord, Decision, Ledger, Verdict, decide, newest_live};
@@ -44,7 +46,7 @@ pub use result::{ActionResult, CostSummary, ProposalResult, Status};
 pub use rules::{OperatorRule, RuleBook, RuleFault, RuleWindows};
 pub use simulate::{Simulation, default_probes, equivalent, optimise, simulate};
 pub use state::StateView;
-pub use tier::{Classification, Operation, Tier};
+pub use tier::{Classification, Tier};
 pub use tool::{RateLimit, ToolSchema};
 pub use verify::{
     CheckEvidence, Derivation, Evidence, Issue, Severity, ToolBook, Verification, verify,

@@ -8,15 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    canon::fingerprint_of,
     proposal::{Action, Reversibility},
-    tier::{Operation, Tier},
+    tier::Tier,
 };
 
 /// A line of the ledger: what a reviewer decided about one operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRecord {
-    /// The operation: see [`fingerprint`](crate::fingerprint).
+    /// The operation: see [`Operation::fingerprint`](crate::Operation::fingerprint).
     pub fingerprint: String,
     /// Yes or no.
     pub decision: Approval,
@@ -151,24 +150,6 @@ impl Action {
     }
 }
 
-impl Operation<'_> {
-    /// What it is known by: see [`fingerprint`](crate::fingerprint).
-    pub fn fingerprint(&self) -> String {
-        fingerprint_of(self.kind, self.tool, self.parameters)
-    }
-}
-
-impl Tier {
-    /// As on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read_only",
-            Self::SandboxEdit => "sandbox_edit",
-            Self::FullAccess => "full_access",
-        }
-    }
-}
-
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let required = self.required.name();
@@ -251,7 +232,7 @@ mod tests {
             json!({ "type": "tool_call", "tool": "deploy", "parameters": { "a": "s3cret" } });
         let action = crate::tests::action(call);
         let mut no = record(Approval::Rejected, Tier::FullAccess, None);
-        no.fingerprint = crate::fingerprint(&action);
+        no.fingerprint = action.operation().fingerprint();
         no.reason = Some("not today".into());
         let row = action.evaluate(&Lines(vec![no]), Tier::FullAccess, Time::default());
         assert_eq!((row.decision, row.required), (Verdict::Deny, Tier::FullAccess));

@@ -7,9 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    canon::canonical, operator::equal, proposal::ActionType, state::StateView, tier::Operation,
-};
+use crate::{canon::canonical, operation::Operation, operator::equal, state::StateView};
 
 /// Bytes of a text in a policy; what is kept per connection has a bound.
 const TEXT_BYTES: usize = 4096;
@@ -152,14 +150,6 @@ impl Policy {
             }
         };
         reason.map(|reason| Refusal { policy: self.name.clone(), reason })
-    }
-}
-
-impl<'a> Operation<'a> {
-    /// The argument of that name, if this is a call of that tool and has it.
-    pub(crate) fn argument_of(&self, tool: &str, parameter: &str) -> Option<&'a Value> {
-        let called = self.kind == ActionType::ToolCall && self.tool == Some(tool);
-        self.parameters.get(parameter).filter(|_| called)
     }
 }
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    operation::Operation,
     operator::equal,
     policy::{Refusal, text_of},
-    tier::Operation,
     tool::RateLimit,
     window::SlidingWindow,
 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    operation::Operation,
     proposal::{Action, ActionType, Reversibility},
     words::{ends_with, has_phrase, name_words, text_words},
 };
@@ -162,28 +163,18 @@ const COMPENSABLE_WORDS: &[&str] = &[
     "edit", "register", "enable",
 ];
 
-/// What one action would do, its references filled in or not: what tiers and policies look at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Operation<'a> {
-    /// Its type.
-    pub kind: ActionType,
-    /// The tool of a tool call; none for the other types.
-    pub tool: Option<&'a str>,
-    /// What it is called with.
-    pub parameters: &'a Map<String, Value>,
+impl Tier {
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read_only",
+            Self::SandboxEdit => "sandbox_edit",
+            Self::FullAccess => "full_access",
+        }
+    }
 }
 
 impl Action {
-    /// What it would do, its references not filled in.
-    pub fn operation(&self) -> Operation<'_> {
-        self.with_parameters(&self.parameters)
-    }
-
-    /// What it would do with these parameters.
-    pub fn with_parameters<'a>(&'a self, parameters: &'a Map<String, Value>) -> Operation<'a> {
-        Operation { kind: self.kind, tool: self.called_tool(), parameters }
-    }
-
     /// Its row of `permission.classify`.
     pub fn classify(&self) -> Classification {
         let operation = self.operation();

@@ -6,14 +6,12 @@ use serde_json::{Value, json};
 use super::{action, proposal};
 use crate::{
     fill,
+    operation::Operation,
     proposal::{
         ActionType,
         Reversibility::{self, *},
     },
-    tier::{
-        Operation,
-        Tier::{self, *},
-    },
+    tier::Tier::{self, *},
 };
 
 fn tier(tool: &str, parameters: Value) -> Tier {
