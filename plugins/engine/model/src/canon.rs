@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::operation::Operation;
+use crate::{operation::Operation, proposal::Action};
 
 /// Canonical JSON: keys sorted by code point, no spaces, and each number in one form, so that `1.0` and
 /// `1` are the same text.
@@ -30,6 +30,11 @@ pub fn digest(value: &Value) -> String {
 /// [`digest`] of an object.
 pub fn digest_object(members: &Map<String, Value>) -> String {
     sha256(&canonical_object(members))
+}
+
+/// [`Operation::fingerprint`] of an action whose references are not filled in.
+pub fn fingerprint(action: &Action) -> String {
+    action.operation().fingerprint()
 }
 
 impl Operation<'_> {
@@ -124,7 +129,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::proposal::Action;
 
     #[test]
     fn keys_are_sorted_and_numbers_have_one_form() {
@@ -152,20 +156,20 @@ mod tests {
         }))
         .unwrap();
         let text = r#"{"parameters":{"a":"x","b":1},"tool":"t","type":"tool_call"}"#;
-        assert_eq!(action.operation().fingerprint(), sha256(text));
+        assert_eq!(fingerprint(&action), sha256(text));
         let mut other = Action { id: "b".into(), max_retries: 1, ..action.clone() };
-        assert_eq!(action.operation().fingerprint(), other.operation().fingerprint());
+        assert_eq!(fingerprint(&action), fingerprint(&other));
         other.tool = Some("u".into());
-        assert_ne!(action.operation().fingerprint(), other.operation().fingerprint());
+        assert_ne!(fingerprint(&action), fingerprint(&other));
     }
 
     #[test]
     fn a_tool_that_is_ignored_is_no_part_of_the_operation() {
         let read = json!({ "id": "a", "type": "state_read", "parameters": { "key": "k" } });
         let mut action: Action = serde_json::from_value(read).unwrap();
-        let without = action.operation().fingerprint();
+        let without = fingerprint(&action);
         action.tool = Some("t".into());
-        assert_eq!(action.operation().fingerprint(), without);
+        assert_eq!(fingerprint(&action), without);
     }
 
     proptest! {

@@ -25,7 +25,7 @@ mod verify;
 mod window;
 mod words;
 
-pub use canon::{canonical, canonical_object, digest, digest_object};
+pub use canon::{canonical, canonical_object, digest, digest_object, fingerprint};
 pub use fault::Fault;
 pub use keys::KeyPlace;
 pub use monte_carlo::{

@@ -232,7 +232,7 @@ mod tests {
             json!({ "type": "tool_call", "tool": "deploy", "parameters": { "a": "s3cret" } });
         let action = crate::tests::action(call);
         let mut no = record(Approval::Rejected, Tier::FullAccess, None);
-        no.fingerprint = action.operation().fingerprint();
+        no.fingerprint = crate::fingerprint(&action);
         no.reason = Some("not today".into());
         let row = action.evaluate(&Lines(vec![no]), Tier::FullAccess, Time::default());
         assert_eq!((row.decision, row.required), (Verdict::Deny, Tier::FullAccess));

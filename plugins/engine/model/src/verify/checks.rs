@@ -7,7 +7,7 @@ use super::{
     scene::{Findings, Scene},
     state_checks,
 };
-use crate::{fault::Fault, proposal::ActionType, reference::dangling};
+use crate::{canon::fingerprint, fault::Fault, proposal::ActionType, reference::dangling};
 
 /// Identical tool calls from which on they look like a mistake.
 const REPEATED: usize = 3;
@@ -191,7 +191,7 @@ fn param_schema(scene: &Scene<'_>, found: &mut Findings) -> bool {
 fn repetition(scene: &Scene<'_>, found: &mut Findings) -> bool {
     let mut calls: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (_, action) in scene.actions().filter(|(_, it)| it.kind == ActionType::ToolCall) {
-        calls.entry(action.operation().fingerprint()).or_default().push(&action.id);
+        calls.entry(fingerprint(action)).or_default().push(&action.id);
     }
     let mut repeated: Vec<_> = calls.into_values().filter(|ids| ids.len() >= REPEATED).collect();
     repeated.sort();
