@@ -113,12 +113,7 @@ pub fn decide(record: Option<&ApprovalRecord>, granted: Tier, required: Tier) ->
 }
 
 impl Action {
-    /// [`decide`] about this action, its references not filled in.
-    pub fn evaluate(&self, ledger: &dyn Ledger, granted: Tier, now: Time) -> Decision {
-        self.evaluate_with(&self.parameters, ledger, granted, now)
-    }
-
-    /// [`decide`] about this action with these parameters.
+    /// [`decide`] about this action with these parameters, its own or filled in.
     pub fn evaluate_with(
         &self,
         parameters: &Map<String, Value>,
@@ -234,7 +229,12 @@ mod tests {
         let mut no = record(Approval::Rejected, Tier::FullAccess, None);
         no.fingerprint = crate::fingerprint(&action);
         no.reason = Some("not today".into());
-        let row = action.evaluate(&Lines(vec![no]), Tier::FullAccess, Time::default());
+        let row = action.evaluate_with(
+            &action.parameters,
+            &Lines(vec![no]),
+            Tier::FullAccess,
+            Time::default(),
+        );
         assert_eq!((row.decision, row.required), (Verdict::Deny, Tier::FullAccess));
         let text = row.to_string();
         for part in [&*row.fingerprint, "full_access, granted full_access", "host:c-1: not today"] {
@@ -246,7 +246,12 @@ mod tests {
         assert_eq!(row.decision, Verdict::NeedsApproval);
         let harmless = json!({ "type": "state_read", "parameters": { "key": "k" } });
         let harmless = crate::tests::action(harmless);
-        let row = harmless.evaluate(&Lines(vec![]), Tier::ReadOnly, Time::default());
+        let row = harmless.evaluate_with(
+            &harmless.parameters,
+            &Lines(vec![]),
+            Tier::ReadOnly,
+            Time::default(),
+        );
         assert_eq!((row.decision, row.reason), (Verdict::Allow, None));
     }
 }

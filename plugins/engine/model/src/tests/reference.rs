@@ -115,6 +115,28 @@ fn outputs_inside_outputs_cannot_grow_without_bound() {
     assert_eq!(filled("$a1.output", &items), Err(Unfilled::TooLarge));
 }
 
+#[test]
+fn deep_parameters_are_looked_through_and_too_deep_ones_are_not_read() {
+    let nested = |depth: usize| format!("{}\"$a.output\"{}", "[".repeat(depth), "]".repeat(depth));
+    let read = |depth: usize| {
+        let text = format!(
+            r#"[{{"id":"a","type":"tool_call","tool":"t"}},{{"id":"b","type":"tool_call","tool":"t","parameters":{{"p":{}}}}}]"#,
+            nested(depth)
+        );
+        serde_json::from_str::<Value>(&text)
+    };
+    assert!(read(10_000).is_err());
+    let proposal = super::proposal(read(119).unwrap());
+    let action = &proposal.actions[1];
+    assert_eq!(proposal.order(&|_| false).unwrap().levels().len(), 2);
+    assert_eq!(action.operation().required_tier(), crate::Tier::SandboxEdit);
+    assert_eq!(crate::fingerprint(action).len(), 64);
+    let output = Value::from("text");
+    let with = |output| fill(&action.parameters, &|id| id == "a", &|_| Some(output));
+    assert!(with(&output).is_ok());
+    assert_eq!(with(&json!([])), Err(Unfilled::TooDeep));
+}
+
 proptest! {
     #[test]
     fn any_text_reads_and_fills(text in r"(\$|\{|\}|a1|\.output|\.|\[0\]|é| ){0,12}", output in crate::tests::json()) {
