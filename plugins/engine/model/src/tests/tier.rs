@@ -238,9 +238,10 @@ fn a_reference_can_make_a_harmless_command_dangerous() {
 }
 
 #[test]
-fn a_nested_command_is_read_once() {
-    let deep = (0..100).fold(json!("x ".repeat(50_000)), |inner, _| json!({ "command": inner }));
-    assert_eq!(tier("run", deep), SandboxEdit);
+fn a_nested_command_is_looked_through() {
+    let nested = |text: &str| (0..100).fold(json!(text), |inner, _| json!({ "command": [inner] }));
+    assert_eq!(tier("run", nested("echo sudoku")), SandboxEdit);
+    assert_eq!(tier("run", nested("echo; sudo x")), FullAccess);
 }
 
 proptest! {

@@ -326,6 +326,23 @@ fn simulation_leaves_out_what_cannot_run_and_what_needs_it() {
 }
 
 #[test]
+fn a_value_that_an_output_decided_is_known_again_once_it_is_overwritten() {
+    let expects = |id: &str, after: &str| {
+        json!({
+            "id": id, "type": "assertion", "parameters": { "key": "k", "expected": 2 }, "dependencies": [after],
+        })
+    };
+    let actions = json!([
+        call("a", json!({})),
+        { "id": "b", "type": "state_write", "parameters": { "key": "k", "value": "$a.output" } },
+        expects("c", "b"),
+        call("d", json!({ "expected_effects": { "k": 3 }, "dependencies": ["c"] })),
+        expects("e", "d"),
+    ]);
+    assert_eq!(simulate(&proposal(actions), Map::new()).unwrap().blocked, ["e"]);
+}
+
+#[test]
 fn proposals_are_equal_where_no_probe_tells_them_apart() {
     let write = |key: &str, value: Value| json!({ "type": "state_write", "parameters": { "key": key, "value": value } });
     let one = proposal(json!([write("a", json!(1)), write("b", json!(2))]));
