@@ -64,9 +64,15 @@ impl Basic for ListDir {
     type Output = Listed;
 
     fn run(self, root: &Root) -> Result<Listed, ToolError> {
+        self.list(root, MAX_ENTRIES)
+    }
+}
+
+impl ListDir {
+    fn list(&self, root: &Root, most: usize) -> Result<Listed, ToolError> {
         let inside = Inside::read(&self.path)?;
         let directory = root.directory(&inside)?;
-        let listed = names(&directory, MAX_ENTRIES);
+        let listed = names(&directory, most);
         let (names, truncated) = listed.map_err(|errno| ToolError::of(&self.path, errno))?;
         let entries = names.iter().map(|name| {
             let kind = match name.kind {
@@ -81,5 +87,23 @@ impl Basic for ListDir {
             Entry { name: name.shown(), kind, size }
         });
         Ok(Listed { path: inside.shown(), entries: entries.collect(), truncated })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_bounded() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::open(base.path()).unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(base.path().join(name), "").unwrap();
+        }
+        for most in 0..5 {
+            let listed = ListDir { path: here() }.list(&root, most).unwrap();
+            assert_eq!((listed.entries.len(), listed.truncated), (most.min(3), most < 3));
+        }
     }
 }

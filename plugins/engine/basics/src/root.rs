@@ -71,6 +71,12 @@ impl Inside {
             false => self.path.to_string_lossy().into_owned(),
         }
     }
+
+    /// The directory that it is in.
+    pub(crate) fn parent(&self) -> Self {
+        let path = self.path.parent().unwrap_or(Path::new("")).to_owned();
+        Self { given: self.given.clone(), path }
+    }
 }
 
 impl Root {
@@ -160,14 +166,6 @@ impl Root {
     /// Opens a regular file to read.
     pub(crate) fn file(&self, inside: &Inside) -> Result<File, ToolError> {
         regular(self.reach(inside, OFlags::RDONLY)?, &inside.given)
-    }
-}
-
-impl Inside {
-    /// The directory that it is in.
-    pub(crate) fn parent(&self) -> Self {
-        let path = self.path.parent().unwrap_or(Path::new("")).to_owned();
-        Self { given: self.given.clone(), path }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Names that a walk looks at.
-pub(crate) const MAX_SEEN: usize = 200_000;
+const MAX_SEEN: usize = 200_000;
 /// What nobody means by "all files".
 const PASSED_OVER: &str = ".git";
 
@@ -37,7 +37,7 @@ impl Name {
 
 /// The names in a directory, `most` of them, sorted, and whether there are more.
 pub(crate) fn names(directory: &OwnedFd, most: usize) -> Result<(Vec<Name>, bool), Errno> {
-    let mut names = Vec::new();
+    let (mut names, mut more) = (Vec::<Name>::new(), false);
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let raw = entry.file_name().to_bytes();
@@ -45,8 +45,8 @@ pub(crate) fn names(directory: &OwnedFd, most: usize) -> Result<(Vec<Name>, bool
             continue;
         }
         if names.len() == most {
-            names.sort_by(|a: &Name, b| a.raw.cmp(&b.raw));
-            return Ok((names, true));
+            more = true;
+            break;
         }
         let kind = match entry.file_type() {
             FileType::Unknown => kind(directory, entry.file_name()),
@@ -55,7 +55,7 @@ pub(crate) fn names(directory: &OwnedFd, most: usize) -> Result<(Vec<Name>, bool
         names.push(Name { raw: raw.to_owned(), kind });
     }
     names.sort_by(|a, b| a.raw.cmp(&b.raw));
-    Ok((names, false))
+    Ok((names, more))
 }
 
 fn kind(directory: impl AsFd, name: &std::ffi::CStr) -> FileType {
@@ -94,6 +94,15 @@ struct Level {
 pub(crate) fn walk(
     root: &Root,
     from: &Inside,
+    visit: impl FnMut(&Found<'_>) -> ControlFlow<()>,
+) -> Result<bool, ToolError> {
+    walk_within(root, from, MAX_SEEN, visit)
+}
+
+fn walk_within(
+    root: &Root,
+    from: &Inside,
+    mut left: usize,
     mut visit: impl FnMut(&Found<'_>) -> ControlFlow<()>,
 ) -> Result<bool, ToolError> {
     let directory = root.directory(from)?;
@@ -102,10 +111,10 @@ pub(crate) fn walk(
         below => below + "/",
     };
     let start = path.len();
-    let (mut left, mut whole) = (MAX_SEEN, true);
     let (first, more) =
         names(&directory, left).map_err(|errno| ToolError::of(&from.given, errno))?;
-    (left, whole) = (left - first.len(), whole && !more);
+    left -= first.len();
+    let mut whole = !more;
     let mut levels = vec![Level { directory, names: first.into_iter(), length: start }];
     loop {
         let deepest = levels.len() == MAX_DEPTH;
@@ -148,4 +157,30 @@ fn enter(parent: &OwnedFd, name: &Name, most: usize) -> Result<(OwnedFd, Vec<Nam
     let directory = openat(parent, name.raw.as_slice(), flags, Mode::empty())?;
     let (names, more) = names(&directory, most)?;
     Ok((directory, names, more))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_walk_is_bounded_by_names() {
+        let base = tempfile::tempdir().unwrap();
+        for path in ["a/1", "a/2", "b/3", "c/4"] {
+            fs::create_dir_all(base.path().join(path).parent().unwrap()).unwrap();
+            fs::write(base.path().join(path), "").unwrap();
+        }
+        let (root, here) = (Root::open(base.path()).unwrap(), Inside::read(".").unwrap());
+        for most in 0..10 {
+            let mut visited = 0;
+            let whole = walk_within(&root, &here, most, |_| {
+                visited += 1;
+                ControlFlow::Continue(())
+            });
+            let expected = most.saturating_sub(3).min(4);
+            assert_eq!((visited, whole.unwrap()), (expected, most >= 7), "{most}");
+        }
+    }
 }

@@ -39,8 +39,8 @@ impl Journals {
     }
 
     /// Opens the journal of a connection. The file is made with the first event; one that is there
-    /// already goes on. A file that cannot be used is logged and counted, and the journal goes on in
-    /// memory.
+    /// already goes on. A file that cannot be used is logged and counted; the journal goes on in memory
+    /// and takes the file's place once it can.
     ///
     /// # Errors
     /// Invalid parameters (`client_id`): no file can have that name. Conflict: it is open already.

@@ -28,28 +28,17 @@ fn a_directory_is_listed_by_name() {
 }
 
 #[test]
-fn a_list_has_ten_thousand_entries() {
+fn a_thousand_files_are_found_at_once() {
     let scene = Scene::new();
-    for n in 0..10_001 {
+    for n in 0..=1000 {
         fs::write(scene.path(&format!("f{n}")), "").unwrap();
-        if n == 9_999 {
-            let listed = scene.ok("list_dir", json!({}));
-            assert_eq!(
-                (listed["entries"].as_array().unwrap().len(), &listed["truncated"]),
-                (10_000, &json!(false))
-            );
-        }
     }
     let listed = scene.ok("list_dir", json!({}));
-    assert_eq!(
-        (listed["entries"].as_array().unwrap().len(), &listed["truncated"]),
-        (10_000, &json!(true))
-    );
+    let entries = listed["entries"].as_array().unwrap().len();
+    assert_eq!((entries, &listed["truncated"]), (1001, &json!(false)));
     let found = scene.ok("find_files", json!({ "pattern": "f*" }));
-    assert_eq!(
-        (found["files"].as_array().unwrap().len(), &found["truncated"]),
-        (1000, &json!(true))
-    );
+    let files = found["files"].as_array().unwrap().len();
+    assert_eq!((files, &found["truncated"]), (1000, &json!(true)));
 }
 
 #[test]

@@ -68,6 +68,15 @@ fn a_line_that_is_too_long_is_cut_between_characters() {
 }
 
 #[test]
+fn what_is_passed_over_is_bounded() {
+    let scene = Scene::new();
+    let file = std::fs::File::create(scene.path("endless")).unwrap();
+    file.set_len(300 << 20).unwrap();
+    let error = scene.refused("read_file", json!({ "path": "endless", "offset": 2 }));
+    assert_eq!(error, ToolError::TooLarge { path: "endless".into(), limit: 256 << 20 });
+}
+
+#[test]
 fn what_is_no_text_is_refused() {
     let scene = Scene::new();
     for bytes in [&b"a\0b"[..], b"\xff\xfe", b"ok\n\xc3"] {
