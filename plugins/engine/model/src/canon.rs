@@ -100,7 +100,8 @@ fn write_object(members: &Map<String, Value>, to: &mut String) {
 }
 
 fn write_text(text: &str, to: &mut String) {
-    to.push_str(&Value::from(text).to_string());
+    // A string always has JSON.
+    to.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// A whole number as its digits if 64 bits hold it, whether it was read as a float or not; any other

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, ops::RangeInclusive};
 
 use carport_core::bounds;
+use serde_json::Value;
 
 use crate::{
     fault::Fault,
@@ -87,16 +88,10 @@ impl Action {
             }
             _ if self.state_key().is_none() => missing("parameters.key", "must be a string"),
             (ActionType::Assertion, _) => match self.parameters.get("operator") {
-                None | Some(serde_json::Value::Null | serde_json::Value::String(_)) => Ok(()),
+                None | Some(Value::Null | Value::String(_)) => Ok(()),
                 Some(_) => missing("parameters.operator", "must be a string"),
             },
             _ => Ok(()),
         }
-    }
-}
-
-impl From<carport_core::RpcError> for Fault {
-    fn from(error: carport_core::RpcError) -> Self {
-        Self::Bound(error)
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a proposal before anything runs.
 
-use carport_core::RpcError;
+use carport_core::{RpcError, codes::INVALID_PARAMS};
 
 /// A structural fault. `field` is its path from the parameters of the method: `proposal.actions[2].id`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -44,7 +44,6 @@ pub enum Fault {
 
 impl From<Fault> for RpcError {
     fn from(fault: Fault) -> Self {
-        use carport_core::codes::INVALID_PARAMS;
         let message = fault.to_string();
         match fault {
             Fault::Bound(error) => error,
@@ -57,5 +56,11 @@ impl From<Fault> for RpcError {
                 Self::new(INVALID_PARAMS, message).with("field", field).with("actions", actions)
             }
         }
+    }
+}
+
+impl From<RpcError> for Fault {
+    fn from(error: RpcError) -> Self {
+        Self::Bound(error)
     }
 }

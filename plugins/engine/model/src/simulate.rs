@@ -13,7 +13,7 @@ use crate::{
     operator::{Assertion, Operator},
     order::Order,
     proposal::{Action, ActionProposal, ActionType},
-    reference::{fill, literal},
+    reference::{fill, literal, settled},
     state::StateView,
 };
 
@@ -101,15 +101,13 @@ impl World {
         if action.kind != ActionType::Assertion {
             return true;
         }
-        let filled = match fill(&action.parameters, is_action, &|_| None) {
-            Ok(None) => Cow::Borrowed(&action.parameters),
-            Ok(Some(filled)) => Cow::Owned(filled),
-            // An output decides.
-            Err(_) => return true,
-        };
-        Assertion::of(&filled).is_some_and(|assertion| match self.unknown.contains(assertion.key) {
-            true => may_hold(assertion.operator),
-            false => assertion.check(&self.state).is_ok(),
+        // An output may decide.
+        let Some(parameters) = settled(&action.parameters, is_action) else { return true };
+        Assertion::of(&parameters).is_some_and(|assertion| {
+            match self.unknown.contains(assertion.key) {
+                true => may_hold(assertion.operator),
+                false => assertion.check(&self.state).is_ok(),
+            }
         })
     }
 }

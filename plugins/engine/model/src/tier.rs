@@ -191,33 +191,37 @@ impl Action {
 impl Operation<'_> {
     /// The highest tier that any signal gives.
     pub fn required_tier(&self) -> Tier {
-        let words = self.tool.map(name_words).unwrap_or_default();
-        if has_phrase(&words, GRAVE_TOOL_WORDS) || Place::default().is_grave(self.parameters) {
+        if self.has_word(GRAVE_TOOL_WORDS) || Place::default().is_grave(self.parameters) {
             return Tier::FullAccess;
         }
         match self.kind {
             ActionType::StateRead | ActionType::Assertion => Tier::ReadOnly,
-            ActionType::ToolCall if begins_with_read(&words) => Tier::ReadOnly,
+            ActionType::ToolCall if self.begins_with_read() => Tier::ReadOnly,
             ActionType::StateWrite | ActionType::ToolCall => Tier::SandboxEdit,
         }
     }
 
     /// Whether it can be taken back, by its names.
     pub fn reversibility(&self) -> Reversibility {
-        let words = self.tool.map(name_words).unwrap_or_default();
-        let has = |list| has_phrase(&words, list);
         match self.kind {
-            ActionType::ToolCall if begins_with_read(&words) => Reversibility::Reversible,
-            ActionType::ToolCall if has(IRREVERSIBLE_WORDS) => Reversibility::Irreversible,
-            ActionType::ToolCall if has(COMPENSABLE_WORDS) => Reversibility::Compensable,
+            ActionType::ToolCall if self.begins_with_read() => Reversibility::Reversible,
+            ActionType::ToolCall if self.has_word(IRREVERSIBLE_WORDS) => {
+                Reversibility::Irreversible
+            }
+            ActionType::ToolCall if self.has_word(COMPENSABLE_WORDS) => Reversibility::Compensable,
             ActionType::ToolCall => Reversibility::Irreversible,
             _ => Reversibility::Reversible,
         }
     }
-}
 
-fn begins_with_read(words: &[String]) -> bool {
-    words.first().is_some_and(|first| READ_VERBS.contains(&first.as_str()))
+    fn has_word(&self, words: &[&str]) -> bool {
+        has_phrase(name_words(self.tool.unwrap_or_default()), words)
+    }
+
+    fn begins_with_read(&self) -> bool {
+        let first = name_words(self.tool.unwrap_or_default()).take(1);
+        has_phrase(first, READ_VERBS)
+    }
 }
 
 /// What is known of a value from the keys above it. A command line is joined once, at its topmost key,
@@ -234,13 +238,13 @@ impl Place {
             return true;
         }
         members.iter().any(|(key, value)| {
-            let words = name_words(key);
+            let ends = |phrases| ends_with(name_words(key), phrases);
             let below = Self {
-                in_command: self.in_command || ends_with(&words, COMMAND_KEYS),
-                in_path: self.in_path || ends_with(&words, PATH_KEYS),
+                in_command: self.in_command || ends(COMMAND_KEYS),
+                in_path: self.in_path || ends(PATH_KEYS),
             };
-            ends_with(&words, SECRET_KEYS)
-                || has_phrase(&text_words(key), GRAVE_PHRASES)
+            ends(SECRET_KEYS)
+                || has_phrase(text_words(key), GRAVE_PHRASES)
                 || below.is_grave_value(value)
         })
     }
@@ -248,14 +252,12 @@ impl Place {
     fn is_grave_value(self, value: &Value) -> bool {
         match value {
             Value::String(text) => {
-                has_phrase(&text_words(text), GRAVE_PHRASES)
-                    || (self.in_path && is_grave_path(text))
+                has_phrase(text_words(text), GRAVE_PHRASES) || (self.in_path && is_grave_path(text))
             }
             // An argument list is a text in pieces.
             Value::Array(items) => {
-                let joined: Vec<_> =
-                    items.iter().filter_map(Value::as_str).flat_map(text_words).collect();
-                has_phrase(&joined, GRAVE_PHRASES)
+                let joined = items.iter().filter_map(Value::as_str).flat_map(text_words);
+                has_phrase(joined, GRAVE_PHRASES)
                     || items.iter().any(|item| self.is_grave_value(item))
             }
             Value::Object(members) => self.is_grave(members),
@@ -266,19 +268,20 @@ impl Place {
 
 /// `{ "command": "git", "args": ["push"] }` is `git push`.
 fn is_grave_command(members: &Map<String, Value>) -> bool {
-    let mut words = Vec::new();
+    let mut texts = Vec::new();
     for name in COMMAND_KEYS {
-        let named = members.iter().filter(|(key, _)| ends_with(&name_words(key), &[name]));
-        named.for_each(|(_, value)| collect_words(value, &mut words));
+        let named = members.iter().filter(|(key, _)| ends_with(name_words(key), &[name]));
+        named.for_each(|(_, value)| collect_texts(value, &mut texts));
     }
-    has_phrase(&words, GRAVE_COMMANDS) || has_phrase(&words, GRAVE_PHRASES)
+    let words = || texts.iter().flat_map(|text| text_words(text));
+    has_phrase(words(), GRAVE_COMMANDS) || has_phrase(words(), GRAVE_PHRASES)
 }
 
-fn collect_words(value: &Value, words: &mut Vec<String>) {
+fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     match value {
-        Value::String(text) => words.extend(text_words(text)),
-        Value::Array(items) => items.iter().for_each(|item| collect_words(item, words)),
-        Value::Object(members) => members.values().for_each(|it| collect_words(it, words)),
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(members) => members.values().for_each(|it| collect_texts(it, texts)),
         _ => {}
     }
 }

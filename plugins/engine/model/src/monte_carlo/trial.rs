@@ -9,7 +9,7 @@ use crate::{
     operator::{Assertion, Operator},
     order::Order,
     proposal::{Action, ActionProposal, ActionType, FailureBehavior},
-    reference::fill,
+    reference::settled,
     simulate::{Written, may_hold},
 };
 
@@ -253,8 +253,7 @@ fn asserted<'a>(
     if action.kind != ActionType::Assertion {
         return None;
     }
-    let filled = fill(&action.parameters, is_action, &|_| None).ok()?;
-    let parameters = filled.map_or(Cow::Borrowed(&action.parameters), Cow::Owned);
+    let parameters = settled(&action.parameters, is_action)?;
     let Assertion { key, operator, expected } = Assertion::of(&parameters)?;
     Some(Condition {
         key: keys.number(key.to_owned()),

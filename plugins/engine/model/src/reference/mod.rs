@@ -75,7 +75,7 @@ fn collect<'a>(
 }
 
 /// Every string value, at any depth.
-pub(crate) fn strings(parameters: &Map<String, Value>) -> impl Iterator<Item = &str> {
+fn strings(parameters: &Map<String, Value>) -> impl Iterator<Item = &str> {
     let mut rest: Vec<&Value> = parameters.values().collect();
     let next = move || {
         while let Some(value) = rest.pop() {
@@ -112,6 +112,15 @@ pub fn fill<'o>(
         return Ok(None);
     }
     Filling { is_action, output, room: MAX_BYTES }.members(parameters, 1).map(Some)
+}
+
+/// The parameters as they will be, unless an output decides them.
+pub(crate) fn settled<'a>(
+    parameters: &'a Map<String, Value>,
+    is_action: &dyn Fn(&str) -> bool,
+) -> Option<Cow<'a, Map<String, Value>>> {
+    let filled = fill(parameters, is_action, &|_| None).ok()?;
+    Some(filled.map_or(Cow::Borrowed(parameters), Cow::Owned))
 }
 
 struct Filling<'f, 'o> {

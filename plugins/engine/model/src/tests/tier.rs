@@ -123,7 +123,7 @@ fn paths_give_a_tier() {
         for path in [
             ".ssh",
             "~/.ssh/config",
-            "/root/.aws/x",
+            "/home/u/.aws/x",
             "a\\.gnupg\\b",
             "x/.kube",
             "~/.netrc",

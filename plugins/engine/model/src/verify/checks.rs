@@ -7,7 +7,12 @@ use super::{
     scene::{Findings, Scene},
     state_checks,
 };
-use crate::{canon::fingerprint, fault::Fault, proposal::ActionType, reference::dangling};
+use crate::{
+    canon::fingerprint,
+    fault::Fault,
+    proposal::ActionType,
+    reference::{dangling, settled},
+};
 
 /// Identical tool calls from which on they look like a mistake.
 const REPEATED: usize = 3;
@@ -176,7 +181,8 @@ fn param_schema(scene: &Scene<'_>, found: &mut Findings) -> bool {
     let mut any_schema = false;
     for (_, action) in scene.actions() {
         let Some(tool) = action.called_tool() else { continue };
-        let Some(parameters) = scene.parameters(action) else { continue };
+        let parameters = settled(&action.parameters, &|id| scene.ids.contains(id));
+        let Some(parameters) = parameters else { continue };
         let Some(errors) = scene.tools.schema_errors(tool, &parameters) else { continue };
         any_schema = true;
         for error in errors {

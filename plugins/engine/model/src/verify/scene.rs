@@ -1,9 +1,6 @@
 //! What the checks look at, worked out once.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashSet},
-};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -12,7 +9,7 @@ use crate::{
     fault::Fault,
     order::Order,
     proposal::{Action, ActionProposal, MAX_ACTIONS},
-    reference::{fill, references},
+    reference::references,
     set::Set,
     simulate::Written,
 };
@@ -105,14 +102,5 @@ impl<'a> Scene<'a> {
 
     pub(crate) fn actions(&self) -> impl Iterator<Item = (usize, &'a Action)> {
         self.proposal.actions.iter().enumerate()
-    }
-
-    /// The parameters as they will be, unless an output decides them.
-    pub(crate) fn parameters(&self, action: &'a Action) -> Option<Cow<'a, Map<String, Value>>> {
-        match fill(&action.parameters, &|id| self.ids.contains(id), &|_| None) {
-            Ok(None) => Some(Cow::Borrowed(&action.parameters)),
-            Ok(Some(filled)) => Some(Cow::Owned(filled)),
-            Err(_) => None,
-        }
     }
 }
