@@ -5,6 +5,7 @@ mod monte_carlo;
 mod order;
 mod policy;
 mod reference;
+mod simulate;
 mod tier;
 mod verify;
 
