@@ -201,7 +201,7 @@ fn a_rule_that_cannot_be_meant_is_refused_with_its_place() {
         )
     };
     assert!(regex("a(").starts_with("engine.rules[1].matches: "));
-    assert!(regex(r"\w{1000}{1000}").contains("size limit"));
+    assert!(regex(r"\w{100}").contains("size limit"));
     assert!(
         fault(json!({ "kind": "deny_keyword", "words": [] })).contains("rules[1].words is empty")
     );

@@ -141,6 +141,7 @@ fn paths_give_a_tier() {
         ] {
             assert_eq!(tier("read", json!({ key: path })), FullAccess, "{key} {path}");
             assert_eq!(tier("read", json!({ "x": { key: [path] } })), FullAccess, "{key} {path}");
+            assert_eq!(tier("read", json!({ key: { "at": path } })), FullAccess, "{key} {path}");
             assert_eq!(tier("read", json!({ "note": path })), ReadOnly, "{path}");
         }
         for path in
