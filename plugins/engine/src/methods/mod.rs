@@ -1,5 +1,22 @@
 //! The methods of the engine, a file a group.
 
+/// The schema of a method whose parameters are another type: that type's, with the method's own words.
+macro_rules! described {
+    ($method:ident: $parameters:ty = $words:literal) => {
+        impl schemars::JsonSchema for $method {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($method).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let mut schema = <$parameters>::json_schema(generator);
+                schema.insert("description".into(), $words.into());
+                schema
+            }
+        }
+    };
+}
+
 mod detached;
 mod events;
 mod metrics;

@@ -282,12 +282,11 @@ impl Judgement {
 }
 
 /// Approves an operation, for every connection and over restarts.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Approve {
-    /// Which one.
-    #[serde(flatten)]
-    pub judgement: Judgement,
-}
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Approve(pub Judgement);
+
+described!(Approve: Judgement = "Approves an operation, for every connection and over restarts.");
 
 impl Method for Approve {
     const NAME: &'static str = "permission.approve";
@@ -296,21 +295,20 @@ impl Method for Approve {
     type Reply = ApprovalRecord;
 
     fn validate(&self) -> Result<()> {
-        self.judgement.check()
+        self.0.check()
     }
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<ApprovalRecord> {
-        self.judgement.record(engine, caller, Approval::Approved).await
+        self.0.record(engine, caller, Approval::Approved).await
     }
 }
 
 /// Rejects an operation, for every connection and over restarts.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Reject {
-    /// Which one.
-    #[serde(flatten)]
-    pub judgement: Judgement,
-}
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reject(pub Judgement);
+
+described!(Reject: Judgement = "Rejects an operation, for every connection and over restarts.");
 
 impl Method for Reject {
     const NAME: &'static str = "permission.reject";
@@ -319,10 +317,10 @@ impl Method for Reject {
     type Reply = ApprovalRecord;
 
     fn validate(&self) -> Result<()> {
-        self.judgement.check()
+        self.0.check()
     }
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<ApprovalRecord> {
-        self.judgement.record(engine, caller, Approval::Rejected).await
+        self.0.record(engine, caller, Approval::Rejected).await
     }
 }

@@ -28,14 +28,15 @@ impl PolicyScope {
     }
 }
 
-/// Registers a policy for this connection or for one of its policy sessions.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct RegisterPolicy {
-    /// The policy.
-    #[serde(flatten)]
-    pub definition: PolicyDefinition,
-}
+/// Registers a policy for this connection or for one of its policy sessions. A name may stand for
+/// several.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegisterPolicy(pub PolicyDefinition);
+
+described!(RegisterPolicy: PolicyDefinition =
+    "Registers a policy for this connection or for one of its policy sessions. A name may stand for \
+     several.");
 
 /// A policy is in force.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,13 +56,13 @@ impl Method for RegisterPolicy {
     type Reply = PolicyRegistered;
 
     fn validate(&self) -> Result<()> {
-        self.definition.clone().compile("").map(drop)
+        self.0.clone().compile("").map(drop)
     }
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<PolicyRegistered> {
         let runtime = engine.hub.runtime(caller.session()).await?;
-        let (name, session) = (self.definition.name.clone(), self.definition.session_id.clone());
-        let policy = self.definition.compile("")?;
+        let (name, session) = (self.0.name.clone(), self.0.session_id.clone());
+        let policy = self.0.compile("")?;
         runtime.policies.lock().add(vec![(session.clone(), policy)])?;
         Ok(PolicyRegistered { registered: name.clone(), name, scope: PolicyScope::of(session) })
     }

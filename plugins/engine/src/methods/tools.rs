@@ -1,10 +1,10 @@
 //! `tools.register`, `tools.list`, `tools.unregister`, `agents.register_basics`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use carport_core::{Access, Caller, Method, Result, bounds};
 use carport_engine_model::ToolSchema;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,21 +29,9 @@ pub(super) fn read(field: &str, schemas: Vec<ToolSchema>) -> Result<Vec<Tool>> {
 #[serde(transparent)]
 pub struct RegisterTools(pub Vec<ToolSchema>);
 
-/// Written by hand: the description is the method's.
-impl JsonSchema for RegisterTools {
-    fn schema_name() -> Cow<'static, str> {
-        "RegisterTools".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = Vec::<ToolSchema>::json_schema(generator);
-        let doc = "Registers tools of this client, all of them or none. A name again replaces the \
-                   tool. The parameters are an array.";
-        schema.insert("description".into(), doc.into());
-        schema.insert("maxItems".into(), MAX_TOOLS.into());
-        schema
-    }
-}
+described!(RegisterTools: Vec<ToolSchema> =
+    "Registers tools of this client, all of them or none. A name again replaces the tool. The \
+     parameters are an array.");
 
 impl Method for RegisterTools {
     const NAME: &'static str = "tools.register";

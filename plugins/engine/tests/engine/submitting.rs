@@ -85,7 +85,8 @@ async fn the_order_of_levels_does_not_depend_on_the_listing() {
         assert!(statuses(&result).iter().all(|it| it == "succeeded"), "{result}");
         asked[..2].sort();
         assert_eq!(asked, ["a", "d", "b", "c"], "{order:?}");
-        let verified = client.raw("verify", proposal(json!(listed))).await.unwrap();
+        let params = with(proposal(json!(listed)), json!({ "initial_state": {} }));
+        let verified = client.raw("verify", params).await.unwrap();
         let mut levels = verified["execution_levels"].clone();
         levels[0].as_array_mut().unwrap().sort_by_key(ToString::to_string);
         assert_eq!(levels, json!([["a", "d"], ["b"], ["c"]]));
