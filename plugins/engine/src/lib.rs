@@ -41,6 +41,7 @@ carport_core::plugin!(Engine {
         ClosePolicySession,
         Submit,
         Verify,
+        MonteCarlo,
         RegisterTools,
         ListTools,
         UnregisterTool,

@@ -57,4 +57,4 @@ pub use supervision::{
 pub use tools::{
     ListTools, RegisterBasics, RegisterTools, ToolList, ToolUnregistered, UnregisterTool,
 };
-pub use verify::Verify;
+pub use verify::{MonteCarlo, Verify};

@@ -33,8 +33,8 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
-    fn of(error: impl ToString) -> Self {
-        Self { error: error.to_string(), by_policy: false }
+    fn of(error: String) -> Self {
+        Self { error, by_policy: false }
     }
 }
 
@@ -87,7 +87,9 @@ impl Batch<'_> {
             told.filled = self.fill(action)?;
             let view = View { state: &state, tenant };
             let mut conditions = action.preconditions.iter();
-            conditions.try_for_each(|it| it.check(&view)).map_err(Rejection::of)?;
+            conditions
+                .try_for_each(|it| it.check(&view))
+                .map_err(|unmet| Rejection::of(unmet.to_string()))?;
         }
         let parameters = told.parameters(action).clone();
         let counted = self.check_policies(action, &parameters).await?;
@@ -115,7 +117,7 @@ impl Batch<'_> {
         let progress = self.progress.lock();
         let output = |id: &str| progress.result(*self.ids.get(id)?)?.output.as_ref();
         let filled = fill(&action.parameters, &|id| self.ids.contains_key(id), &output);
-        filled.map_err(Rejection::of)
+        filled.map_err(|unfilled| Rejection::of(unfilled.to_string()))
     }
 
     /// Asks every policy; all reasons are reported.

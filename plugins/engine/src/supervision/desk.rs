@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    fn proposal(action: Value) -> ActionProposal {
+    fn proposal(action: &Value) -> ActionProposal {
         serde_json::from_value(json!({ "id": "p", "actions": [action] })).unwrap()
     }
 
@@ -230,7 +230,7 @@ mod tests {
         id: &str,
         watchers: &[u64],
     ) -> oneshot::Receiver<(IntentDecision, String)> {
-        let proposal = proposal(json!({ "id": "a", "type": "tool_call", "tool": "t" }));
+        let proposal = proposal(&json!({ "id": "a", "type": "tool_call", "tool": "t" }));
         let mut intent = seen(&proposal).intent(carport_core::Time::default());
         intent.id = id.into();
         desk.park(intent, Some(1), watchers).unwrap()
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn every_part_of_a_filter_that_is_given_must_match() {
         let proposal = proposal(
-            json!({ "id": "a", "type": "tool_call", "tool": "t", "reversibility": "compensable" }),
+            &json!({ "id": "a", "type": "tool_call", "tool": "t", "reversibility": "compensable" }),
         );
         for (part, wanted) in [
             (json!({}), true),
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn the_submitter_neither_watches_nor_decides() {
         let mut desk = Desk::default();
-        let proposal = proposal(json!({ "id": "a", "type": "tool_call", "tool": "t" }));
+        let proposal = proposal(&json!({ "id": "a", "type": "tool_call", "tool": "t" }));
         desk.watch(1, SupervisionFilter::default());
         assert!(desk.watchers(&seen(&proposal)).is_empty());
         desk.watch(2, SupervisionFilter::default());
@@ -277,7 +277,7 @@ mod tests {
         let mut desk = Desk::default();
         let waiting: Vec<_> =
             (0..MAX_INTENTS).map(|n| parked(&mut desk, &n.to_string(), &[2])).collect();
-        let proposal = proposal(json!({ "id": "a", "type": "tool_call", "tool": "t" }));
+        let proposal = proposal(&json!({ "id": "a", "type": "tool_call", "tool": "t" }));
         let intent = seen(&proposal).intent(carport_core::Time::default());
         assert_eq!(desk.park(intent, None, &[2]).unwrap_err(), Crowded);
         drop(waiting);
@@ -297,7 +297,7 @@ mod tests {
             }
             let list: Vec<_> = watchers.iter().copied().collect();
             let mut waiting = parked(&mut desk, "i", &list);
-            let mut left = watchers.clone();
+            let mut left = watchers;
             for serial in leaving {
                 desk.leave(serial);
                 left.remove(&serial);

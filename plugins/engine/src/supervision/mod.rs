@@ -157,7 +157,7 @@ impl Supervision {
         }
         let intent = seen.intent(now);
         let id = intent.id.clone();
-        let Ok(mut waiting) = self.park(seen, intent) else {
+        let Ok(mut waiting) = self.park(seen, &intent) else {
             return denied("too many proposals wait for supervisors");
         };
         // Given up, it no longer waits.
@@ -192,13 +192,13 @@ impl Supervision {
     fn park(
         &self,
         seen: &Seen<'_>,
-        intent: SupervisionIntent,
+        intent: &SupervisionIntent,
     ) -> Result<oneshot::Receiver<(IntentDecision, String)>, desk::Crowded> {
         let mut desk = self.desk.lock();
         let watchers = desk.watchers(seen);
         let waiting = desk.park(intent.clone(), seen.serial, &watchers)?;
         for watcher in watchers {
-            self.listeners.notify(&watcher, &intent);
+            self.listeners.notify(&watcher, intent);
         }
         Ok(waiting)
     }

@@ -173,3 +173,41 @@ async fn verify_reports_what_submit_refuses() {
     params["initial_state"] = json!({});
     assert_eq!(client.raw("verify", params).await.unwrap()["valid"], false);
 }
+
+/// Equal input and seed give equal bytes; the seed is echoed and fixed when absent.
+#[tokio::test]
+async fn trials_repeat() {
+    let host = TestHost::start().await;
+    let mut client = client_with(&host, &["t"]).await;
+    let retry = json!({ "failure_behavior": "retry", "max_retries": 1 });
+    let params = |config: Value| {
+        let actions = json!([{ "type": "tool_call", "tool": "t" }, with(call("b", "t", json!({})), retry.clone())]);
+        with(proposal(actions), json!({ "tool_success_rates": { "t": 0.7 }, "config": config }))
+    };
+    let once = client.raw("verify.monte_carlo", params(json!({ "trials": 500, "seed": 7 }))).await;
+    let again = client.raw("verify.monte_carlo", params(json!({ "trials": 500, "seed": 7 }))).await;
+    assert_eq!(once.as_ref().unwrap().to_string(), again.unwrap().to_string());
+    let once = once.unwrap();
+    assert_eq!(
+        (&once["seed"], &once["trials"], &once["p_goal_reached"]),
+        (&json!(7), &json!(500), &json!(null))
+    );
+    assert_eq!(once["rate_provenance"]["t"]["source"], "caller");
+    let absent =
+        client.raw("verify.monte_carlo", proposal(json!([call("a", "t", json!({}))]))).await;
+    assert_eq!(absent.unwrap()["trials"], 1000);
+    for (config, field) in [
+        (json!({ "trials": 0 }), "config.trials"),
+        (json!({ "trials": 100_001 }), "config.trials"),
+        (json!({ "default_success_rate": 1.5 }), "config.default_success_rate"),
+    ] {
+        let error = client.raw("verify.monte_carlo", params(config)).await.unwrap_err();
+        assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)));
+    }
+    let circle = json!([
+        with(call("a", "t", json!({})), json!({ "dependencies": ["b"] })),
+        call("b", "t", json!({ "x": "$a.output" }))
+    ]);
+    let error = client.raw("verify.monte_carlo", proposal(circle)).await.unwrap_err();
+    assert_eq!(error.code, codes::INVALID_PARAMS);
+}

@@ -1,5 +1,6 @@
 //! The engine on real frames and real files.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::needless_pass_by_value, reason = "JSON that a test writes out is handed over")]
 
 mod approving;
 mod caching;
