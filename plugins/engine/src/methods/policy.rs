@@ -1,6 +1,6 @@
 //! `policy.*` and `session.policy.*`.
 
-use carport_core::{Access, Caller, Method, Result};
+use carport_core::{Access, Caller, Method, Result, bounds};
 use carport_engine_model::PolicyDefinition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,12 @@ impl Method for RegisterPolicy {
     type Reply = PolicyRegistered;
 
     fn validate(&self) -> Result<()> {
+        // Bounds hold for what the rule does not look at, too.
+        let texts =
+            [("target", &self.0.target), ("key", &self.0.key), ("pattern", &self.0.pattern)];
+        for (field, text) in texts {
+            bounds::maybe_bytes(field, text.as_deref(), 0..=4096)?;
+        }
         self.0.clone().compile("").map(drop)
     }
 

@@ -22,8 +22,6 @@ use carport_core::{
     testing::{TestClient, TestHost},
 };
 use carport_engine::ExecuteTool;
-// Linked, so that there are runs to record into.
-use carport_runs as _;
 use serde_json::{Value, json};
 
 /// A tool call without anything else.
