@@ -130,6 +130,14 @@ impl Hub {
         }
     }
 
+    /// The daemon stops: runtimes that no connection ended are ended now.
+    pub(crate) async fn shutdown(&self) {
+        let runtimes = std::mem::take(&mut *self.runtimes.lock());
+        for runtime in runtimes.iter().filter_map(Weak::upgrade) {
+            runtime.end("the daemon stops").await;
+        }
+    }
+
     /// Records what a person decided about an operation; it counts once it is in the file.
     pub(crate) async fn record(&self, runtime: &Runtime, record: ApprovalRecord) -> Result<()> {
         self.ledger.record(record.clone()).await?;

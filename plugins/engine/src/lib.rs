@@ -123,4 +123,8 @@ impl Plugin for Engine {
     async fn session_closed(&self, session: &Arc<Session>) {
         self.hub.session_closed(session).await;
     }
+
+    async fn shutdown(&self) {
+        self.hub.shutdown().await;
+    }
 }

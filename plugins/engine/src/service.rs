@@ -76,6 +76,10 @@ impl EngineRuntime for Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let runtime = self.runtime.clone();
-        self.hub.tasks.spawn("runtime-end", async move { runtime.end("the runtime ended").await });
+        // Where no executor is left, the daemon is over, and every runtime was ended.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let ending = async move { runtime.end("the runtime ended").await };
+            self.hub.tasks.spawn("runtime-end", ending);
+        }
     }
 }

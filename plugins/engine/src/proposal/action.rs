@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     attempts::{Counted, Outcome},
     batch::{Batch, Told},
+    check_key,
 };
 use crate::{state::State, tools::call::Failure};
 
@@ -36,6 +37,19 @@ impl Rejection {
     fn of(error: String) -> Self {
         Self { error, by_policy: false }
     }
+}
+
+/// A state key that an output decides has the bounds of any other.
+fn check_filled_key(
+    action: &Action,
+    parameters: &Map<String, Value>,
+    tenant: &str,
+) -> Result<(), Rejection> {
+    if action.kind == ActionType::ToolCall {
+        return Ok(());
+    }
+    let key = parameters.get("key").and_then(Value::as_str).unwrap_or_default();
+    check_key(|| "key".into(), key, tenant).map_err(|error| Rejection::of(error.message))
 }
 
 impl Batch<'_> {
@@ -92,6 +106,7 @@ impl Batch<'_> {
                 .map_err(|unmet| Rejection::of(unmet.to_string()))?;
         }
         let parameters = told.parameters(action).clone();
+        check_filled_key(action, &parameters, tenant)?;
         let counted = self.check_policies(action, &parameters).await?;
         self.check_call(action, &parameters)?;
         if told.filled.is_some() {

@@ -73,7 +73,10 @@ impl Run {
             answer = self.ask_replan(proposal, result, attempt, config.delay()) => answer,
             reason = self.entered.halt.wait() => Err(reason.to_owned()),
         };
-        let next = answer.and_then(|next| self.check_replan(next, config));
+        let next = match answer {
+            Ok(next) => self.check_replan(next, config).await,
+            Err(none) => Err(none),
+        };
         let error = next.as_ref().err().map(|error| carport_core::mask_text(error, 512));
         let data = json!({ "attempt": attempt, "accepted": next.is_ok(), "error": error });
         let event = NewEvent::new(Kind::ReplanAttempted, without_nulls(data));
@@ -106,7 +109,7 @@ impl Run {
     }
 
     /// Reads, checks and, if it is asked for, verifies a correction.
-    fn check_replan(
+    async fn check_replan(
         &self,
         next: Value,
         config: &SetReplanConfig,
@@ -115,9 +118,13 @@ impl Run {
             serde_json::from_value(next).map_err(|error| error.to_string())?;
         let order = prepare(&self.hub, &self.runtime, self.scope.tenant(), &mut next)
             .map_err(|error| error.message)?;
-        if config.verify_before_execute() {
-            self.runtime.verify_now(&next, self.scope.tenant())?;
+        if !config.verify_before_execute() {
+            return Ok((next, order));
         }
+        let (runtime, tenant) = (self.runtime.clone(), self.scope.tenant().to_owned());
+        let verified =
+            tokio::task::spawn_blocking(move || runtime.verify_now(&next, &tenant).map(|()| next));
+        let next = verified.await.map_err(|error| error.to_string())??;
         Ok((next, order))
     }
 }

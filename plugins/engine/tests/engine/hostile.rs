@@ -140,6 +140,22 @@ async fn a_tool_may_go_while_a_proposal_runs() {
     assert_eq!(statuses(&result), ["succeeded", "rejected"]);
 }
 
+#[tokio::test]
+async fn a_key_that_an_output_decides_has_bounds() {
+    let host = TestHost::start().await;
+    let mut client = client_with(&host, &["t"]).await;
+    for key in [json!("tenant:x"), json!("x".repeat(513)), json!(""), json!(7)] {
+        let write = json!({ "key": "$a.output", "value": 1 });
+        let actions = json!([
+            call("a", "t", json!({})),
+            { "id": "w", "type": "state_write", "parameters": write },
+        ]);
+        let result = run(&mut client, proposal(actions), |_| Ok(key.clone())).await;
+        assert_eq!(statuses(&result), ["succeeded", "rejected"], "{key}");
+    }
+    assert_eq!(client.raw("state.keys", json!({})).await.unwrap(), json!([]));
+}
+
 /// Effects that do not fit fail the action after its tool ran, and change nothing.
 #[tokio::test]
 async fn effects_beyond_the_bounds_fail() {

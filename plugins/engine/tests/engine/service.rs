@@ -75,9 +75,9 @@ async fn a_plugin_executes_with_its_own_tools() {
     assert_eq!(client.raw("tools.list", json!({})).await.unwrap()["count"], 0);
     assert_eq!(client.raw("state.keys", json!({ "tenant_id": "t" })).await.unwrap(), json!([]));
     assert!(runtime.unregister("double") && !runtime.unregister("double"));
-    drop(runtime);
     client.close().await;
     host.stop().await;
+    drop(runtime);
     assert!(journals(&host).contains("\"caller\":\"peer\""));
 }
 
