@@ -14,6 +14,9 @@ pub trait Approvals: Send + Sync {
     /// decision of a host connection; the asker itself cannot decide. Returns the row's id, or
     /// overloaded while too many rows are pending.
     fn raise(&self, plugin: &str, asker: &Session, new: NewApproval) -> Result<String>;
+
+    /// Cancels a row that is still pending, because there is nothing left to decide.
+    fn withdraw(&self, id: &str);
 }
 
 /// A row before it is raised.

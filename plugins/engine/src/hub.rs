@@ -10,15 +10,17 @@ use std::{
 use carport_core::{
     Clock, Guarded, Identity, Result, RpcError, Session, StartContext, Tasks, Time,
 };
-use carport_engine_journal::{Journals, Kind, NewEvent};
+use carport_engine_journal::Journals;
 use carport_engine_model::{ApprovalRecord, RuleBook, Tier};
 use carport_runs_api::{RUNS, Runs};
-use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::{
     Config, Runtime,
-    permission::{inbox::Inbox, ledger::Ledger},
+    permission::{
+        inbox::{Inbox, recorded},
+        ledger::Ledger,
+    },
     supervision::Supervision,
 };
 
@@ -141,13 +143,8 @@ impl Hub {
     /// Records what a person decided about an operation; it counts once it is in the file.
     pub(crate) async fn record(&self, runtime: &Runtime, record: ApprovalRecord) -> Result<()> {
         self.ledger.record(record.clone()).await?;
-        let data = json!({
-            "fingerprint": record.fingerprint,
-            "decision": record.decision,
-            "required": record.required_tier,
-            "reviewer": record.reviewer,
-        });
-        runtime.journal.append(NewEvent::new(Kind::ApprovalRecorded, data)).await;
+        self.inbox.withdraw(&record.fingerprint);
+        runtime.journal.append(recorded(&record)).await;
         Ok(())
     }
 

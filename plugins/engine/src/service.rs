@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_core::{Identity, Result, RpcError};
-use carport_engine_api::{Engine, EngineRuntime, HostTool, Scope};
-use serde_json::Value;
+use carport_core::{Identity, Result, RpcError, Session, mask_text};
+use carport_engine_api::{Engine, EngineRuntime, HostTool, Observed, Scope};
+use carport_engine_journal::{Kind, NewEvent};
+use serde_json::{Value, json};
 
 use crate::{
     hub::{Hub, Who},
-    proposal::{Submission, submit},
+    proposal::{Submission, report::without_nulls, submit},
     runtime::Runtime,
     tools::registry::Tool,
 };
@@ -28,6 +29,32 @@ impl Engine for Service {
     async fn open(&self, name: &str, identity: Identity) -> Result<Arc<dyn EngineRuntime>> {
         let runtime = self.0.make(name).await?;
         Ok(Arc::new(Opened { hub: self.0.clone(), runtime, identity }))
+    }
+
+    async fn observe(&self, session: &Arc<Session>, observed: Observed) -> Result<()> {
+        let event = match observed {
+            Observed::Inference { agent, tokens_in, tokens_out, cost_usd } => {
+                let data = json!({
+                    "agent": agent.as_deref().unwrap_or("unknown"),
+                    "tokens_in": tokens_in,
+                    "tokens_out": tokens_out,
+                    "cost_usd": cost_usd,
+                });
+                NewEvent::new(Kind::InferenceMetered, data)
+            }
+            Observed::Goal { goal, iteration, met, grounded, reason } => {
+                let data = json!({
+                    "goal": goal,
+                    "iteration": iteration,
+                    "met": met,
+                    "grounded": grounded,
+                    "reason": reason.map(|reason| mask_text(&reason, 512)),
+                });
+                NewEvent::new(Kind::GoalEvaluated, without_nulls(data))
+            }
+        };
+        self.0.runtime(session).await?.journal.append(event).await;
+        Ok(())
     }
 }
 

@@ -253,6 +253,10 @@ impl Approvals for ApprovalGate {
         let row = self.request(asker, ApprovalSource::Plugin(plugin.to_owned()), 1, new)?;
         Ok(row.id)
     }
+
+    fn withdraw(&self, id: &str) {
+        self.end(id, ApprovalStatus::Cancelled);
+    }
 }
 
 /// A parked call. Dropped undecided, it cancels its row.

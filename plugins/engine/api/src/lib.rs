@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use carport_core::{Identity, Result, ServiceKey};
+use carport_core::{Identity, Result, ServiceKey, Session};
 use serde_json::{Map, Value};
 
 /// The key of the service.
@@ -18,6 +18,41 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// Invalid parameters: no file can have that name. Conflict: a runtime of that name is there.
     async fn open(&self, name: &str, identity: Identity) -> Result<Arc<dyn EngineRuntime>>;
+
+    /// Journals what another plugin saw of a connection; the connection's metrics count it.
+    ///
+    /// # Errors
+    /// What keeps the connection's runtime from being made.
+    async fn observe(&self, session: &Arc<Session>, observed: Observed) -> Result<()>;
+}
+
+/// What another plugin saw.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observed {
+    /// An inference was metered.
+    Inference {
+        /// The agent that asked for it.
+        agent: Option<String>,
+        /// Tokens read.
+        tokens_in: u64,
+        /// Tokens written.
+        tokens_out: u64,
+        /// US dollars.
+        cost_usd: f64,
+    },
+    /// A goal was evaluated.
+    Goal {
+        /// Its name, not its text.
+        goal: String,
+        /// Counts from 1.
+        iteration: u64,
+        /// Whether it is met.
+        met: bool,
+        /// Whether the verdict rests on evidence.
+        grounded: bool,
+        /// Why, in words that may be kept.
+        reason: Option<String>,
+    },
 }
 
 /// A runtime: tools, state, policies of the operator, caches, a tier and a journal.

@@ -6,6 +6,7 @@ use carport_core::{
     Approvals, BoxFuture, Clock, Decision as Resolved, Guarded, NewApproval, Result, Session,
     WhenOver,
 };
+use carport_engine_journal::{Journal, Kind, NewEvent};
 use carport_engine_model::{Action, Approval, ApprovalRecord, Decision};
 use serde_json::{Map, Value, json};
 
@@ -19,14 +20,23 @@ pub(crate) struct Inbox {
     approvals: Arc<dyn Approvals>,
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
-    /// Operations whose row is pending, with a number that tells one raising from the next.
     raised: Arc<Guarded<Raised>>,
 }
 
+/// Operations whose row is pending, with a number that tells one raising from the next, and the row's
+/// id once there is one.
 #[derive(Default)]
 struct Raised {
-    pending: HashMap<String, u64>,
+    pending: HashMap<String, (u64, Option<String>)>,
     next: u64,
+}
+
+/// Who asks.
+pub(crate) struct Asker<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) agent: Option<&'a str>,
+    /// Where it is said that a person decided.
+    pub(crate) journal: &'a Journal,
 }
 
 impl Inbox {
@@ -42,8 +52,7 @@ impl Inbox {
     /// proposal's: its refusal names the fingerprint all the same.
     pub(crate) fn raise(
         &self,
-        asker: &Session,
-        agent: Option<&str>,
+        asker: &Asker<'_>,
         action: &Action,
         parameters: &Map<String, Value>,
         row: &Decision,
@@ -56,7 +65,7 @@ impl Inbox {
             }
             raised.next += 1;
             let number = raised.next;
-            raised.pending.insert(fingerprint.clone(), number);
+            raised.pending.insert(fingerprint.clone(), (number, None));
             number
         };
         let what = action.called_tool().unwrap_or_else(|| action.kind.name());
@@ -64,7 +73,7 @@ impl Inbox {
             action: "engine.operation".into(),
             title: format!("{what} needs {}", row.required.name()),
             description: None,
-            agent_id: agent.map(str::to_owned),
+            agent_id: asker.agent.map(str::to_owned),
             context: json!({
                 "fingerprint": fingerprint,
                 "required_tier": row.required,
@@ -74,15 +83,33 @@ impl Inbox {
                 "parameters": parameters,
             }),
             expires_in: LIFE,
-            when_over: self.when_over(row, number),
+            when_over: self.when_over(row, number, asker.journal.clone()),
         };
-        if let Err(error) = self.approvals.raise("engine", asker, new) {
-            forget(&self.raised, &row.fingerprint, number);
-            tracing::warn!(%error, fingerprint = row.fingerprint, "an approval could not be asked for");
+        match self.approvals.raise("engine", asker.session, new) {
+            Ok(id) => {
+                let mut raised = self.raised.lock();
+                let entry = raised.pending.get_mut(&row.fingerprint);
+                if let Some((_, slot)) = entry.filter(|(its, _)| *its == number) {
+                    *slot = Some(id);
+                }
+            }
+            Err(error) => {
+                forget(&self.raised, &row.fingerprint, number);
+                let fingerprint = &row.fingerprint;
+                tracing::warn!(%error, fingerprint, "an approval could not be asked for");
+            }
         }
     }
 
-    fn when_over(&self, row: &Decision, number: u64) -> WhenOver {
+    /// A person decided about an operation elsewhere: its row has nothing left to decide.
+    pub(crate) fn withdraw(&self, fingerprint: &str) {
+        let id = self.raised.lock().pending.get(fingerprint).and_then(|(_, id)| id.clone());
+        if let Some(id) = id {
+            self.approvals.withdraw(&id);
+        }
+    }
+
+    fn when_over(&self, row: &Decision, number: u64, journal: Journal) -> WhenOver {
         let (raised, ledger, clock) =
             (self.raised.clone(), self.ledger.clone(), self.clock.clone());
         let (fingerprint, required_tier) = (row.fingerprint.clone(), row.required);
@@ -103,16 +130,29 @@ impl Inbox {
                     at: clock.now(),
                     expires_at: None,
                 };
-                ledger.record(record).await
+                ledger.record(record.clone()).await?;
+                journal.append(recorded(&record)).await;
+                Ok(())
             };
             Box::pin(done) as BoxFuture<'static, Result<()>>
         })
     }
 }
 
+/// What a journal says of a record.
+pub(crate) fn recorded(record: &ApprovalRecord) -> NewEvent {
+    let data = json!({
+        "fingerprint": record.fingerprint,
+        "decision": record.decision,
+        "required": record.required_tier,
+        "reviewer": record.reviewer,
+    });
+    NewEvent::new(Kind::ApprovalRecorded, data)
+}
+
 fn forget(raised: &Guarded<Raised>, fingerprint: &str, number: u64) {
     let mut raised = raised.lock();
-    if raised.pending.get(fingerprint) == Some(&number) {
+    if raised.pending.get(fingerprint).is_some_and(|(its, _)| *its == number) {
         raised.pending.remove(fingerprint);
     }
 }

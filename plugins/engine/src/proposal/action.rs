@@ -198,8 +198,8 @@ impl Batch<'_> {
             return Ok(());
         }
         run.note_decision(self.proposal, &row).await;
-        if let (Verdict::NeedsApproval, Some(session)) = (row.decision, &run.who.session) {
-            run.hub.inbox.raise(session, run.who.identity.agent_id(), action, parameters, &row);
+        if let (Verdict::NeedsApproval, Some(asker)) = (row.decision, run.asker()) {
+            run.hub.inbox.raise(&asker, action, parameters, &row);
         }
         let error = format!("permission gate, after references were filled in: {row}");
         Err(Rejection { error, by_policy: true })

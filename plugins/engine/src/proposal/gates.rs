@@ -5,7 +5,10 @@ use carport_engine_model::{ActionProposal, Decision, Tier, Verdict};
 use serde_json::json;
 
 use super::{Run, report::without_nulls};
-use crate::supervision::{Admission, Decided, Seen};
+use crate::{
+    permission::inbox::Asker,
+    supervision::{Admission, Decided, Seen},
+};
 
 /// Offending actions that every action's error tells of; an offender always tells of itself.
 const TOLD: usize = 3;
@@ -111,6 +114,13 @@ impl Run {
         self.note(NewEvent::new(Kind::GateRejected, data).of_proposal(&proposal.id)).await;
     }
 
+    /// Who asks for an approval; only a connection does.
+    pub(super) fn asker(&self) -> Option<Asker<'_>> {
+        let session = self.who.session.as_ref()?;
+        let agent = self.who.identity.agent_id();
+        Some(Asker { session, agent, journal: &self.runtime.journal })
+    }
+
     /// Shows hosts what waits for a person.
     fn ask_people(
         &self,
@@ -118,10 +128,9 @@ impl Run {
         rows: &[Decision],
         wanted: impl Fn(&Decision) -> bool,
     ) {
-        let Some(session) = &self.who.session else { return };
-        let agent = self.who.identity.agent_id();
+        let Some(asker) = self.asker() else { return };
         for (action, row) in proposal.actions.iter().zip(rows).filter(|(_, row)| wanted(row)) {
-            self.hub.inbox.raise(session, agent, action, &action.parameters, row);
+            self.hub.inbox.raise(&asker, action, &action.parameters, row);
         }
     }
 }

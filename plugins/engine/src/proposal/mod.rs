@@ -7,7 +7,7 @@ pub(crate) mod deadline;
 mod early;
 mod gates;
 pub(crate) mod replan;
-mod report;
+pub(crate) mod report;
 pub(crate) mod scope;
 
 use std::sync::Arc;

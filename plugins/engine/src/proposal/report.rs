@@ -103,7 +103,7 @@ fn turn(action: &Action, result: &ActionResult, told: Told) -> ObservedTurn {
 }
 
 /// An object without its members that are `null`.
-pub(super) fn without_nulls(value: Value) -> Value {
+pub(crate) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => {
             members.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into()

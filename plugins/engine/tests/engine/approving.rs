@@ -46,6 +46,8 @@ async fn a_refused_operation_is_one_row_and_approving_it_there_counts() {
     let record: Value = serde_json::from_str(ledger.trim_end()).unwrap();
     assert_eq!((&record["decision"], &record["reason"]), (&json!("approved"), &json!("go")));
     assert!(record["reviewer"].as_str().unwrap().starts_with("host:c-"));
+    let recorded = crate::events(&mut client, "approval_recorded").await;
+    assert_eq!(recorded[0]["data"]["reviewer"], record["reviewer"]);
     assert_eq!(statuses(&run(&mut client, deploy(), echo).await), ["succeeded"]);
     assert!(rows(&mut person).await.is_empty());
 }
@@ -92,6 +94,21 @@ async fn only_a_host_decides_about_an_operation() {
         other.raw("host.resolve_approval", params).await.unwrap_err().code,
         codes::FORBIDDEN
     );
+}
+
+/// Decided by `permission.approve`, a row has nothing left to decide.
+#[tokio::test]
+async fn a_row_goes_when_its_operation_is_decided_elsewhere() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["deploy"]).await, host.host().await);
+    run(&mut client, deploy(), echo).await;
+    let context = rows(&mut person).await[0]["context"].clone();
+    let approve = json!({ "fingerprint": context["fingerprint"], "required_tier": "full_access" });
+    person.raw("permission.approve", approve).await.unwrap();
+    assert!(rows(&mut person).await.is_empty());
+    let recorded = crate::events(&mut person, "approval_recorded").await;
+    assert_eq!(recorded[0]["data"]["fingerprint"], context["fingerprint"]);
+    assert_eq!(statuses(&run(&mut client, deploy(), echo).await), ["succeeded"]);
 }
 
 /// A proposal with many such operations raises as many rows as a connection may have.
