@@ -6,22 +6,24 @@ use carport_engine_journal::Keep;
 use carport_engine_model::{OperatorRule, Tier};
 use chrono::TimeDelta;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// The section `[engine]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Seconds that a tool call without a time limit of its own may take (1..=86400).
+    #[serde(deserialize_with = "within::<_, 1, 86_400>")]
     #[schemars(range(min = 1, max = 86_400))]
     pub tool_timeout_secs: u64,
     /// The tier that a connection starts with: `read_only`, `sandbox_edit` or `full_access`.
     pub default_tier: Tier,
     /// The directory that the tools of `agents.register_basics` work in; `workspace/` of the state
     /// root if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "absolute", skip_serializing_if = "Option::is_none")]
     pub workspace: Option<PathBuf>,
     /// Milliseconds until an undecided intent is a denial (1000..=600000).
+    #[serde(deserialize_with = "within::<_, 1000, 600_000>")]
     #[schemars(range(min = 1000, max = 600_000))]
     pub supervision_timeout_ms: u64,
     /// Whether a proposal that nobody supervises is refused.
@@ -49,24 +51,26 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// What is out of bounds, in one line that names the key.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let within =
-            |key: &str, got: u64, least: u64, most: u64| match (least..=most).contains(&got) {
-                true => Ok(()),
-                false => Err(format!("`engine.{key}` must be {least}..={most}, got {got}")),
-            };
-        within("tool_timeout_secs", self.tool_timeout_secs, 1, 86_400)?;
-        within("supervision_timeout_ms", self.supervision_timeout_ms, 1000, 600_000)?;
-        match &self.workspace {
-            Some(path) if !path.is_absolute() => {
-                Err(format!("`engine.workspace` must be absolute, got {}", path.display()))
-            }
-            _ => Ok(()),
-        }
+/// Out of bounds is refused as it is read, so that the error names where it was written.
+fn within<'de, D: Deserializer<'de>, const LEAST: u64, const MOST: u64>(
+    from: D,
+) -> Result<u64, D::Error> {
+    match u64::deserialize(from)? {
+        number if (LEAST..=MOST).contains(&number) => Ok(number),
+        number => Err(D::Error::custom(format!("must be {LEAST}..={MOST}, got {number}"))),
     }
+}
 
+fn absolute<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    match Option::<PathBuf>::deserialize(from)? {
+        Some(path) if !path.is_absolute() => {
+            Err(D::Error::custom(format!("must be absolute, got {}", path.display())))
+        }
+        path => Ok(path),
+    }
+}
+
+impl Config {
     pub(crate) fn tool_timeout(&self) -> Duration {
         Duration::from_secs(self.tool_timeout_secs)
     }
