@@ -6,3 +6,4 @@ mod clients;
 mod commands;
 mod daemon;
 mod durability;
+mod engine;
