@@ -20,7 +20,9 @@ pub use inventory;
 pub use linkme;
 
 pub use contract::{
+    BoxFuture,
     access::{Access, Identity, Owner},
+    approvals::{Approvals, Decision, NewApproval, WhenOver},
     bounds,
     caller::Caller,
     client_request::{ClientRequest, ClientRequestEntry},
@@ -40,7 +42,7 @@ pub use contract::{
     },
     roll::CARPORT_PLUGINS,
     service::{ServiceKey, Services},
-    session::{Origin, Session},
+    session::{OpenRequest, Origin, Session},
     start::{StartContext, make_private_dir},
     subscribers::Subscribers,
     tasks::Tasks,
@@ -50,6 +52,7 @@ pub use dispatch::{
         call::{CallCancelled, CallMethod, CallerInfo},
         spec::{AddedAccess, MethodSpec},
     },
+    approval::mask::mask_text,
     approval::rows::{ApprovalSource, ApprovalStatus, HostApproval},
     config::{
         ApprovalSettings, AuthMode, AuthSettings, Config, DeadlineSettings, HostSettings,

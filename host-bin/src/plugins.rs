@@ -1,6 +1,11 @@
 //! The bill of materials: every plugin that this binary knows of, by cargo feature.
 
 carport_core::link! {
+    "engine" => carport_engine {
+        "proposal", "verify", "tools", "policy", "permission", "state", "events", "metrics",
+        "replan", "supervision", "session.init", "session.policy.open", "session.policy.close",
+        "agents.register_basics",
+    },
     "presence" => carport_presence {
         "host.agents", "host.register_agent", "host.unregister_agent", "host.set_status",
         "host.devices", "host.register_device", "host.update_device",

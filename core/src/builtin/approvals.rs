@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 
 use super::HostMethods;
 use crate::{
-    contract::{access::Access, bounds, caller::Caller, method::Method},
-    dispatch::approval::{gate::NewRequest, rows::HostApproval},
+    contract::{
+        BoxFuture, access::Access, approvals::NewApproval, bounds, caller::Caller, method::Method,
+    },
+    dispatch::approval::rows::{ApprovalSource, HostApproval},
     wire::error::{Result, RpcError},
 };
 
@@ -102,21 +104,24 @@ impl Method for RequestApproval {
             return Err(RpcError::not_found(format!("agent `{agent}`")));
         }
         let rows = host.agent_rows.clone();
-        let over = move || {
+        let over = move |_| {
             if let (Some(agent), Some(rows)) = (agent, rows) {
                 rows.approval_over(&agent);
             }
+            Box::pin(std::future::ready(Ok(()))) as BoxFuture<'static, Result<()>>
         };
-        let request = NewRequest {
+        let request = NewApproval {
+            action: "request".into(),
             title: self.title,
             description: self.description,
             agent_id: self.agent_id.clone(),
             context: Value::Object(self.context.unwrap_or_default()),
-            required_approvals: self.required_approvals.unwrap_or(1),
             expires_in: Duration::from_secs(self.expires_in_secs.unwrap_or(86_400)),
             when_over: Box::new(over),
         };
-        let raised = host.shared.gate.request(caller.session(), request);
+        let required = self.required_approvals.unwrap_or(1);
+        let raised =
+            host.shared.gate.request(caller.session(), ApprovalSource::Request, required, request);
         if let (Err(_), Some(agent), Some(rows)) = (&raised, &self.agent_id, &host.agent_rows) {
             rows.approval_over(agent);
         }
@@ -175,6 +180,6 @@ impl Method for ResolveApproval {
 
     async fn run(self, host: &HostMethods, caller: &Caller) -> Result<HostApproval> {
         let approve = self.decision()?;
-        host.shared.gate.decide(&self.approval_id, caller, approve, self.notes)
+        host.shared.gate.decide(&self.approval_id, caller, approve, self.notes).await
     }
 }

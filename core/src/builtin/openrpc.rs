@@ -66,18 +66,27 @@ fn method(
 ) -> Value {
     let params = (entry.params)(generator);
     let deadline = settings.deadlines.of(name, entry.deadline);
-    json!({
+    // OpenRPC has no word for an array of any length; its items are described beside it.
+    let (structure, listed) = match entry.takes_array {
+        false => ("by-name", parameters(&params)),
+        true => ("by-position", Vec::new()),
+    };
+    let mut row = json!({
         "name": name,
         "summary": summary(&params),
-        "paramStructure": "by-name",
-        "params": parameters(&params),
+        "paramStructure": structure,
+        "params": listed,
         "result": { "name": "result", "schema": (entry.reply)(generator) },
         "x-access": entry.access,
         "x-ordered": entry.ordered,
         "x-needs-approval": needs_approval(settings, name, entry.needs_approval),
         "x-plugin": plugin.id,
         "x-deadline-ms": deadline.as_millis() as u64,
-    })
+    });
+    if entry.takes_array {
+        row["x-params-schema"] = Value::from(params);
+    }
+    row
 }
 
 /// Rows of methods that connections added.

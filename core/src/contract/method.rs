@@ -36,6 +36,8 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + Sized + 'static {
     const ORDERED: bool = false;
     /// How long a call may run, where the operator says nothing.
     const DEADLINE: Option<Duration> = None;
+    /// Whether the parameters are an array rather than an object.
+    const TAKES_ARRAY: bool = false;
 
     /// Whose state the call works on.
     type Plugin: Plugin;
@@ -64,6 +66,12 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + Sized + 'static {
         Owner::Nobody
     }
 
+    /// How long this call may run: `set`, which is what the operator or [`Self::DEADLINE`] says,
+    /// unless the parameters ask for more.
+    fn deadline(&self, _plugin: &Self::Plugin, _caller: &Caller, set: Duration) -> Duration {
+        set
+    }
+
     /// Does it.
     fn run(
         self,
@@ -85,6 +93,7 @@ pub struct MethodEntry {
     /// Whether the connection waits for it.
     pub ordered: bool,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) takes_array: bool,
     pub(crate) plugin: fn() -> TypeId,
     pub(crate) params: fn(&mut SchemaGenerator) -> Schema,
     pub(crate) reply: fn(&mut SchemaGenerator) -> Schema,
@@ -103,6 +112,7 @@ impl MethodEntry {
             needs_approval: M::NEEDS_APPROVAL,
             ordered: M::ORDERED,
             deadline: M::DEADLINE,
+            takes_array: M::TAKES_ARRAY,
             plugin: TypeId::of::<M::Plugin>,
             params: M::json_schema,
             reply: |generator| generator.subschema_for::<M::Reply>(),
@@ -114,6 +124,9 @@ impl MethodEntry {
 /// A call whose parameters were read and which has not run yet.
 pub(crate) trait Prepared: Send {
     fn owner(&self, plugin: &dyn Any) -> Owner;
+
+    /// How long it may run.
+    fn deadline(&self, plugin: &dyn Any, caller: &Caller, set: Duration) -> Duration;
 
     /// Runs and appends the serialized reply to `buffer`.
     fn run(
@@ -127,6 +140,10 @@ pub(crate) trait Prepared: Send {
 impl<M: Method> Prepared for M {
     fn owner(&self, plugin: &dyn Any) -> Owner {
         Method::owner(self, state(plugin))
+    }
+
+    fn deadline(&self, plugin: &dyn Any, caller: &Caller, set: Duration) -> Duration {
+        Method::deadline(self, state(plugin), caller, set)
     }
 
     fn run(
@@ -144,7 +161,7 @@ impl<M: Method> Prepared for M {
 }
 
 fn prepare<M: Method>(plugin: &dyn Any, params: &str) -> Result<Box<dyn Prepared>> {
-    let call: M = read_params(params).map_err(M::reword)?;
+    let call: M = read_params(params, M::TAKES_ARRAY).map_err(M::reword)?;
     M::available(state(plugin))?;
     call.validate().map_err(M::reword)?;
     Ok(Box::new(call))
@@ -155,9 +172,10 @@ fn state<P: Plugin>(plugin: &dyn Any) -> &P {
 }
 
 /// Reads parameters; an error names the path of the offending field.
-pub(crate) fn read_params<T: DeserializeOwned>(params: &str) -> Result<T> {
-    if !params.starts_with('{') {
-        return Err(RpcError::invalid_params("params", "must be an object"));
+pub(crate) fn read_params<T: DeserializeOwned>(params: &str, array: bool) -> Result<T> {
+    let (open, what) = if array { ('[', "an array") } else { ('{', "an object") };
+    if !params.starts_with(open) {
+        return Err(RpcError::invalid_params("params", format!("must be {what}")));
     }
     serde_json::from_str(params).map_err(|_| explain::<T>(params))
 }
@@ -212,10 +230,14 @@ mod tests {
             (r#"{"actions":[{"type":7}]}"#, "actions[0].type"),
             (r#"{"actions":[],"note":[]}"#, "note"),
         ] {
-            let error = read_params::<Proposal>(params).unwrap_err();
+            let error = read_params::<Proposal>(params, false).unwrap_err();
             assert_eq!(error.field(), Some(field), "{params}");
             assert!(!error.message.contains("line"), "{}", error.message);
         }
-        assert!(read_params::<Proposal>(r#"{"actions":[],"note":null,"more":1}"#).is_ok());
+        let good = r#"{"actions":[],"note":null,"more":1}"#;
+        assert!(read_params::<Proposal>(good, false).is_ok());
+        let error = read_params::<Vec<Action>>(r#"[{"type":"a"},{}]"#, true).unwrap_err();
+        assert_eq!(error.field(), Some("[1].type"));
+        assert_eq!(read_params::<Vec<Action>>("{}", true).unwrap_err().field(), Some("params"));
     }
 }

@@ -1,6 +1,7 @@
 //! What a plugin sees of the host. Nothing here knows how a request is dispatched.
 
 pub(crate) mod access;
+pub(crate) mod approvals;
 pub mod bounds;
 pub(crate) mod caller;
 pub(crate) mod client_request;
@@ -23,4 +24,4 @@ pub(crate) mod subscribers;
 pub(crate) mod tasks;
 
 /// A boxed future that may move between threads.
-pub(crate) type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -25,7 +25,7 @@ use crate::wire::{
     frame,
     guarded::Guarded,
     outbox::{Outbox, OutboxLimits},
-    pending::Pending,
+    pending::{Pending, Question},
 };
 
 /// Subscriptions of one connection over all plugins.
@@ -50,6 +50,40 @@ impl fmt::Display for Origin {
             Self::InProcess => f.write_str("this process"),
         }
     }
+}
+
+/// A request to a client that has its id already: its parameters may name it. Dropped unanswered, it
+/// is forgotten, and a later answer is dropped.
+pub struct OpenRequest<'a> {
+    session: &'a Session,
+    question: Question<'a>,
+}
+
+impl OpenRequest<'_> {
+    /// The frame's id, `cb-N`.
+    pub fn id(&self) -> String {
+        format!("cb-{}", self.question.id)
+    }
+
+    /// Queues the request; waits while the client's outbox has no room.
+    pub async fn send<R: ClientRequest>(&self, ask: &R) {
+        let text = frame::request(self.question.id, R::NAME, ask);
+        self.session.outbox.send(Message::Text(text)).await;
+    }
+
+    /// Waits for the answer, without a limit of its own. The outer error says that the client is
+    /// gone or answered with what cannot be read, the inner one is the client's own.
+    pub async fn answer<R: ClientRequest>(mut self) -> Result<Result<R::Reply>> {
+        match self.question.outcome().await? {
+            Ok(answer) => serde_json::from_str(answer.get()).map(Ok).map_err(malformed::<R>),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
+fn malformed<R: ClientRequest>(error: serde_json::Error) -> RpcError {
+    RpcError::new(codes::GONE, format!("the answer to `{}` is malformed: {error}", R::NAME))
 }
 
 /// One connection.
@@ -171,9 +205,12 @@ impl Session {
         };
         let silent = |_| RpcError::new(codes::GONE, format!("`{}` was not answered", R::NAME));
         let answer = timeout(limit, asking).await.map_err(silent)??;
-        serde_json::from_str(answer.get()).map_err(|error| {
-            RpcError::new(codes::GONE, format!("the answer to `{}` is malformed: {error}", R::NAME))
-        })
+        serde_json::from_str(answer.get()).map_err(malformed::<R>)
+    }
+
+    /// Opens a request whose parameters name its id. Waits while 256 are open.
+    pub async fn open_request(&self) -> Result<OpenRequest<'_>> {
+        Ok(OpenRequest { session: self, question: self.pending.open().await? })
     }
 
     /// Asks the client and waits without a limit of its own. The outer error says that the client is

@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
+    approvals::Approvals,
     clock::Clock,
     durability::Durability,
     events::HostEvents,
@@ -38,6 +39,7 @@ pub(crate) struct Grounds {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) parts: Arc<HostParts>,
     pub(crate) agent_id: Option<String>,
+    pub(crate) approvals: Arc<dyn Approvals>,
 }
 
 impl StartContext<'_> {
@@ -115,6 +117,11 @@ impl StartContext<'_> {
     /// The agent that this daemon's own environment names, read once at boot.
     pub fn agent_id(&self) -> Option<&str> {
         self.grounds.agent_id.as_deref()
+    }
+
+    /// The list of what people are asked to decide.
+    pub fn approvals(&self) -> Arc<dyn Approvals> {
+        self.grounds.approvals.clone()
     }
 
     /// What all plugins have added to the view of hosts.

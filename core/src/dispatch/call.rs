@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::time::timeout;
@@ -35,6 +35,7 @@ pub(crate) struct Call {
     route: Arc<Route>,
     began: Instant,
     max_reply: usize,
+    deadline: Duration,
     work: BoxFuture<'static, Result<Vec<u8>>>,
 }
 
@@ -105,9 +106,9 @@ impl Call {
         let checked = AssertUnwindSafe(|| work(shared, &route, &caller, &to, params));
         let checked = catch_unwind(checked);
         match checked.unwrap_or_else(|panic| Err(report(&route.name, &*panic))) {
-            Ok(work) => {
+            Ok((work, deadline)) => {
                 let max_reply = shared.settings.transport.max_message_bytes;
-                Ok(Self { to, caller, route, began, max_reply, work })
+                Ok(Self { to, caller, route, began, max_reply, deadline, work })
             }
             Err(error) => {
                 route.counters.count(true, began.elapsed());
@@ -130,11 +131,11 @@ impl Call {
     /// Runs what [`Self::poll`] left pending, under the method's deadline. A gated call keeps its
     /// own, which begins when it is approved.
     pub(crate) async fn run(mut self) -> Done {
-        let route = self.route.clone();
+        let (route, deadline) = (self.route.clone(), self.deadline);
         let work = poll_fn(|cx| self.poll(cx));
         let result = match route.gated {
             true => work.await,
-            false => timeout(route.deadline, work).await.unwrap_or_else(|_| Err(late(&route))),
+            false => timeout(deadline, work).await.unwrap_or_else(|_| Err(late(&route, deadline))),
         };
         self.finish(result)
     }
@@ -163,7 +164,7 @@ fn work(
     caller: &Arc<Caller>,
     to: &ReplyTo,
     params: &str,
-) -> Result<BoxFuture<'static, Result<Vec<u8>>>> {
+) -> Result<(BoxFuture<'static, Result<Vec<u8>>>, Duration)> {
     auth::admit(route.access, caller.identity())?;
     let call = route.prepare(params)?;
     auth::authorize(route, &call, caller)?;
@@ -175,20 +176,22 @@ fn work(
         }
         ReplyTo::Process | ReplyTo::Nobody => Vec::new(),
     };
+    let deadline = call.deadline(route, caller);
     let run = call.run(route, caller.clone(), buffer);
     if !route.gated {
-        return Ok(run);
+        return Ok((run, deadline));
     }
     let ticket = shared.gate.park(route, params, caller)?;
     let route = route.clone();
-    Ok(Box::pin(async move {
+    let work = Box::pin(async move {
         ticket.decision().await?;
-        timeout(route.deadline, run).await.unwrap_or_else(|_| Err(late(&route)))
-    }))
+        timeout(deadline, run).await.unwrap_or_else(|_| Err(late(&route, deadline)))
+    });
+    Ok((work, deadline))
 }
 
-fn late(route: &Route) -> RpcError {
-    let seconds = route.deadline.as_secs_f64();
+fn late(route: &Route, deadline: Duration) -> RpcError {
+    let seconds = deadline.as_secs_f64();
     let why =
         format!("`{}` passed its deadline of {seconds} s; its outcome is unknown", route.name);
     RpcError::new(codes::DEADLINE, why).with("method", &*route.name)

@@ -286,6 +286,7 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         metrics,
         parts: Arc::default(),
         agent_id: config.agent_id.clone(),
+        approvals: Arc::new(gate.clone()),
     };
     let stopping = watch::Sender::new(false);
     let (added_settings, added_events) = (settings.clone(), grounds.events.clone());

@@ -115,6 +115,14 @@ impl Ready {
         }
     }
 
+    /// How long the call may run.
+    pub(crate) fn deadline(&self, route: &Route, caller: &Caller) -> Duration {
+        match self {
+            Self::Linked(call, plugin) => call.deadline(plugin.state(), caller, route.deadline),
+            Self::Added(_) => route.deadline,
+        }
+    }
+
     /// Runs and appends the serialized reply to `buffer`.
     pub(crate) fn run(
         self,

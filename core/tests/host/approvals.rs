@@ -235,3 +235,35 @@ async fn a_decision_is_one_clear_word() {
     let both = json!({ "approval_id": id, "approved": true, "resolution": "approve" });
     assert_eq!(person.raw("host.resolve_approval", both).await.unwrap()["status"], "approved");
 }
+
+/// A plugin's row is decided by a host, and what hangs on the decision is done before the reply.
+#[tokio::test]
+async fn what_hangs_on_a_plugins_row_is_done_before_the_reply() {
+    let open = |it: &mut carport_core::Settings| it.approvals.resolvers = Resolvers::Authenticated;
+    let host = TestHost::builder().settings(open).start().await;
+    let (mut alice, mut bob) = (host.client().await, host.client().await);
+    let mut person = person(&host).await;
+    let raise = |title: &str, broken: bool| json!({ "title": title, "broken": broken });
+    let id = alice.raw("lab.raise", raise("one", false)).await.unwrap();
+    let id = id.as_str().unwrap();
+    let event = person.frame(|it| it["params"]["kind"] == "approval.requested").await;
+    let row = &event["params"]["payload"]["approval"];
+    assert_eq!((&row["source"], &row["action"]), (&json!("lab"), &json!("lab.experiment")));
+    assert_eq!(row["context"]["token"], "***");
+    // Whoever asks cannot approve, and neither can another client, whatever holds for calls.
+    for other in [&mut alice, &mut bob] {
+        assert_eq!(resolve(other, id, true).await, Err(codes::FORBIDDEN));
+    }
+    resolve(&mut person, id, true).await.unwrap();
+    assert_eq!(seen(&host).await, json!(["approved", "approved, and done", "looked"]));
+    let broken = alice.raw("lab.raise", raise("two", true)).await.unwrap();
+    let failed = resolve(&mut person, broken.as_str().unwrap(), false).await;
+    assert_eq!(failed, Err(codes::INTERNAL), "whoever decides hears that it did not take effect");
+    alice.raw("lab.raise", raise("three", false)).await.unwrap();
+    alice.vanish();
+    while person.raw("host.approvals", json!({})).await.unwrap()["approvals"] != json!([]) {
+        tokio::task::yield_now().await;
+    }
+    let seen = seen(&host).await;
+    assert_eq!(seen[5], "over", "what hangs on a decision is not done without one: {seen}");
+}

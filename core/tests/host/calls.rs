@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use carport_core::{Identity, codes, testing::TestHost};
+use carport_core::{Identity, RpcError, codes, testing::TestHost};
 use serde_json::{Value, json};
 
 use crate::lab::{Ask, Bounded, Echo, Own, Panic, Question};
@@ -119,7 +119,7 @@ async fn a_client_that_does_not_answer_or_answers_nonsense_is_gone() {
     assert_eq!(client.reply(nonsense).await.unwrap_err().code, codes::GONE);
     let refused = client.send("lab.ask", json!({})).await;
     let (id, _) = client.asked::<Question>().await;
-    client.answer_error(&id, &carport_core::RpcError::new(-32601, "not I")).await;
+    client.answer_error(&id, &RpcError::new(-32601, "not I")).await;
     assert_eq!(client.reply(refused).await.unwrap_err().code, codes::METHOD_NOT_FOUND);
 }
 
@@ -198,5 +198,52 @@ async fn calls_and_failures_are_counted_by_method() {
         "carport_sessions 1",
     ] {
         assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_may_take_an_array() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    assert_eq!(client.raw("lab.sum", json!([1, 2, 3])).await.unwrap(), 6);
+    assert_eq!(client.raw("lab.sum", json!([])).await.unwrap(), 0);
+    for (params, field) in
+        [(json!({}), "params"), (json!(null), "params"), (json!([1, "x"]), "[1]")]
+    {
+        let error = client.raw("lab.sum", params).await.unwrap_err();
+        assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)));
+    }
+    let row = &host.openrpc().await["lab.sum"];
+    assert_eq!(row["x-params-schema"]["type"], "array");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_may_ask_for_more_time_than_is_set() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    for (secs, waited) in [(5, 40), (90, 90)] {
+        let began = tokio::time::Instant::now();
+        let error = client.raw("lab.patient", json!({ "secs": secs })).await.unwrap_err();
+        assert_eq!((error.code, began.elapsed().as_secs()), (codes::DEADLINE, waited));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_name_itself_and_tells_silence_from_refusal() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    for round in ["answer", "own", "silence"] {
+        let call = client.send("lab.ask_named", json!({})).await;
+        let (id, ask) = client.asked::<crate::lab::NamedQuestion>().await;
+        assert_eq!(json!(ask.request_id), id);
+        match round {
+            "answer" => client.answer(&id, json!(7)).await,
+            "own" => client.answer_error(&id, &RpcError::new(-32000, "no")).await,
+            _ => {}
+        }
+        let said = client.reply(call).await.unwrap();
+        assert!(said.as_str().unwrap().starts_with(round), "{said}");
+        // Given up, a late answer reaches nobody.
+        client.answer(&id, json!(8)).await;
     }
 }

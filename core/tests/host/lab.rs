@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use carport_core::{
-    Access, Caller, ClientRequest, Guarded, Method, Notification, Owner, Plugin, Result, RpcError,
-    Session, StartContext, Subscribers, bounds,
+    Access, Approvals, Caller, ClientRequest, Guarded, Method, NewApproval, Notification, Owner,
+    Plugin, Result, RpcError, Session, StartContext, Subscribers, bounds,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,18 @@ use serde_json::Value;
 
 carport_core::plugin!(Lab {
     methods: [
-        Echo, Panic, Never, Gated, Own, Ask, Listen, Ring, Bounded, Broken, Big, Missing, Turn
+        Echo, Panic, Never, Gated, Own, Ask, Listen, Ring, Bounded, Broken, Big, Missing, Turn,
+        Sum, Patient, AskNamed, Raise,
     ],
     notifications: [Rang],
-    client_requests: [Question],
+    client_requests: [Question, NamedQuestion],
 });
 
-#[derive(Default)]
 pub(crate) struct Lab {
+    approvals: Arc<dyn Approvals>,
     pub(crate) listeners: Subscribers<u32>,
     pub(crate) rings: Guarded<u32>,
-    pub(crate) seen: Guarded<Vec<String>>,
+    pub(crate) seen: Arc<Guarded<Vec<String>>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +42,12 @@ impl Plugin for Lab {
         let config: LabConfig = cx.config()?;
         match config.fail {
             true => Err(RpcError::internal("the lab is closed")),
-            false => Ok(Self::default()),
+            false => Ok(Self {
+                approvals: cx.approvals(),
+                listeners: Subscribers::default(),
+                rings: Guarded::default(),
+                seen: Arc::default(),
+            }),
         }
     }
 
@@ -320,5 +326,114 @@ impl Method for Turn {
         let mut seen = lab.seen.lock();
         seen.push(self.word);
         Ok(seen.clone())
+    }
+}
+
+/// Adds numbers; its parameters are an array.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Sum(pub(crate) Vec<u32>);
+
+impl Method for Sum {
+    const NAME: &'static str = "lab.sum";
+    const ACCESS: Access = Access::Authenticated;
+    const TAKES_ARRAY: bool = true;
+    type Plugin = Lab;
+    type Reply = u32;
+    async fn run(self, _: &Lab, _: &Caller) -> Result<u32> {
+        Ok(self.0.iter().sum())
+    }
+}
+
+/// Never ends, and asks for its own deadline.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Patient {
+    pub(crate) secs: u64,
+}
+
+impl Method for Patient {
+    const NAME: &'static str = "lab.patient";
+    const ACCESS: Access = Access::Authenticated;
+    const DEADLINE: Option<Duration> = Some(Duration::from_secs(40));
+    type Plugin = Lab;
+    type Reply = ();
+    fn deadline(&self, _: &Lab, _: &Caller, set: Duration) -> Duration {
+        set.max(Duration::from_secs(self.secs))
+    }
+    async fn run(self, _: &Lab, _: &Caller) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+/// Asks the client with a request that names itself; gives up after a second.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct AskNamed {}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct NamedQuestion {
+    pub(crate) request_id: String,
+}
+
+impl ClientRequest for NamedQuestion {
+    const NAME: &'static str = "lab.named_question";
+    type Reply = u32;
+}
+
+impl Method for AskNamed {
+    const NAME: &'static str = "lab.ask_named";
+    const ACCESS: Access = Access::Authenticated;
+    type Plugin = Lab;
+    type Reply = String;
+    async fn run(self, _: &Lab, caller: &Caller) -> Result<String> {
+        let request = caller.session().open_request().await?;
+        request.send(&NamedQuestion { request_id: request.id() }).await;
+        let answer = request.answer::<NamedQuestion>();
+        Ok(match tokio::time::timeout(Duration::from_secs(1), answer).await {
+            Err(_) => "silence".into(),
+            Ok(Err(gone)) => format!("gone: {gone}"),
+            Ok(Ok(Err(own))) => format!("own: {}", own.message),
+            Ok(Ok(Ok(number))) => format!("answer: {number}"),
+        })
+    }
+}
+
+/// Raises a row for people to decide.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Raise {
+    pub(crate) title: String,
+    /// What hangs on the decision cannot be done.
+    pub(crate) broken: bool,
+}
+
+impl Method for Raise {
+    const NAME: &'static str = "lab.raise";
+    const ACCESS: Access = Access::Authenticated;
+    type Plugin = Lab;
+    type Reply = String;
+    async fn run(self, lab: &Lab, caller: &Caller) -> Result<String> {
+        let seen = lab.seen.clone();
+        let broken = self.broken;
+        let new = NewApproval {
+            action: "lab.experiment".into(),
+            title: self.title,
+            description: None,
+            agent_id: None,
+            context: serde_json::json!({ "token": "hunter2" }),
+            expires_in: Duration::from_secs(60),
+            when_over: Box::new(move |decision| {
+                let word = match &decision {
+                    Some(it) if it.approved => "approved",
+                    Some(_) => "denied",
+                    None => "over",
+                };
+                seen.lock().push(word.into());
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    seen.lock().push(format!("{word}, and done"));
+                    if broken { Err(RpcError::internal("it broke")) } else { Ok(()) }
+                })
+            }),
+        };
+        lab.approvals.raise("lab", caller.session(), new)
     }
 }

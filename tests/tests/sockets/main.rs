@@ -7,3 +7,4 @@ mod clients;
 mod commands;
 mod crash;
 mod daemon;
+mod engine;

@@ -114,7 +114,8 @@ fn names_no_plugin(source: &Source) -> Vec<String> {
             let name = line.split(['.', ' ', '=']).next()?;
             let allowed = name == "carport-core"
                 || name.ends_with("-api")
-                || name == format!("carport-{own}");
+                || name == format!("carport-{own}")
+                || name.starts_with(&format!("carport-{own}-"));
             (!allowed).then(|| format!("{}:{number}: names the plugin `{name}`", source.path))
         })
         .collect()

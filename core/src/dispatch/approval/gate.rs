@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     contract::{
+        approvals::{Approvals, Decision, NewApproval, WhenOver},
         caller::Caller,
         clock::{Clock, Time},
         events::{HostEvents, NewEvent},
@@ -48,19 +49,7 @@ struct State {
 enum Waiting {
     Call(oneshot::Sender<ApprovalStatus>),
     /// The timer of a request, and what to do when it leaves `pending`.
-    Request(Option<AbortHandle>, Box<dyn FnOnce() + Send>),
-}
-
-/// What a client asks approval for.
-pub(crate) struct NewRequest {
-    pub(crate) title: String,
-    pub(crate) description: Option<String>,
-    pub(crate) agent_id: Option<String>,
-    pub(crate) context: Value,
-    pub(crate) required_approvals: u32,
-    pub(crate) expires_in: Duration,
-    /// Runs once, when the row leaves `pending`.
-    pub(crate) when_over: Box<dyn FnOnce() + Send>,
+    Request(Option<AbortHandle>, WhenOver),
 }
 
 impl ApprovalGate {
@@ -92,15 +81,23 @@ impl ApprovalGate {
         Ok(Ticket { gate: self.clone(), id, decision, wait })
     }
 
-    /// Raises a row for a client that asks.
-    pub(crate) fn request(&self, asker: &Session, new: NewRequest) -> Result<HostApproval> {
-        let NewRequest { title, description, agent_id, mut context, .. } = new;
+    /// Raises a row for a client, or a plugin, that asks.
+    pub(crate) fn request(
+        &self,
+        asker: &Session,
+        source: ApprovalSource,
+        required_approvals: u32,
+        new: NewApproval,
+    ) -> Result<HostApproval> {
+        let NewApproval { action, title, description, agent_id, mut context, .. } = new;
         mask::mask(&mut context);
         let row = HostApproval {
+            source,
+            action,
             description,
             agent_id,
             client_id: Some(asker.id().to_owned()),
-            required_approvals: new.required_approvals,
+            required_approvals,
             ..self.blank(title, asker, context, new.expires_in)
         };
         self.raise(&row, Waiting::Request(None, new.when_over))?;
@@ -156,14 +153,31 @@ impl ApprovalGate {
         Ok(())
     }
 
-    /// Counts the vote of `caller`.
-    pub(crate) fn decide(
+    /// Counts the vote of `caller`, and does what hangs on a decision.
+    pub(crate) async fn decide(
         &self,
         id: &str,
         caller: &Caller,
         approve: bool,
         notes: Option<String>,
     ) -> Result<HostApproval> {
+        let (row, over) = self.vote(id, caller, approve, notes)?;
+        if let Some(over) = over {
+            let by = caller.session().id().to_owned();
+            let notes = row.notes.clone();
+            over(Some(Decision { approved: approve, by, notes })).await?;
+        }
+        Ok(row)
+    }
+
+    /// The row after a vote, and whom to tell if it left `pending` by it.
+    fn vote(
+        &self,
+        id: &str,
+        caller: &Caller,
+        approve: bool,
+        notes: Option<String>,
+    ) -> Result<(HostApproval, Option<WhenOver>)> {
         let voter = Voter { client_id: caller.session().id(), identity: caller.identity() };
         let mut state = self.0.state.lock();
         let now = self.0.clock.now();
@@ -171,13 +185,11 @@ impl ApprovalGate {
         match state.rows.decide(id, &voter, approve, notes, resolvers, now)? {
             Some(row) => {
                 let over = self.resolved(&mut state, &row);
-                drop(state);
-                over.into_iter().for_each(|over| over());
-                Ok(row)
+                Ok((row, over))
             }
             None => {
                 let row = state.rows.get(id).cloned();
-                row.ok_or_else(|| RpcError::not_found("approval"))
+                row.map(|row| (row, None)).ok_or_else(|| RpcError::not_found("approval"))
             }
         }
     }
@@ -188,11 +200,12 @@ impl ApprovalGate {
         let Some(row) = state.rows.end(id, status, self.0.clock.now()) else { return };
         let over = self.resolved(&mut state, &row);
         drop(state);
-        over.into_iter().for_each(|over| over());
+        // Nobody decided, so that nothing hangs on it.
+        drop(over.map(|over| over(None)));
     }
 
     /// Wakes whoever waits for the row, and tells hosts. What is returned runs without the lock.
-    fn resolved(&self, state: &mut State, row: &HostApproval) -> Option<Box<dyn FnOnce() + Send>> {
+    fn resolved(&self, state: &mut State, row: &HostApproval) -> Option<WhenOver> {
         self.0.pending.set(state.rows.pending_count() as i64);
         self.announce("approval.resolved", row);
         match state.waiting.remove(&row.id)? {
@@ -232,6 +245,17 @@ impl ApprovalGate {
 
     pub(crate) fn list(&self, all: bool, limit: usize) -> Vec<HostApproval> {
         self.0.state.lock().rows.list(all, limit)
+    }
+}
+
+impl Approvals for ApprovalGate {
+    fn raise(&self, plugin: &str, asker: &Session, new: NewApproval) -> Result<String> {
+        let row = self.request(asker, ApprovalSource::Plugin(plugin.to_owned()), 1, new)?;
+        Ok(row.id)
+    }
+
+    fn withdraw(&self, id: &str) {
+        self.end(id, ApprovalStatus::Cancelled);
     }
 }
 

@@ -52,6 +52,43 @@ pub(crate) fn mask(value: &mut Value) {
     }
 }
 
+/// Masks a text that somebody else worded, such as an error of a tool, and cuts it to `most`
+/// characters. JSON is masked as parameters are; in plain text the word after `Bearer`, and words
+/// that are data by their length.
+pub fn mask_text(text: &str, most: usize) -> String {
+    let masked = match serde_json::from_str(text) {
+        Ok(mut value @ (Value::Object(_) | Value::Array(_))) => {
+            mask(&mut value);
+            value.to_string()
+        }
+        _ => mask_words(text),
+    };
+    match masked.char_indices().nth(most) {
+        Some((end, _)) => masked[..end].to_owned(),
+        None => masked,
+    }
+}
+
+fn mask_words(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut bearer = false;
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end();
+        match word.len() {
+            0 => {}
+            _ if bearer => masked.push_str("***"),
+            length if length > OPAQUE_BYTES => masked.push_str(&format!("<{length} bytes>")),
+            _ => masked.push_str(word),
+        }
+        masked.push_str(&piece[word.len()..]);
+        if !word.is_empty() {
+            let bare = word.trim_start_matches(|it: char| !it.is_alphanumeric());
+            bearer = bare.eq_ignore_ascii_case("Bearer");
+        }
+    }
+    masked
+}
+
 fn is_secret(key: &str) -> bool {
     let plain: String =
         key.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect();
@@ -73,6 +110,16 @@ mod tests {
         mask(&mut value);
         let masked = json!({ "header": "Bearer ***", "blob": "<300 bytes>", "say": "hi" });
         assert_eq!(value, masked);
+    }
+
+    #[test]
+    fn a_text_shows_no_secret() {
+        let shown = |text: &str| mask_text(text, 60);
+        assert_eq!(shown("401 for \"Bearer  abc.def\" at x"), "401 for \"Bearer  *** at x");
+        assert_eq!(shown(&format!("bad {} here", "k".repeat(300))), "bad <300 bytes> here");
+        assert_eq!(shown(r#"{"token":"t","why":"no"}"#), r#"{"token":"***","why":"no"}"#);
+        assert_eq!(shown(&"ü ".repeat(60)), "ü ".repeat(30));
+        assert_eq!(shown("plain\n text "), "plain\n text ");
     }
 
     #[test]

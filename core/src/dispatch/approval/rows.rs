@@ -36,13 +36,16 @@ pub enum ApprovalStatus {
 }
 
 /// Who raised an approval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalSource {
     /// The gate, for a call that waits.
     Gate,
     /// A client, through `host.request_approval`.
     Request,
+    /// The plugin of this id.
+    #[serde(untagged)]
+    Plugin(String),
 }
 
 /// One yes.
@@ -64,7 +67,7 @@ pub struct HostApproval {
     pub id: String,
     /// Who raised it.
     pub source: ApprovalSource,
-    /// `ws.method:<method>` for a call, `request` for a request.
+    /// `ws.method:<method>` for a call, `request` for a request, a plugin's own word else.
     pub action: String,
     /// For people.
     pub title: String,
@@ -74,7 +77,7 @@ pub struct HostApproval {
     /// The agent that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
-    /// The asker of a request; `null` for a call.
+    /// The asker; `null` for a call.
     pub client_id: Option<String>,
     /// The connection that raised it.
     pub requested_by: String,
@@ -229,7 +232,13 @@ impl HostApproval {
             return Err(Undecided::Asker);
         }
         match (resolvers, voter.identity) {
-            (_, Identity::Host) | (Resolvers::Authenticated, Identity::Client) => Ok(()),
+            (_, Identity::Host) => Ok(()),
+            // What hangs on a plugin's row may reach beyond the asker's connection.
+            (Resolvers::Authenticated, Identity::Client)
+                if !matches!(self.source, ApprovalSource::Plugin(_)) =>
+            {
+                Ok(())
+            }
             _ => Err(Undecided::Role),
         }
     }

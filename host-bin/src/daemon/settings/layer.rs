@@ -15,9 +15,11 @@ use super::{
 const PREFIX: &str = "CARPORT__";
 /// Variables with a name of their own, and what they set. Of those that set one key the last counts,
 /// and the key's own variable comes before them all.
-const SPECIAL: [(&str, [&str; 2]); 2] = [
+const SPECIAL: [(&str, [&str; 2]); 4] = [
     ("CAR_HANDLER_TIMEOUT", ["deadlines", "default_secs"]),
     ("CARPORT_HANDLER_TIMEOUT", ["deadlines", "default_secs"]),
+    ("CAR_TOOL_TIMEOUT", ["engine", "tool_timeout_secs"]),
+    ("CARPORT_TOOL_TIMEOUT", ["engine", "tool_timeout_secs"]),
 ];
 
 type Table = Map<String, Value>;
@@ -93,7 +95,9 @@ impl Layer {
         }
         let mut layer = Self::default();
         for (name, path) in SPECIAL {
-            if let Some(text) = ours.get(name) {
+            // A variable that other daemons read too says nothing to a build without its section.
+            let known = matches!(outline.root().key(path[0]), Key::Known(_));
+            if let Some(text) = ours.get(name).filter(|_| known) {
                 layer.variable(name, &path, text, outline);
             }
         }

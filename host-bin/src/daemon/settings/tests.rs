@@ -206,6 +206,45 @@ fn a_timeout_has_names_of_its_own_of_which_the_native_one_comes_first() {
     assert_eq!(secs(&[]), 1800);
 }
 
+/// Other daemons of the family read these, too: a build without the engine passes them over.
+#[test]
+fn the_time_of_a_tool_is_set_where_there_is_an_engine() {
+    #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct EngineSettings {
+        /// Seconds.
+        tool_timeout_secs: u64,
+    }
+    struct Engine;
+    impl Plugin for Engine {
+        const ID: &'static str = "engine";
+        type Config = EngineSettings;
+
+        async fn start(_: &mut StartContext<'_>) -> Result<Self> {
+            Ok(Self)
+        }
+    }
+    static ENGINE: PluginEntry = PluginEntry::of::<Engine>("1");
+    let read = |plugins: &[&'static PluginEntry], environment: &[(&str, &str)]| {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        let sources = Sources {
+            file: None,
+            environment: environment.collect(),
+            plugins: plugins.to_vec(),
+            bill: &BILL,
+        };
+        Configuration::merge(sources, &Overrides::default()).map_err(|fault| fault.to_string())
+    };
+    let (car, native) = (("CAR_TOOL_TIMEOUT", "5"), ("CARPORT_TOOL_TIMEOUT", "6"));
+    for (environment, secs) in [(vec![car], 5), (vec![native, car], 6)] {
+        let configuration = read(&[&ENGINE], &environment).unwrap();
+        assert_eq!(configuration.plugins["engine"]["tool_timeout_secs"], secs);
+        assert!(read(&[], &environment).is_ok());
+    }
+    let message = read(&[&ENGINE], &[("CAR_TOOL_TIMEOUT", "soon")]).unwrap_err();
+    assert!(message.starts_with("environment CAR_TOOL_TIMEOUT: "), "{message}");
+}
+
 #[test]
 fn a_malformed_variable_is_named() {
     for (name, value) in [

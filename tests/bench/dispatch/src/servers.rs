@@ -175,7 +175,7 @@ struct Request<'a> {
 
 /// A WebSocket with the daemon's own buffer sizes: tungstenite clears its whole read buffer before each
 /// read, and with its default of 128 KiB that alone costs more than a request.
-async fn accept(
+pub async fn accept(
     stream: TcpStream,
 ) -> Result<WebSocketStream<TcpStream>, Box<dyn Error + Send + Sync>> {
     let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(16 * 1024);
