@@ -250,6 +250,9 @@ def play_round(client):
         return mine and event["params"]["kind"] == "approval.resolved"
 
     approval = client.event(resolved)["params"]["payload"]["approval"]
+    # The decision counts once it is in the ledger, which the event need not wait for.
+    while client.call("permission.pending", {"proposal": ROUND})["pending"]:
+        pass
     result = client.call("proposal.submit", {"proposal": ROUND})
     say("executed", approval=approval["status"], result=result, calls=client.calls,
         state=client.call("state.snapshot", {}), pings=client.socket.pings, pongs=client.socket.pongs)

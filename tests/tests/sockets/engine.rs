@@ -177,6 +177,7 @@ async fn whole_round(daemon: &Daemon, person: &mut Peer) {
     assert_eq!(told["chain"], json!({ "verified": told["count"] }));
     assert_eq!(told["summary"]["actions_succeeded"], 4);
     assert_eq!(told["summary"]["actions_rejected"], 4);
+    assert_eq!(told["summary"]["approvals_recorded"], 1);
     assert!(client.ended().await.success());
     let events = journal(daemon, id);
     let of_proposal: Vec<_> =

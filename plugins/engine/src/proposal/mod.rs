@@ -12,7 +12,7 @@ pub(crate) mod scope;
 
 use std::sync::Arc;
 
-use carport_core::{Result, RpcError, bounds};
+use carport_core::{Result, RpcError, Session, bounds};
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{ActionProposal, Order, ProposalResult};
 use serde_json::json;
@@ -21,7 +21,7 @@ use tokio::{sync::oneshot, time::Instant};
 use self::{report::fit, scope::ProposalScope};
 use crate::{
     hub::{Hub, Who},
-    runtime::{Entered, Runtime},
+    runtime::{Entered, Halt, Runtime},
 };
 
 /// A proposal and what goes with it.
@@ -62,16 +62,17 @@ pub(crate) fn prepare(
     proposal: &mut ActionProposal,
 ) -> Result<Order> {
     proposal.fill(hub.now(), fresh);
-    if tenant.is_empty() {
-        for (at, action) in proposal.actions.iter().enumerate() {
-            for place in action.state_keys() {
-                let field = || format!("proposal.actions[{at}].{place}");
-                check_key(field, place.key, tenant)?;
-            }
-        }
+    let order = {
+        let state = runtime.state.lock();
+        proposal.order(&|key| state.has(tenant, key))?
+    };
+    for (at, action) in proposal.actions.iter().enumerate() {
+        let mut keys = action.state_keys();
+        keys.try_for_each(|it| {
+            check_key(|| format!("proposal.actions[{at}].{it}"), it.key, tenant)
+        })?;
     }
-    let state = runtime.state.lock();
-    Ok(proposal.order(&|key| state.has(tenant, key))?)
+    Ok(order)
 }
 
 /// Keys of no tenant must not look like a tenant's.
@@ -81,6 +82,7 @@ pub(crate) fn check_key(field: impl Fn() -> String, key: &str, tenant: &str) -> 
             let why = "must not start with `tenant:` without a tenant";
             Err(RpcError::invalid_params(&field(), why).with("limit", "tenant:"))
         }
+        false if (1..=512).contains(&key.len()) => Ok(()),
         false => bounds::bytes(&field(), key, 1..=512),
     }
 }
@@ -129,14 +131,17 @@ pub(crate) async fn submit(
 
 /// Nobody waits for a proposal any more.
 struct GivenUp {
-    halt: Arc<crate::runtime::Halt>,
-    session: Option<Arc<carport_core::Session>>,
+    halt: Arc<Halt>,
+    session: Option<Arc<Session>>,
 }
 
 impl Drop for GivenUp {
     fn drop(&mut self) {
-        let gone = self.session.as_ref().is_some_and(|session| session.is_closed());
-        self.halt.now(if gone { "the connection ended" } else { "the deadline passed" });
+        self.halt.now(match &self.session {
+            None => "given up",
+            Some(session) if session.is_closed() => "the connection ended",
+            Some(_) => "the deadline passed",
+        });
     }
 }
 
@@ -145,7 +150,7 @@ impl Run {
     async fn execute(self, proposal: ActionProposal, order: Order) -> ProposalResult {
         let config = self.runtime.replan.lock().clone();
         let original = proposal.id.clone();
-        let (mut proposal, mut order, mut replans) = (proposal, order, 0);
+        let (mut proposal, mut order, mut replans, mut replaced) = (proposal, order, 0, false);
         let round = loop {
             let round = self.round(&proposal, &order, replans).await;
             if round.stopped || replans >= config.max_replans() || !config.wants(&round) {
@@ -153,13 +158,13 @@ impl Run {
             }
             replans += 1;
             match self.replanned(&proposal, &round.result, replans, &config).await {
-                Some(next) => (proposal, order) = next,
+                Some(next) => ((proposal, order), replaced) = (next, true),
                 None => break round,
             }
         };
         let mut result = round.result;
         result.replans = replans;
-        result.original_proposal_id = (proposal.id != original || replans > 0).then_some(original);
+        result.original_proposal_id = replaced.then_some(original);
         fit(&mut result);
         result
     }

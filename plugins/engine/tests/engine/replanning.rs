@@ -77,6 +77,7 @@ async fn no_correction_ends_with_the_last_result() {
             (vec!["succeeded".into(), "failed".into()], &json!("p1"))
         );
         assert_eq!(error_of(&result, 1), "no");
+        assert_eq!((&result["replans"], result.get("original_proposal_id")), (&json!(1), None));
         assert_eq!(events(&mut client, "replan_attempted").await[0]["data"]["accepted"], false);
     }
 }

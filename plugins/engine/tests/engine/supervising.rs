@@ -175,6 +175,7 @@ async fn a_supervisor_that_vanishes_releases_nothing() {
         for id in ids {
             let result = finish(&mut client, id, |_| panic!("nothing is released")).await.unwrap();
             assert_eq!(statuses(&result), ["rejected"]);
+            assert!(error_of(&result, 0).contains("left"), "not by waiting for the limit");
         }
         host.emptied_but(&client).await;
         let after = run(&mut client, work(), echo).await;
