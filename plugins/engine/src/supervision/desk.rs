@@ -1,6 +1,6 @@
 //! Who watches what, and which proposals wait for a decision. Pure: no clock, no socket.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use carport_core::RpcError;
 use carport_engine_model::Reversibility;
@@ -76,9 +76,10 @@ pub(crate) struct Desk {
     /// By the number of their arrival.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
-    escalated: HashSet<String>,
-    /// Escalated operations, oldest first.
-    escalations: VecDeque<String>,
+    /// Where the ledger was when an operation was last escalated.
+    escalated: HashMap<String, u64>,
+    /// Escalations, oldest first.
+    escalations: VecDeque<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -180,28 +181,29 @@ impl Desk {
         self.waiting.iter().find(|(_, it)| it.intent.id == id).map(|(number, _)| *number)
     }
 
-    /// Remembers operations that a supervisor referred to a person.
-    pub(crate) fn escalate(&mut self, fingerprints: &[String]) {
+    /// Remembers operations that a supervisor referred to a person while the ledger was at `position`.
+    pub(crate) fn escalate(&mut self, fingerprints: &[&str], position: u64) {
         for fingerprint in fingerprints {
-            if self.escalated.insert(fingerprint.clone()) {
-                self.escalations.push_back(fingerprint.clone());
-            }
+            self.escalated.insert((*fingerprint).to_owned(), position);
+            self.escalations.push_back(((*fingerprint).to_owned(), position));
         }
         while self.escalations.len() > MAX_ESCALATED {
-            if let Some(oldest) = self.escalations.pop_front() {
+            if let Some((oldest, its)) = self.escalations.pop_front()
+                && self.escalated.get(&oldest) == Some(&its)
+            {
                 self.escalated.remove(&oldest);
             }
         }
     }
 
-    /// Whether every operation was referred to a person, who approved it.
+    /// Whether every operation was referred to a person, who approved it after that.
     pub(crate) fn escalated_before(
         &self,
-        fingerprints: &[String],
-        approved: impl Fn(&str) -> bool,
+        fingerprints: &[&str],
+        approved_since: impl Fn(&str, u64) -> bool,
     ) -> bool {
-        !fingerprints.is_empty()
-            && fingerprints.iter().all(|it| self.escalated.contains(it) && approved(it))
+        let passes = |it: &&str| self.escalated.get(*it).is_some_and(|at| approved_since(it, *at));
+        !fingerprints.is_empty() && fingerprints.iter().all(passes)
     }
 }
 

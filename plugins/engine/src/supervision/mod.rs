@@ -2,17 +2,19 @@
 
 pub(crate) mod desk;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use carport_core::{Caller, Guarded, Notification, Result, Session, Subscribers, Time};
-use carport_engine_model::{ActionProposal, ActionType, Reversibility, digest_object};
+use carport_engine_model::{
+    ActionProposal, ActionType, Decision, Reversibility, Tier, digest_object,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::oneshot, time::timeout};
 
 pub use self::desk::SupervisionFilter;
 use self::desk::{Desk, IntentDecision, Undecidable};
-use crate::proposal::scope::ScopeShown;
+use crate::{permission::ledger::Ledger, proposal::scope::ScopeShown};
 
 /// A proposal that waits for a supervisor: its shape and digests, never a parameter's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -136,12 +138,12 @@ impl Supervision {
         self.desk.lock().watchers(seen)
     }
 
-    /// Waits until a proposal may run. `approved` says whether people approved an operation.
+    /// Waits until a proposal with these decisions, one for each action, may run.
     pub(crate) async fn admit(
         &self,
         seen: &Seen<'_>,
-        fingerprints: impl FnOnce() -> Vec<String>,
-        approved: impl Fn(&str) -> bool,
+        rows: &[Decision],
+        ledger: &Ledger,
         now: Time,
     ) -> Admission {
         let watchers = self.watchers(seen);
@@ -151,7 +153,10 @@ impl Supervision {
                 true => denied("nobody supervises this proposal, and the daemon requires it"),
             };
         }
-        let fingerprints = fingerprints();
+        let required: HashMap<&str, Tier> =
+            rows.iter().map(|row| (row.fingerprint.as_str(), row.required)).collect();
+        let fingerprints: Vec<_> = required.keys().copied().collect();
+        let approved = |it: &str, since| ledger.approves(it, required[it], since, now);
         if self.desk.lock().escalated_before(&fingerprints, approved) {
             return Admission::Allowed(None);
         }
@@ -179,7 +184,7 @@ impl Supervision {
                 decided: Some(Decided { intent_id: id, decision: "deny", by }),
             },
             Ok(Ok((IntentDecision::Escalate { reason }, by))) => {
-                self.desk.lock().escalate(&fingerprints);
+                self.desk.lock().escalate(&fingerprints, ledger.position());
                 let decided = Decided { intent_id: id, decision: "escalate", by };
                 Admission::Escalated { reason, decided }
             }
