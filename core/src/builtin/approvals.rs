@@ -1,6 +1,6 @@
 //! `host.approvals`, `host.request_approval`, `host.resolve_approval`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,8 +105,8 @@ impl Method for RequestApproval {
         }
         let rows = host.agent_rows.clone();
         let over = move |_| {
-            if let (Some(agent), Some(rows)) = (agent, rows) {
-                rows.approval_over(&agent);
+            if let (Some(agent), Some(rows)) = (&agent, &rows) {
+                rows.approval_over(agent);
             }
             Box::pin(std::future::ready(Ok(()))) as BoxFuture<'static, Result<()>>
         };
@@ -117,7 +117,7 @@ impl Method for RequestApproval {
             agent_id: self.agent_id.clone(),
             context: Value::Object(self.context.unwrap_or_default()),
             expires_in: Duration::from_secs(self.expires_in_secs.unwrap_or(86_400)),
-            when_over: Box::new(over),
+            when_over: Arc::new(over),
         };
         let required = self.required_approvals.unwrap_or(1);
         let raised =

@@ -1,6 +1,6 @@
 //! What a plugin asks people to decide, in the one list that hosts watch.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -11,8 +11,9 @@ use crate::wire::error::Result;
 /// hands it out.
 pub trait Approvals: Send + Sync {
     /// Raises a row of `plugin`'s on behalf of `asker`. It ends with that connection, when it expires or by the
-    /// decision of a host connection; the asker itself cannot decide. Returns the row's id, or
-    /// overloaded while too many rows are pending.
+    /// decision of a host connection; the asker itself cannot decide. Of a connection that has ended
+    /// it ends at once. Returns the row's id, or overloaded while too many rows are pending, or invalid
+    /// parameters if the context is beyond 16 KiB of JSON.
     fn raise(&self, plugin: &str, asker: &Session, new: NewApproval) -> Result<String>;
 
     /// Cancels a row that is still pending, because there is nothing left to decide.
@@ -33,15 +34,16 @@ pub struct NewApproval {
     pub context: Value,
     /// How long it waits.
     pub expires_in: Duration,
-    /// Told once, when the row leaves `pending`.
+    /// Told when the row is decided, and when it ends undecided.
     pub when_over: WhenOver,
 }
 
-/// Called once when a row leaves `pending`: with the decision, or with nothing if it expired or was
-/// cancelled. After a decision the future runs before the reply to whoever decided, and its error is
-/// that reply; otherwise it is dropped. The call itself may not block.
+/// Called with a decision before it counts: the row is decided, and hosts hear of it, once the future
+/// has ended well. Its error is the reply to whoever decided, and leaves the row pending. Begun, the
+/// future is run to its end. Called with nothing when the row expired or was cancelled; that future is
+/// dropped. The call itself may not block.
 pub type WhenOver =
-    Box<dyn FnOnce(Option<Decision>) -> BoxFuture<'static, Result<()>> + Send + 'static>;
+    Arc<dyn Fn(Option<Decision>) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static>;
 
 /// What a person decided.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -259,6 +259,10 @@ async fn what_hangs_on_a_plugins_row_is_done_before_the_reply() {
     let broken = alice.raw("lab.raise", raise("two", true)).await.unwrap();
     let failed = resolve(&mut person, broken.as_str().unwrap(), false).await;
     assert_eq!(failed, Err(codes::INTERNAL), "whoever decides hears that it did not take effect");
+    let pending = person.raw("host.approvals", json!({})).await.unwrap();
+    assert_eq!(pending["approvals"][0]["id"], broken, "and may decide again");
+    let heard = |it: &Value| it["params"]["payload"]["approval"]["id"] == broken;
+    assert!(!person.has_heard(|it| heard(it) && it["params"]["kind"] == "approval.resolved").await);
     alice.raw("lab.raise", raise("three", false)).await.unwrap();
     alice.vanish();
     while person.raw("host.approvals", json!({})).await.unwrap()["approvals"] != json!([]) {

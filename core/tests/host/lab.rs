@@ -420,7 +420,8 @@ impl Method for Raise {
             agent_id: None,
             context: serde_json::json!({ "token": "hunter2" }),
             expires_in: Duration::from_secs(60),
-            when_over: Box::new(move |decision| {
+            when_over: Arc::new(move |decision| {
+                let seen = seen.clone();
                 let word = match &decision {
                     Some(it) if it.approved => "approved",
                     Some(_) => "denied",

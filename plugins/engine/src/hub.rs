@@ -11,14 +11,14 @@ use carport_core::{
     Clock, Guarded, Identity, Result, RpcError, Session, StartContext, Tasks, Time,
 };
 use carport_engine_journal::Journals;
-use carport_engine_model::{ApprovalRecord, RuleBook, Tier};
+use carport_engine_model::{Approval, ApprovalRecord, RuleBook, Tier};
 use carport_runs_api::{RUNS, Runs};
 use tokio::sync::OnceCell;
 
 use crate::{
     Config, Runtime,
     permission::{
-        inbox::{Inbox, recorded},
+        inbox::{Inbox, note, own},
         ledger::Ledger,
     },
     supervision::Supervision,
@@ -139,12 +139,25 @@ impl Hub {
         }
     }
 
-    /// Records what a person decided about an operation; it counts once it is in the file.
-    pub(crate) async fn record(&self, runtime: &Runtime, record: ApprovalRecord) -> Result<()> {
-        self.ledger.record(record.clone()).await?;
-        self.inbox.withdraw(&record.fingerprint);
-        runtime.journal.append(recorded(&record)).await;
-        Ok(())
+    /// Records what the person of a runtime decided about an operation; it counts once it is in the
+    /// file. Begun, it is done whole, also if nobody waits for it any more.
+    pub(crate) async fn record(
+        self: &Arc<Self>,
+        runtime: &Runtime,
+        record: ApprovalRecord,
+    ) -> Result<()> {
+        let approves = record.decision == Approval::Approved;
+        if approves && self.inbox.is_asker(&record.fingerprint, &runtime.id) {
+            return Err(own());
+        }
+        let (hub, journal) = (self.clone(), runtime.journal.clone());
+        let recorded = tokio::spawn(async move {
+            hub.ledger.record(record.clone()).await?;
+            hub.inbox.withdraw(&record);
+            note(&journal, &record).await;
+            Ok(())
+        });
+        recorded.await.unwrap_or_else(|error| Err(RpcError::internal(error)))
     }
 
     async fn sweep(hub: Weak<Self>) {

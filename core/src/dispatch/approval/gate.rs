@@ -9,11 +9,12 @@ use uuid::Uuid;
 
 use super::{
     mask,
-    rows::{ApprovalSource, ApprovalStatus, HostApproval, Rows, Voter},
+    rows::{ApprovalSource, ApprovalStatus, HostApproval, Rows, Undecided, Voter},
 };
 use crate::{
     contract::{
         approvals::{Approvals, Decision, NewApproval, WhenOver},
+        bounds,
         caller::Caller,
         clock::{Clock, Time},
         events::{HostEvents, NewEvent},
@@ -44,6 +45,8 @@ struct State {
     rows: Rows,
     /// Who waits for a row to leave `pending`.
     waiting: HashMap<String, Waiting>,
+    /// Rows whose decision is being recorded, with the end that came meanwhile.
+    deciding: HashMap<String, Option<ApprovalStatus>>,
 }
 
 enum Waiting {
@@ -90,6 +93,7 @@ impl ApprovalGate {
         new: NewApproval,
     ) -> Result<HostApproval> {
         let NewApproval { action, title, description, agent_id, mut context, .. } = new;
+        bounds::encoded("context", &context, bounds::OBJECT_BYTES)?;
         mask::mask(&mut context);
         let row = HostApproval {
             source,
@@ -101,6 +105,10 @@ impl ApprovalGate {
             ..self.blank(title, asker, context, new.expires_in)
         };
         self.raise(&row, Waiting::Request(None, new.when_over))?;
+        // A connection that ends takes the rows along that are there by then.
+        if asker.is_closed() {
+            self.end(&row.id, ApprovalStatus::Cancelled);
+        }
         let (gate, id) = (self.clone(), row.id.clone());
         let timer = tokio::spawn(async move {
             tokio::time::sleep(new.expires_in).await;
@@ -153,7 +161,8 @@ impl ApprovalGate {
         Ok(())
     }
 
-    /// Counts the vote of `caller`, and does what hangs on a decision.
+    /// Counts the vote of `caller`. What hangs on a decision is done before the decision counts, and
+    /// done whole, also if nobody waits for the reply any more.
     pub(crate) async fn decide(
         &self,
         id: &str,
@@ -162,15 +171,22 @@ impl ApprovalGate {
         notes: Option<String>,
     ) -> Result<HostApproval> {
         let (row, over) = self.vote(id, caller, approve, notes)?;
-        if let Some(over) = over {
-            let by = caller.session().id().to_owned();
-            let notes = row.notes.clone();
-            over(Some(Decision { approved: approve, by, notes })).await?;
-        }
-        Ok(row)
+        let Some(over) = over else { return Ok(row) };
+        let decision = Decision {
+            approved: approve,
+            by: caller.session().id().to_owned(),
+            notes: row.notes.clone(),
+        };
+        let gate = self.clone();
+        let settled = tokio::spawn(async move {
+            // A task of its own, so that a panic leaves the row to be decided again.
+            let done = tokio::spawn(async move { over(Some(decision)).await }).await;
+            gate.recorded(row, done.unwrap_or_else(|error| Err(RpcError::internal(error))))
+        });
+        settled.await.unwrap_or_else(|error| Err(RpcError::internal(error)))
     }
 
-    /// The row after a vote, and whom to tell if it left `pending` by it.
+    /// The row after a vote, and what has to be done before the vote counts.
     fn vote(
         &self,
         id: &str,
@@ -179,24 +195,52 @@ impl ApprovalGate {
         notes: Option<String>,
     ) -> Result<(HostApproval, Option<WhenOver>)> {
         let voter = Voter { client_id: caller.session().id(), identity: caller.identity() };
+        let (now, resolvers) = (self.0.clock.now(), self.0.settings.resolvers);
         let mut state = self.0.state.lock();
-        let now = self.0.clock.now();
-        let resolvers = self.0.settings.resolvers;
-        match state.rows.decide(id, &voter, approve, notes, resolvers, now)? {
-            Some(row) => {
-                let over = self.resolved(&mut state, &row);
-                Ok((row, over))
-            }
-            None => {
-                let row = state.rows.get(id).cloned();
-                row.map(|row| (row, None)).ok_or_else(|| RpcError::not_found("approval"))
+        let row = state.rows.vote(id, &voter, approve, notes, resolvers, now)?;
+        if state.deciding.contains_key(id) {
+            return Err(Undecided::UnderWay.into());
+        }
+        if let (true, Some(Waiting::Request(_, over))) =
+            (row.status != ApprovalStatus::Pending, state.waiting.get(id))
+        {
+            let over = over.clone();
+            state.deciding.insert(id.to_owned(), None);
+            return Ok((row, Some(over)));
+        }
+        Ok((self.settle(&mut state, row)?, None))
+    }
+
+    /// What hangs on a decision was done, or was not and the row is as before.
+    fn recorded(&self, row: HostApproval, done: Result<()>) -> Result<HostApproval> {
+        let mut state = self.0.state.lock();
+        let meanwhile = state.deciding.remove(&row.id).flatten();
+        match done {
+            Ok(()) => self.settle(&mut state, row),
+            Err(error) => {
+                drop(state);
+                meanwhile.inspect(|status| self.end(&row.id, *status));
+                Err(error)
             }
         }
     }
 
-    /// Ends a row that nobody decided.
+    fn settle(&self, state: &mut State, row: HostApproval) -> Result<HostApproval> {
+        let row = state.rows.settle(row, self.0.clock.now());
+        let row = row.ok_or_else(|| RpcError::not_found("approval"))?;
+        if row.status != ApprovalStatus::Pending {
+            self.resolved(state, &row);
+        }
+        Ok(row)
+    }
+
+    /// Ends a row that nobody decided. One whose decision is being recorded ends only if that fails.
     fn end(&self, id: &str, status: ApprovalStatus) {
         let mut state = self.0.state.lock();
+        if let Some(meanwhile) = state.deciding.get_mut(id) {
+            meanwhile.get_or_insert(status);
+            return;
+        }
         let Some(row) = state.rows.end(id, status, self.0.clock.now()) else { return };
         let over = self.resolved(&mut state, &row);
         drop(state);
@@ -296,3 +340,6 @@ impl Drop for Ticket {
         self.gate.end(&self.id, ApprovalStatus::Cancelled);
     }
 }
+
+#[cfg(test)]
+mod tests;

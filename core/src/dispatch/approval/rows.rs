@@ -118,6 +118,8 @@ pub(crate) enum Undecided {
     Unknown,
     #[error("the approval is no longer pending")]
     NotPending(ApprovalStatus),
+    #[error("a decision about the approval is being recorded")]
+    UnderWay,
     #[error("whoever asked cannot approve")]
     Asker,
     #[error("only a connection with the host role may decide")]
@@ -153,35 +155,46 @@ impl Rows {
         Ok(())
     }
 
-    /// Counts a vote. `Ok(Some(row))` if the row left `pending` by it; `Ok(None)` if more are needed.
-    pub(crate) fn decide(
-        &mut self,
+    /// What a vote would make of a row, which stays as it is: pending if more votes are needed.
+    pub(crate) fn vote(
+        &self,
         id: &str,
         voter: &Voter<'_>,
         approve: bool,
         notes: Option<String>,
         resolvers: Resolvers,
         now: Time,
-    ) -> Result<Option<HostApproval>, Undecided> {
-        let Some(row) = self.pending.get_mut(id) else {
+    ) -> Result<HostApproval, Undecided> {
+        let Some(row) = self.pending.get(id) else {
             let resolved = self.resolved.iter().find(|row| row.id == id);
             let status = resolved.map(|row| row.status);
             return Err(status.map_or(Undecided::Unknown, Undecided::NotPending));
         };
         row.admits(voter, resolvers)?;
+        let mut row = row.clone();
         if approve {
             if !row.approvals.iter().any(|yes| yes.client_id == voter.client_id) {
                 let client_id = voter.client_id.to_owned();
                 row.approvals.push(Yes { client_id, at: now, notes: notes.clone() });
             }
             if row.approvals.len() < row.required_approvals as usize {
-                return Ok(None);
+                return Ok(row);
             }
         }
         row.resolved_by = Some(voter.client_id.to_owned());
         row.notes = notes;
-        let status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Denied };
-        Ok(self.end(id, status, now))
+        row.status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Denied };
+        Ok(row)
+    }
+
+    /// Makes of a pending row what a vote made of it; `None` if it is no longer pending.
+    pub(crate) fn settle(&mut self, row: HostApproval, now: Time) -> Option<HostApproval> {
+        let (id, status) = (row.id.clone(), row.status);
+        *self.pending.get_mut(&id)? = row.clone();
+        match status {
+            ApprovalStatus::Pending => Some(row),
+            _ => self.end(&id, status, now),
+        }
     }
 
     /// Takes a row out of `pending`; `None` if it was not there.
@@ -204,10 +217,6 @@ impl Rows {
     /// The ids of the pending rows that `wanted` picks.
     pub(crate) fn pending_ids(&self, wanted: impl Fn(&HostApproval) -> bool) -> Vec<String> {
         self.pending.values().filter(|row| wanted(row)).map(|row| row.id.clone()).collect()
-    }
-
-    pub(crate) fn get(&self, id: &str) -> Option<&HostApproval> {
-        self.pending.get(id).or_else(|| self.resolved.iter().find(|row| row.id == id))
     }
 
     /// The last `limit` rows, oldest first.
@@ -250,6 +259,10 @@ impl From<Undecided> for RpcError {
             Undecided::Unknown => Self::not_found("approval"),
             Undecided::NotPending(status) => {
                 Self::conflict(&why).with("status", serde_json::json!(status))
+            }
+            Undecided::UnderWay => {
+                let status = serde_json::json!(ApprovalStatus::Pending);
+                Self::conflict(&why).with("status", status).with("retryable", true)
             }
             Undecided::Asker | Undecided::Role => Self::forbidden(&why),
         }

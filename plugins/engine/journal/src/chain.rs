@@ -41,7 +41,8 @@ fn hash(event: &Event) -> String {
 
 /// Goes over the lines of a journal, oldest first.
 ///
-/// What the first chained event stands on is not checked: the lines before it may have been retired.
+/// What the first chained event stands on is not checked where it is the first line: the lines before it
+/// may have been retired. After an unchained line, it begins the chain.
 /// Events from before the chain was enabled are skipped; afterwards every event is chained, so that one
 /// that is not was put there by somebody else.
 #[derive(Debug, Default)]
@@ -72,7 +73,10 @@ impl Verifier {
         match (event.hash.take(), &event.prev_hash) {
             (None, None) => self.head.is_none(),
             (Some(own), Some(before)) => {
-                let follows = self.head.as_ref().is_none_or(|head| head == before);
+                let follows = match &self.head {
+                    Some(head) => head == before,
+                    None => self.index == 0 || before == GENESIS,
+                };
                 let intact = follows && hash(&event) == own;
                 self.verified += u64::from(intact);
                 self.head = Some(own);

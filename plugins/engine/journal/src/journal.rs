@@ -65,13 +65,11 @@ impl State {
 }
 
 impl Shared {
-    /// Opens the journal of `owner`. Blocks on the disk. A file that cannot be read is a failed write:
-    /// the journal begins empty, in memory.
-    pub(crate) fn open(owner: String, clock: Arc<dyn Clock>, mut pen: Pen) -> Self {
+    /// Opens the journal of `owner`. Blocks on the disk. A file that cannot be read is left alone.
+    pub(crate) fn open(owner: String, clock: Arc<dyn Clock>, mut pen: Pen) -> io::Result<Self> {
         let mut state = State::default();
-        let loaded = pen.load(&mut state.log);
-        state.write_failures = u64::from(pen.note(loaded).is_err());
-        Self { owner, clock, state: Guarded::new(state), pen: Mutex::new(pen) }
+        pen.load(&mut state.log)?;
+        Ok(Self { owner, clock, state: Guarded::new(state), pen: Mutex::new(pen) })
     }
 
     /// Brings the file to where the log is. Blocks on the disk.

@@ -39,11 +39,12 @@ impl Journals {
     }
 
     /// Opens the journal of a connection. The file is made with the first event; one that is there
-    /// already goes on. A file that cannot be used is logged and counted; the journal goes on in memory
+    /// already goes on. If a write fails later, that is logged and counted; the journal goes on in memory
     /// and takes the file's place once it can.
     ///
     /// # Errors
     /// Invalid parameters (`client_id`): no file can have that name. Conflict: it is open already.
+    /// Internal, and may be retried: what the file holds cannot be read. It is left as it is.
     pub async fn open(&self, client_id: &str) -> Result<Journal> {
         let name = encode_name("client_id", client_id)?;
         let claim = Claim::take(&self.claims, &name)
@@ -51,7 +52,12 @@ impl Journals {
         let pen = Pen::new(self.directory.join(format!("{name}.jsonl")), self.depth.clone());
         let (owner, clock) = (client_id.to_owned(), self.clock.clone());
         let shared = spawn_blocking(move || Shared::open(owner, clock, pen)).await;
-        Ok(Journal::new(shared.map_err(RpcError::internal)?, self.queue.clone(), claim))
+        let shared = shared.map_err(RpcError::internal)?.map_err(|error| {
+            tracing::error!(%error, client_id, "a journal could not be read");
+            let why = format!("the journal's file could not be read: {}", error.kind());
+            RpcError::internal(why).with("retryable", true)
+        })?;
+        Ok(Journal::new(shared, self.queue.clone(), claim))
     }
 
     /// Removes journals of ended connections that are beyond `keep`, again and again. To be run in a

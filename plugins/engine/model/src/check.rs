@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
-use carport_core::bounds;
+use carport_core::{RpcError, bounds};
 use serde_json::Value;
 
 use crate::{
@@ -12,6 +12,17 @@ use crate::{
 
 /// Bytes of a state key.
 const KEY_BYTES: RangeInclusive<usize> = 1..=512;
+
+/// A state key's bounds. One of no tenant must not look like a tenant's.
+pub fn check_key(field: &str, key: &str, tenant: &str) -> Result<(), RpcError> {
+    match tenant.is_empty() && key.starts_with("tenant:") {
+        true => {
+            let why = "must not start with `tenant:` without a tenant";
+            Err(RpcError::invalid_params(field, why).with("limit", "tenant:"))
+        }
+        false => bounds::bytes(field, key, KEY_BYTES),
+    }
+}
 
 impl ActionProposal {
     /// The first structural fault, circles aside: these depend on the state, see
@@ -76,6 +87,13 @@ impl Action {
             }
         }
         Ok(())
+    }
+
+    /// What its state keys must not be in a proposal of no tenant; `field` is its path.
+    pub fn check_unscoped(&self, field: &str) -> Result<(), Fault> {
+        let mut tenants = self.state_keys().filter(|place| place.key.starts_with("tenant:"));
+        let first = tenants.next();
+        Ok(first.map_or(Ok(()), |it| check_key(&format!("{field}.{it}"), it.key, ""))?)
     }
 
     fn check_type(&self, field: &str) -> Result<(), Fault> {

@@ -26,6 +26,7 @@ mod window;
 mod words;
 
 pub use canon::{canonical, canonical_object, digest, digest_object, fingerprint};
+pub use check::check_key;
 pub use fault::Fault;
 pub use keys::KeyPlace;
 pub use monte_carlo::{
@@ -49,6 +50,6 @@ pub use state::StateView;
 pub use tier::{Classification, Tier};
 pub use tool::{RateLimit, ToolSchema};
 pub use verify::{
-    CheckEvidence, Derivation, Evidence, Issue, Severity, ToolBook, Verification, verify,
+    CheckEvidence, Derivation, Evidence, Issue, Severity, Terms, ToolBook, Verification, verify,
 };
 pub use window::SlidingWindow;

@@ -48,8 +48,8 @@ pub enum Approval {
 
 /// What reviewers have decided, by operation.
 pub trait Ledger {
-    /// The newest record of an operation that has not expired by `now`.
-    fn newest(&self, fingerprint: &str, now: Time) -> Option<&ApprovalRecord>;
+    /// The record that decides about an operation that needs `required`: see [`newest_live`].
+    fn newest(&self, fingerprint: &str, required: Tier, now: Time) -> Option<&ApprovalRecord>;
 }
 
 /// What becomes of an action.
@@ -90,14 +90,25 @@ impl ApprovalRecord {
     pub fn is_live(&self, now: Time) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
+
+    /// Up to which required tier it decides: a rejection always does, an approval below the tier that is
+    /// needed has no effect.
+    pub fn reach(&self) -> Tier {
+        match self.decision {
+            Approval::Approved => self.required_tier,
+            Approval::Rejected => Tier::FullAccess,
+        }
+    }
 }
 
-/// The newest of the records of one operation, given from the oldest to the newest, that still counts.
+/// The newest of the records of one operation, given from the oldest to the newest, that still counts and
+/// decides about what needs `required`.
 pub fn newest_live<'a>(
     records: impl DoubleEndedIterator<Item = &'a ApprovalRecord>,
+    required: Tier,
     now: Time,
 ) -> Option<&'a ApprovalRecord> {
-    records.rev().find(|record| record.is_live(now))
+    records.rev().find(|record| record.is_live(now) && record.reach() >= required)
 }
 
 /// The rule, from its first line to its last: the record rejects; the record approves up to the required
@@ -123,7 +134,7 @@ impl Action {
     ) -> Decision {
         let operation = self.with_parameters(parameters);
         let (fingerprint, required) = (operation.fingerprint(), operation.required_tier());
-        let record = ledger.newest(&fingerprint, now);
+        let record = ledger.newest(&fingerprint, required, now);
         let decision = decide(record, granted, required);
         let reason = match decision {
             Verdict::Allow => None,
@@ -169,8 +180,8 @@ mod tests {
     struct Lines(Vec<ApprovalRecord>);
 
     impl Ledger for Lines {
-        fn newest(&self, fingerprint: &str, now: Time) -> Option<&ApprovalRecord> {
-            newest_live(self.0.iter().filter(|it| it.fingerprint == fingerprint), now)
+        fn newest(&self, fingerprint: &str, tier: Tier, now: Time) -> Option<&ApprovalRecord> {
+            newest_live(self.0.iter().filter(|it| it.fingerprint == fingerprint), tier, now)
         }
     }
 
@@ -216,9 +227,23 @@ mod tests {
         let no = record(Approval::Rejected, Tier::FullAccess, Some(10));
         let now = |seconds| Time::from(*Time::default() + TimeDelta::seconds(seconds));
         let records = [yes, no];
-        assert_eq!(newest_live(records.iter(), now(9)), Some(&records[1]));
-        assert_eq!(newest_live(records.iter(), now(10)), Some(&records[0]));
-        assert_eq!(newest_live(records.iter().rev(), now(9)), Some(&records[0]));
+        let newest = |at| newest_live(records.iter(), Tier::ReadOnly, now(at));
+        assert_eq!(newest(9), Some(&records[1]));
+        assert_eq!(newest(10), Some(&records[0]));
+        let reversed = newest_live(records.iter().rev(), Tier::ReadOnly, now(9));
+        assert_eq!(reversed, Some(&records[0]));
+    }
+
+    /// A later approval below the tier that is needed neither undoes a rejection nor hides an approval.
+    #[test]
+    fn an_approval_below_the_required_tier_has_no_effect() {
+        for before in [Approval::Approved, Approval::Rejected] {
+            let low = record(Approval::Approved, Tier::SandboxEdit, None);
+            let records = [record(before, Tier::FullAccess, None), low];
+            let newest = |tier| newest_live(records.iter(), tier, Time::default());
+            assert_eq!(newest(Tier::FullAccess), Some(&records[0]));
+            assert_eq!(newest(Tier::SandboxEdit), Some(&records[1]));
+        }
     }
 
     #[test]

@@ -88,6 +88,8 @@ const GRAVE_TOOL_WORDS: &[&str] = &[
 
 /// Parameters that hold a command line, in the order in which its parts are joined.
 const COMMAND_KEYS: &[&str] = &["command", "cmd", "args", "argv", "flags"];
+/// How many maps lie between the parts of one command line; a bound, so that the work stays linear.
+const COMMAND_DEPTH: usize = 3;
 const GRAVE_COMMANDS: &[&str] = &[
     "curl",
     "wget",
@@ -266,31 +268,77 @@ impl Place {
     }
 }
 
-/// `{ "command": "git", "args": ["push"] }` is `git push`.
+/// `{ "command": "git", "args": ["push"] }` is `git push`, and so it is with `args` in a map below.
 fn is_grave_command(members: &Map<String, Value>) -> bool {
-    let mut texts = Vec::new();
-    for name in COMMAND_KEYS {
-        let named = members.iter().filter(|(key, _)| ends_with(name_words(key), &[name]));
-        named.for_each(|(_, value)| collect_texts(value, &mut texts));
+    [0, COMMAND_DEPTH].into_iter().any(|depth| {
+        let mut texts = Vec::new();
+        for name in COMMAND_KEYS {
+            collect_named(members, name, depth, &mut texts);
+        }
+        let words = || texts.iter().flat_map(|text| text_words(text));
+        has_phrase(words(), GRAVE_COMMANDS) || has_phrase(words(), GRAVE_PHRASES)
+    })
+}
+
+/// The texts of what is named so, in these members and in maps so deep below them.
+fn collect_named<'a>(
+    members: &'a Map<String, Value>,
+    name: &str,
+    depth: usize,
+    texts: &mut Vec<&'a str>,
+) {
+    for (key, value) in members {
+        match (ends_with(name_words(key), &[name]), value) {
+            (true, _) => collect_texts(value, texts),
+            (false, Value::Object(below)) if depth > 0 => {
+                collect_named(below, name, depth - 1, texts);
+            }
+            (false, Value::Array(items)) if depth > 0 => {
+                let below = items.iter().filter_map(Value::as_object);
+                below.for_each(|it| collect_named(it, name, depth - 1, texts));
+            }
+            _ => {}
+        }
     }
-    let words = || texts.iter().flat_map(|text| text_words(text));
-    has_phrase(words(), GRAVE_COMMANDS) || has_phrase(words(), GRAVE_PHRASES)
 }
 
 fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => texts.push(text),
         Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
-        Value::Object(members) => members.values().for_each(|it| collect_texts(it, texts)),
+        // An option may be a key: `{ "sudo": true }`.
+        Value::Object(members) => members.iter().for_each(|(key, value)| {
+            texts.push(key);
+            collect_texts(value, texts);
+        }),
         _ => {}
     }
 }
 
 fn is_grave_path(text: &str) -> bool {
     let lower = text.trim().to_lowercase();
-    let path = lower.strip_prefix("file://").unwrap_or(&lower);
+    let Some(url) = lower.strip_prefix("file:") else { return is_grave_file(&lower) };
+    let url = percent_decoded(url);
+    // With a host, or with what is meant as the path in its place.
+    let path = url.strip_prefix("//").unwrap_or(&url);
+    is_grave_file(path) || path.find('/').is_some_and(|at| is_grave_file(&path[at..]))
+}
+
+/// A text with what `%` and two hex digits stand for.
+fn percent_decoded(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        bytes.extend_from_slice(&piece.as_bytes()[if byte.is_some() { 2 } else { 0 }..]);
+    }
+    String::from_utf8_lossy(&bytes).to_lowercase()
+}
+
+fn is_grave_file(path: &str) -> bool {
     // Going up from an unknown place may lead to the root.
-    let mut from_root = path.starts_with('/');
+    let mut from_root = path.starts_with(['/', '\\']);
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split(['/', '\\']) {
         match part {

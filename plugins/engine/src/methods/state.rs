@@ -1,13 +1,13 @@
 //! `state.*`: the state of a connection, and of each of its tenants.
 
 use carport_core::{Access, Caller, Method, Result, bounds};
+use carport_engine_model::check_key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     Engine,
-    proposal::check_key,
     state::{MAX_VALUE, Undo},
 };
 
@@ -22,7 +22,7 @@ fn check_tenant(given: Option<&String>) -> Result<()> {
 
 fn check(key: &str, given: Option<&String>) -> Result<()> {
     check_tenant(given)?;
-    check_key(|| "key".into(), key, tenant(given))
+    check_key("key", key, tenant(given))
 }
 
 /// Reads a state key; `null` if it is not there.

@@ -11,8 +11,8 @@ use std::{
 
 use carport_core::{Access, Caller, Method, Result, RpcError, bounds};
 use carport_engine_model::{
-    ActionProposal, MonteCarlo as Trials, MonteCarloConfig, Severity, ToolBook, Verification,
-    monte_carlo, verify,
+    ActionProposal, MonteCarlo as Trials, MonteCarloConfig, Severity, Terms, ToolBook,
+    Verification, monte_carlo, verify,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,9 +46,15 @@ impl ToolBook for Book {
 
 impl Runtime {
     /// Verifies a correction against the state and the tools as they are; the first error ends it.
-    pub(crate) fn verify_now(&self, proposal: &ActionProposal, tenant: &str) -> Result<(), String> {
+    pub(crate) fn verify_now(
+        &self,
+        proposal: &ActionProposal,
+        tenant: &str,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), String> {
         let state = self.state.lock().snapshot(tenant);
-        let found = verify(proposal, &state, &Book::of(self), None);
+        let terms = Terms { max_actions: None, scoped: !tenant.is_empty(), stop };
+        let found = verify(proposal, &state, &Book::of(self), terms).ok_or("it was stopped")?;
         match found.issues.into_iter().find(|issue| issue.severity == Severity::Error) {
             None => Ok(()),
             Some(issue) => Err(format!("verification: {}", issue.message)),
@@ -81,8 +87,14 @@ impl Method for Verify {
         bounds::items("proposal.actions", &proposal.actions, 0..=1000)?;
         let state = initial_state.unwrap_or_else(|| runtime.state.lock().snapshot(""));
         let book = Book::of(&runtime);
-        let verified = spawn_blocking(move || verify(&proposal, &state, &book, max_actions)).await;
-        verified.map_err(RpcError::internal)
+        let given_up = GivenUp(Arc::default());
+        let stopped = given_up.0.clone();
+        let verified = spawn_blocking(move || {
+            let stop = || stopped.load(Ordering::Relaxed);
+            verify(&proposal, &state, &book, Terms { max_actions, scoped: false, stop: &stop })
+        });
+        let verified = verified.await.map_err(RpcError::internal)?;
+        verified.ok_or_else(|| RpcError::internal("the verification was stopped"))
     }
 }
 
@@ -100,7 +112,7 @@ pub struct MonteCarlo {
     pub config: Option<MonteCarloConfig>,
 }
 
-/// Nobody waits for the trials any more.
+/// Nobody waits for the answer any more.
 struct GivenUp(Arc<AtomicBool>);
 
 impl Drop for GivenUp {

@@ -2,8 +2,8 @@
 
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{
-    Action, ActionResult, ActionType, Assertion, FailureBehavior, Refusal, StateView, Status,
-    Verdict, fill,
+    Action, ActionResult, ActionType, Assertion, FailureBehavior, Refusal, StateView, Status, Tier,
+    Verdict, check_key, fill,
 };
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use super::{
     attempts::{Counted, Outcome},
     batch::{Batch, Told},
-    check_key,
 };
 use crate::{state::State, tools::call::Failure};
 
@@ -49,7 +48,7 @@ fn check_filled_key(
         return Ok(());
     }
     let key = parameters.get("key").and_then(Value::as_str).unwrap_or_default();
-    check_key(|| "key".into(), key, tenant).map_err(|error| Rejection::of(error.message))
+    check_key("key", key, tenant).map_err(|error| Rejection::of(error.message))
 }
 
 impl Batch<'_> {
@@ -193,7 +192,10 @@ impl Batch<'_> {
         let run = self.run;
         let granted = *run.runtime.tier.lock();
         let row = run.hub.ledger.evaluate(action, parameters, granted, run.hub.now());
-        let admitted = row.required <= self.admitted[at] && row.decision != Verdict::Deny;
+        // Approving a template with gaps is not approving every filling of it.
+        let admitted = row.required <= self.admitted[at]
+            && row.required < Tier::FullAccess
+            && row.decision != Verdict::Deny;
         if row.decision == Verdict::Allow || admitted {
             return Ok(());
         }

@@ -24,27 +24,37 @@ pub(super) struct Refused {
 impl Run {
     /// Takes a proposal through its gates. Returns the tier that each action was admitted with.
     pub(super) async fn admit(&self, proposal: &ActionProposal) -> Result<Vec<Tier>, Refused> {
-        let rows = self.decisions(proposal).await;
-        if rows.iter().any(|row| row.decision != Verdict::Allow) {
-            self.refused_at("permission", "an action is not permitted", proposal).await;
-            self.ask_people(proposal, &rows, |row| row.decision == Verdict::NeedsApproval);
-            return Err(Refused { errors: refusals("permission", &rows), by_permission: true });
+        let rows = self.decisions(proposal);
+        for row in &rows {
+            self.note_decision(proposal, row).await;
         }
+        self.permitted(proposal, &rows).await?;
         self.supervised(proposal, &rows).await?;
+        // While it waited, an approval may have expired, or a person may have rejected.
+        let rows = self.decisions(proposal);
+        for row in rows.iter().filter(|row| row.decision != Verdict::Allow) {
+            self.note_decision(proposal, row).await;
+        }
+        self.permitted(proposal, &rows).await?;
         Ok(rows.into_iter().map(|row| row.required).collect())
     }
 
-    async fn decisions(&self, proposal: &ActionProposal) -> Vec<Decision> {
+    async fn permitted(&self, proposal: &ActionProposal, rows: &[Decision]) -> Result<(), Refused> {
+        if rows.iter().all(|row| row.decision == Verdict::Allow) {
+            return Ok(());
+        }
+        self.refused_at("permission", "an action is not permitted", proposal).await;
+        self.ask_people(proposal, rows, |row| row.decision == Verdict::NeedsApproval);
+        Err(Refused { errors: refusals("permission", rows), by_permission: true })
+    }
+
+    fn decisions(&self, proposal: &ActionProposal) -> Vec<Decision> {
         let (granted, now) = (*self.runtime.tier.lock(), self.hub.now());
         let evaluate = |action| {
             let action: &carport_engine_model::Action = action;
             self.hub.ledger.evaluate(action, &action.parameters, granted, now)
         };
-        let rows: Vec<_> = proposal.actions.iter().map(evaluate).collect();
-        for row in &rows {
-            self.note_decision(proposal, row).await;
-        }
-        rows
+        proposal.actions.iter().map(evaluate).collect()
     }
 
     pub(super) async fn note_decision(&self, proposal: &ActionProposal, row: &Decision) {
@@ -68,12 +78,7 @@ impl Run {
         let scope = self.scoped.then(|| self.scope.shown());
         let seen = Seen { proposal, serial, session_id: &self.runtime.id, scope };
         let now = self.hub.now();
-        let approved = |fingerprint: &str| {
-            let row = rows.iter().find(|row| row.fingerprint == fingerprint);
-            row.is_some_and(|row| self.hub.ledger.approves(fingerprint, row.required, now))
-        };
-        let fingerprints = || rows.iter().map(|row| row.fingerprint.clone()).collect();
-        let waiting = self.hub.supervision.admit(&seen, fingerprints, approved, now);
+        let waiting = self.hub.supervision.admit(&seen, rows, &self.hub.ledger, now);
         let admission = tokio::select! {
             admission = waiting => admission,
             // Who ended it hears no answer; the journal does.
@@ -129,6 +134,9 @@ impl Run {
         wanted: impl Fn(&Decision) -> bool,
     ) {
         let Some(asker) = self.asker() else { return };
+        if self.entered.halt.reason().is_some() {
+            return;
+        }
         for (action, row) in proposal.actions.iter().zip(rows).filter(|(_, row)| wanted(row)) {
             self.hub.inbox.raise(&asker, action, &action.parameters, row);
         }

@@ -12,7 +12,7 @@ pub(crate) mod scope;
 
 use std::sync::Arc;
 
-use carport_core::{Result, RpcError, Session, bounds};
+use carport_core::{Result, RpcError};
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{ActionProposal, Order, ProposalResult};
 use serde_json::json;
@@ -66,25 +66,12 @@ pub(crate) fn prepare(
         let state = runtime.state.lock();
         proposal.order(&|key| state.has(tenant, key))?
     };
-    for (at, action) in proposal.actions.iter().enumerate() {
-        let mut keys = action.state_keys();
-        keys.try_for_each(|it| {
-            check_key(|| format!("proposal.actions[{at}].{it}"), it.key, tenant)
-        })?;
+    if tenant.is_empty() {
+        for (at, action) in proposal.actions.iter().enumerate() {
+            action.check_unscoped(&format!("proposal.actions[{at}]"))?;
+        }
     }
     Ok(order)
-}
-
-/// Keys of no tenant must not look like a tenant's.
-pub(crate) fn check_key(field: impl Fn() -> String, key: &str, tenant: &str) -> Result<()> {
-    match tenant.is_empty() && key.starts_with("tenant:") {
-        true => {
-            let why = "must not start with `tenant:` without a tenant";
-            Err(RpcError::invalid_params(&field(), why).with("limit", "tenant:"))
-        }
-        false if (1..=512).contains(&key.len()) => Ok(()),
-        false => bounds::bytes(&field(), key, 1..=512),
-    }
 }
 
 fn fresh() -> [u8; 6] {
@@ -121,7 +108,10 @@ pub(crate) async fn submit(
     let (done, result) = oneshot::channel();
     // A task of its own, so that it can end in order when nobody waits for it any more.
     tasks.spawn("proposal", async move {
+        let journal = run.runtime.journal.clone();
         let result = run.execute(proposal, order).await;
+        // A failure is logged and counted by the journal: what ran must be heard of all the same.
+        let _ = journal.flush().await;
         let _ = done.send(result);
     });
     let result = result.await;

@@ -104,7 +104,10 @@ impl Run {
                 error: result.error.clone(),
             });
         let ask = AskReplan { proposal: proposal.clone(), failed: failed.collect(), attempt };
-        let answer = session.request(&ask, REPLAN_WAIT).await.map_err(|error| error.message)?;
+        // Its own words, and those about what does not read, may quote what is in the proposal.
+        let answer = session.request(&ask, REPLAN_WAIT).await;
+        let answer =
+            answer.map_err(|error| format!("the client did not answer: {}", error.code))?;
         answer.and_then(|it| it.proposal).ok_or_else(|| "the client has no correction".into())
     }
 
@@ -115,16 +118,19 @@ impl Run {
         config: &SetReplanConfig,
     ) -> Result<(ActionProposal, Order), String> {
         let mut next: ActionProposal =
-            serde_json::from_value(next).map_err(|error| error.to_string())?;
+            serde_json::from_value(next).map_err(|_| "the correction is not a proposal")?;
         let order = prepare(&self.hub, &self.runtime, self.scope.tenant(), &mut next)
             .map_err(|error| error.message)?;
         if !config.verify_before_execute() {
             return Ok((next, order));
         }
         let (runtime, tenant) = (self.runtime.clone(), self.scope.tenant().to_owned());
-        let verified =
-            tokio::task::spawn_blocking(move || runtime.verify_now(&next, &tenant).map(|()| next));
-        let next = verified.await.map_err(|error| error.to_string())??;
+        let halt = self.entered.halt.clone();
+        let verified = tokio::task::spawn_blocking(move || {
+            let stop = || halt.reason().is_some();
+            runtime.verify_now(&next, &tenant, &stop).map(|()| next)
+        });
+        let next = verified.await.map_err(|_| "the verification ended inside")??;
         Ok((next, order))
     }
 }

@@ -1,6 +1,9 @@
 //! Who watches what, and which proposals wait for a decision. Pure: no clock, no socket.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use carport_core::RpcError;
 use carport_engine_model::Reversibility;
@@ -76,14 +79,15 @@ pub(crate) struct Desk {
     /// By the number of their arrival.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
-    escalated: HashSet<String>,
-    /// Escalated operations, oldest first.
-    escalations: VecDeque<String>,
+    /// Where the ledger was when an operation was last escalated.
+    escalated: HashMap<String, u64>,
+    /// Escalations, oldest first.
+    escalations: VecDeque<(String, u64)>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    intent: SupervisionIntent,
+    intent: Arc<SupervisionIntent>,
     asker: Option<u64>,
     /// Who was told and is still there.
     watchers: HashSet<u64>,
@@ -132,7 +136,7 @@ impl Desk {
     /// Lets an intent wait for one of its watchers. Without any its waiting ends at once.
     pub(crate) fn park(
         &mut self,
-        intent: SupervisionIntent,
+        intent: Arc<SupervisionIntent>,
         asker: Option<u64>,
         watchers: &[u64],
     ) -> Result<oneshot::Receiver<(IntentDecision, String)>, Crowded> {
@@ -148,7 +152,7 @@ impl Desk {
         Ok(waiting)
     }
 
-    pub(crate) fn pending(&self, serial: u64) -> Vec<SupervisionIntent> {
+    pub(crate) fn pending(&self, serial: u64) -> Vec<Arc<SupervisionIntent>> {
         let others = self.waiting.values().filter(|it| it.asker != Some(serial));
         others.map(|it| it.intent.clone()).collect()
     }
@@ -180,28 +184,29 @@ impl Desk {
         self.waiting.iter().find(|(_, it)| it.intent.id == id).map(|(number, _)| *number)
     }
 
-    /// Remembers operations that a supervisor referred to a person.
-    pub(crate) fn escalate(&mut self, fingerprints: &[String]) {
+    /// Remembers operations that a supervisor referred to a person while the ledger was at `position`.
+    pub(crate) fn escalate(&mut self, fingerprints: &[&str], position: u64) {
         for fingerprint in fingerprints {
-            if self.escalated.insert(fingerprint.clone()) {
-                self.escalations.push_back(fingerprint.clone());
-            }
+            self.escalated.insert((*fingerprint).to_owned(), position);
+            self.escalations.push_back(((*fingerprint).to_owned(), position));
         }
         while self.escalations.len() > MAX_ESCALATED {
-            if let Some(oldest) = self.escalations.pop_front() {
+            if let Some((oldest, its)) = self.escalations.pop_front()
+                && self.escalated.get(&oldest) == Some(&its)
+            {
                 self.escalated.remove(&oldest);
             }
         }
     }
 
-    /// Whether every operation was referred to a person, who approved it.
+    /// Whether every operation was referred to a person, who approved it after that.
     pub(crate) fn escalated_before(
         &self,
-        fingerprints: &[String],
-        approved: impl Fn(&str) -> bool,
+        fingerprints: &[&str],
+        approved_since: impl Fn(&str, u64) -> bool,
     ) -> bool {
-        !fingerprints.is_empty()
-            && fingerprints.iter().all(|it| self.escalated.contains(it) && approved(it))
+        let passes = |it: &&str| self.escalated.get(*it).is_some_and(|at| approved_since(it, *at));
+        !fingerprints.is_empty() && fingerprints.iter().all(passes)
     }
 }
 
@@ -233,7 +238,7 @@ mod tests {
         let proposal = proposal(&json!({ "id": "a", "type": "tool_call", "tool": "t" }));
         let mut intent = seen(&proposal).intent(carport_core::Time::default());
         intent.id = id.into();
-        desk.park(intent, Some(1), watchers).unwrap()
+        desk.park(Arc::new(intent), Some(1), watchers).unwrap()
     }
 
     #[test]
@@ -273,13 +278,31 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_stays_small_whatever_is_proposed() {
+        let keys: serde_json::Map<_, _> =
+            (0..2000).map(|n| (format!("{n}{}", "ü".repeat(1000)), json!(1))).collect();
+        let actions: Vec<_> = (0..20)
+            .map(|n| json!({ "id": format!("a{n}"), "type": "tool_call", "tool": "t", "parameters": keys }))
+            .collect();
+        let proposal: ActionProposal =
+            serde_json::from_value(json!({ "id": "p", "actions": actions })).unwrap();
+        let intent = Arc::new(seen(&proposal).intent(carport_core::Time::default()));
+        assert_eq!(intent.actions[0].parameter_keys.len(), 256);
+        let bytes = serde_json::to_vec(&*intent).unwrap().len();
+        assert!(bytes < 300 << 10, "{bytes}");
+        let many = vec![intent; 5];
+        assert_eq!(super::super::within(&many, 3 * (bytes + 1)).len(), 3);
+        assert_eq!(super::super::within(&many, 3 * bytes).len(), 2);
+    }
+
+    #[test]
     fn so_many_wait() {
         let mut desk = Desk::default();
         let waiting: Vec<_> =
             (0..MAX_INTENTS).map(|n| parked(&mut desk, &n.to_string(), &[2])).collect();
         let proposal = proposal(&json!({ "id": "a", "type": "tool_call", "tool": "t" }));
         let intent = seen(&proposal).intent(carport_core::Time::default());
-        assert_eq!(desk.park(intent, None, &[2]).unwrap_err(), Crowded);
+        assert_eq!(desk.park(Arc::new(intent), None, &[2]).unwrap_err(), Crowded);
         drop(waiting);
     }
 

@@ -2,17 +2,26 @@
 
 pub(crate) mod desk;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use carport_core::{Caller, Guarded, Notification, Result, Session, Subscribers, Time};
-use carport_engine_model::{ActionProposal, ActionType, Reversibility, digest_object};
+use carport_engine_model::{
+    ActionProposal, ActionType, Decision, Reversibility, Tier, digest_object,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::oneshot, time::timeout};
 
 pub use self::desk::SupervisionFilter;
 use self::desk::{Desk, IntentDecision, Undecidable};
-use crate::proposal::scope::ScopeShown;
+use crate::{permission::ledger::Ledger, proposal::scope::ScopeShown};
+
+/// Bytes of JSON of one list of intents.
+const MAX_PENDING: usize = 8 << 20;
+/// Names of parameters that are told of an action, bytes of each, and bytes of all of an intent.
+const MAX_KEYS: usize = 256;
+const MAX_KEY: usize = 256;
+const MAX_ALL_KEYS: usize = 256 << 10;
 
 /// A proposal that waits for a supervisor: its shape and digests, never a parameter's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +58,7 @@ pub struct IntentAction {
     pub tool: Option<String>,
     /// As it declares.
     pub reversibility: Reversibility,
-    /// The names of its parameters.
+    /// The names of its parameters: the first 256, each cut to 256 bytes, and 256 KiB of all actions.
     pub parameter_keys: Vec<String>,
     /// SHA-256 of their canonical JSON.
     pub parameters_digest: String,
@@ -117,7 +126,8 @@ impl Supervision {
 
     /// What waits, oldest first, without the connection's own.
     pub(crate) fn pending(&self, session: &Session) -> Vec<SupervisionIntent> {
-        self.desk.lock().pending(session.serial())
+        let waiting = self.desk.lock().pending(session.serial());
+        within(&waiting, MAX_PENDING)
     }
 
     /// The first decision counts.
@@ -136,12 +146,12 @@ impl Supervision {
         self.desk.lock().watchers(seen)
     }
 
-    /// Waits until a proposal may run. `approved` says whether people approved an operation.
+    /// Waits until a proposal with these decisions, one for each action, may run.
     pub(crate) async fn admit(
         &self,
         seen: &Seen<'_>,
-        fingerprints: impl FnOnce() -> Vec<String>,
-        approved: impl Fn(&str) -> bool,
+        rows: &[Decision],
+        ledger: &Ledger,
         now: Time,
     ) -> Admission {
         let watchers = self.watchers(seen);
@@ -151,11 +161,14 @@ impl Supervision {
                 true => denied("nobody supervises this proposal, and the daemon requires it"),
             };
         }
-        let fingerprints = fingerprints();
+        let required: HashMap<&str, Tier> =
+            rows.iter().map(|row| (row.fingerprint.as_str(), row.required)).collect();
+        let fingerprints: Vec<_> = required.keys().copied().collect();
+        let approved = |it: &str, since| ledger.approves(it, required[it], since, now);
         if self.desk.lock().escalated_before(&fingerprints, approved) {
             return Admission::Allowed(None);
         }
-        let intent = seen.intent(now);
+        let intent = Arc::new(seen.intent(now));
         let id = intent.id.clone();
         let Ok(mut waiting) = self.park(seen, &intent) else {
             return denied("too many proposals wait for supervisors");
@@ -179,7 +192,7 @@ impl Supervision {
                 decided: Some(Decided { intent_id: id, decision: "deny", by }),
             },
             Ok(Ok((IntentDecision::Escalate { reason }, by))) => {
-                self.desk.lock().escalate(&fingerprints);
+                self.desk.lock().escalate(&fingerprints, ledger.position());
                 let decided = Decided { intent_id: id, decision: "escalate", by };
                 Admission::Escalated { reason, decided }
             }
@@ -192,13 +205,13 @@ impl Supervision {
     fn park(
         &self,
         seen: &Seen<'_>,
-        intent: &SupervisionIntent,
+        intent: &Arc<SupervisionIntent>,
     ) -> Result<oneshot::Receiver<(IntentDecision, String)>, desk::Crowded> {
         let mut desk = self.desk.lock();
         let watchers = desk.watchers(seen);
         let waiting = desk.park(intent.clone(), seen.serial, &watchers)?;
         for watcher in watchers {
-            self.listeners.notify(&watcher, intent);
+            self.listeners.notify(&watcher, &**intent);
         }
         Ok(waiting)
     }
@@ -206,6 +219,27 @@ impl Supervision {
 
 fn denied(reason: &str) -> Admission {
     Admission::Denied { reason: reason.into(), decided: None }
+}
+
+/// The first of these intents, as far as they fit into so many bytes of JSON.
+fn within(intents: &[Arc<SupervisionIntent>], mut room: usize) -> Vec<SupervisionIntent> {
+    let mut fits = |intent: &Arc<SupervisionIntent>| {
+        let bytes = serde_json::to_vec(intent.as_ref()).map_or(usize::MAX, |json| json.len());
+        let left = room.checked_sub(bytes.saturating_add(1));
+        left.inspect(|left| room = *left).is_some()
+    };
+    let fitting = intents.iter().take_while(|intent| fits(intent));
+    fitting.map(|intent| intent.as_ref().clone()).collect()
+}
+
+/// Names, cut and counted so that an intent stays small whatever is proposed.
+fn keys_within<'a>(keys: impl Iterator<Item = &'a String>, room: &mut usize) -> Vec<String> {
+    let cut = keys.take(MAX_KEYS).map(|key| &key[..key.floor_char_boundary(MAX_KEY)]);
+    let fitting = cut.map_while(|key| {
+        *room = room.checked_sub(key.len() + 3)?;
+        Some(key.to_owned())
+    });
+    fitting.collect()
 }
 
 struct Gone {
@@ -230,12 +264,13 @@ pub(crate) struct Seen<'a> {
 
 impl Seen<'_> {
     fn intent(&self, created_at: Time) -> SupervisionIntent {
+        let mut room = MAX_ALL_KEYS;
         let actions = self.proposal.actions.iter().map(|action| IntentAction {
             id: action.id.clone(),
             action_type: action.kind,
             tool: action.called_tool().map(str::to_owned),
             reversibility: action.reversibility,
-            parameter_keys: action.parameters.keys().cloned().collect(),
+            parameter_keys: keys_within(action.parameters.keys(), &mut room),
             parameters_digest: digest_object(&action.parameters),
         });
         SupervisionIntent {

@@ -122,3 +122,76 @@ async fn a_full_list_does_not_fail_the_refusal() {
     assert!(statuses(&result).iter().all(|it| it == "rejected"));
     assert_eq!(rows(&mut person).await.len(), 16);
 }
+
+/// Whoever asks cannot approve, also if another connection asked before and the row is that one's.
+#[tokio::test]
+async fn a_host_does_not_approve_what_it_asked_for_itself() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["deploy"]).await, host.host().await);
+    crate::register(&mut person, &["deploy"]).await;
+    run(&mut client, deploy(), echo).await;
+    run(&mut person, deploy(), echo).await;
+    let row = rows(&mut person).await.remove(0);
+    let resolve = json!({ "approval_id": row["id"], "approved": true });
+    let fingerprint = &row["context"]["fingerprint"];
+    let approve = json!({ "fingerprint": fingerprint, "required_tier": "full_access" });
+    for (method, params) in
+        [("host.resolve_approval", resolve.clone()), ("permission.approve", approve)]
+    {
+        let error = person.raw(method, params).await.unwrap_err();
+        assert_eq!(error.code, codes::FORBIDDEN, "{method}");
+    }
+    assert_eq!(rows(&mut person).await.len(), 1, "the row waits for somebody else");
+    host.host().await.raw("host.resolve_approval", resolve).await.unwrap();
+    assert_eq!(statuses(&run(&mut person, deploy(), echo).await), ["succeeded"]);
+}
+
+/// An approval that has no effect leaves the row and a rejection alone.
+#[tokio::test]
+async fn an_approval_below_the_tier_has_no_effect() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["deploy"]).await, host.host().await);
+    run(&mut client, deploy(), echo).await;
+    let fingerprint = rows(&mut person).await[0]["context"]["fingerprint"].clone();
+    let low = json!({ "fingerprint": fingerprint, "required_tier": "sandbox_edit" });
+    person.raw("permission.approve", low.clone()).await.unwrap();
+    assert_eq!(rows(&mut person).await.len(), 1);
+    person.raw("permission.reject", low.clone()).await.unwrap();
+    assert!(rows(&mut person).await.is_empty());
+    person.raw("permission.approve", low).await.unwrap();
+    let said = client.raw("permission.evaluate", deploy()).await.unwrap();
+    assert_eq!(said["decisions"][0]["decision"], "deny");
+}
+
+/// What cannot be written is not decided: the row waits, and nobody hears otherwise.
+#[tokio::test]
+async fn a_decision_that_is_not_recorded_leaves_the_row() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["deploy"]).await, host.host().await);
+    run(&mut client, deploy(), echo).await;
+    let id = rows(&mut person).await[0]["id"].clone();
+    let ledger = host.root().join("engine/approvals.jsonl");
+    std::fs::create_dir(&ledger).unwrap();
+    let resolve = json!({ "approval_id": id, "approved": true });
+    let error = person.raw("host.resolve_approval", resolve.clone()).await.unwrap_err();
+    assert_eq!(error.code, codes::INTERNAL);
+    assert_eq!(rows(&mut person).await[0]["status"], "pending");
+    std::fs::remove_dir(ledger).unwrap();
+    person.raw("host.resolve_approval", resolve).await.unwrap();
+    assert_eq!(statuses(&run(&mut client, deploy(), echo).await), ["succeeded"]);
+}
+
+/// Parameters that are too large for a row are shown in part, and named by their digest.
+#[tokio::test]
+async fn a_row_stays_small() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["deploy"]).await, host.host().await);
+    let large = json!({ "token": "hunter2", "text": "many words ".repeat(10_000) });
+    run(&mut client, proposal(json!([call("d", "deploy", large)])), echo).await;
+    let row = rows(&mut person).await.remove(0);
+    assert!(row.to_string().len() < 16 << 10);
+    let context = &row["context"];
+    assert_eq!(context["parameters_digest"].as_str().unwrap().len(), 64);
+    let preview = context["parameters_preview"].as_str().unwrap();
+    assert!(preview.contains("many words") && !preview.contains("hunter2"), "{preview}");
+}

@@ -208,6 +208,24 @@ async fn what_is_filled_in_is_looked_at_again() {
     assert_eq!(statuses(&harmless), ["succeeded", "succeeded"]);
 }
 
+/// Invariant 8: full access has a record of its own, also where a template with gaps was approved.
+#[tokio::test]
+async fn an_approved_template_does_not_approve_every_filling() {
+    let host = TestHost::start().await;
+    let mut client = client_with(&host, &["get_place", "deploy"]).await;
+    let template = call("d", "deploy", json!({ "to": "$g.output" }));
+    let actions = json!([call("g", "get_place", json!({})), template]);
+    let mut person = host.host().await;
+    person.raw("permission.approve", json!({ "action": template })).await.unwrap();
+    let tools = |ask: &carport_engine::ExecuteTool| Ok(json!(format!("from {}", ask.tool)));
+    let result = run(&mut client, proposal(actions.clone()), tools).await;
+    assert_eq!(statuses(&result), ["succeeded", "rejected"]);
+    let filled = call("d", "deploy", json!({ "to": "from get_place" }));
+    person.raw("permission.approve", json!({ "action": filled })).await.unwrap();
+    let result = run(&mut client, proposal(actions), tools).await;
+    assert_eq!(statuses(&result), ["succeeded", "succeeded"]);
+}
+
 #[tokio::test]
 async fn the_ledger_survives_and_expires() {
     let clock = ManualClock::at(Time::default());

@@ -58,9 +58,10 @@ async fn no_correction_ends_with_the_last_result() {
     for answer in [
         Ok(json!(null)),
         Ok(json!({ "proposal": null })),
-        Ok(json!({ "proposal": { "actions": [{ "type": "nonsense" }] } })),
+        Ok(json!({ "proposal": { "actions": [{ "type": "hunter2" }] } })),
+        Ok(json!({ "proposal": { "actions": "hunter2" } })),
         Ok(json!({ "proposal": { "actions": [call("x", "missing", json!({}))] } })),
-        Ok(json!(7)),
+        Ok(json!("hunter2")),
         Err(RpcError::new(codes::METHOD_NOT_FOUND, "what?")),
     ] {
         let mut client = client_with(&host, &["bad"]).await;
@@ -80,6 +81,7 @@ async fn no_correction_ends_with_the_last_result() {
         assert_eq!((&result["replans"], result.get("original_proposal_id")), (&json!(1), None));
         assert_eq!(events(&mut client, "replan_attempted").await[0]["data"]["accepted"], false);
     }
+    assert!(!crate::journals(&host).contains("hunter2"), "no value is in the journal");
 }
 
 #[tokio::test]

@@ -372,3 +372,12 @@ async fn readiness_comes_before_levels_where_it_cannot_matter() {
     let result = finish(&mut client, id, echo).await.unwrap();
     assert_eq!(statuses(&result), ["failed", "succeeded", "skipped"]);
 }
+
+/// The reply to what is journaled leaves after the journal reached its file.
+#[tokio::test]
+async fn the_file_has_what_the_reply_tells_of() {
+    let host = TestHost::start().await;
+    let mut client = client_with(&host, &["t"]).await;
+    run(&mut client, proposal(json!([call("a", "t", json!({}))])), echo).await;
+    assert!(crate::journals(&host).contains("proposal_completed"));
+}

@@ -230,6 +230,43 @@ async fn an_escalation_waits_for_a_host_and_then_passes() {
     assert!(!journals(&host).contains("hunter2"));
 }
 
+/// An approval from before does not answer a doubt from now.
+#[tokio::test]
+async fn an_escalation_waits_for_an_approval_that_comes_after_it() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["t"]).await, host.host().await);
+    let action = work()["proposal"]["actions"][0].clone();
+    person.raw("permission.approve", json!({ "action": action })).await.unwrap();
+    let mut supervisor = supervise(&host, json!({})).await;
+    for _ in 0..2 {
+        let id = client.send("proposal.submit", work()).await;
+        let intent = supervisor.event::<SupervisionIntent>().await;
+        let escalate = json!({ "kind": "escalate", "reason": "ask again" });
+        decide(&mut supervisor, &intent.id, escalate).await.unwrap();
+        let result = finish(&mut client, id, echo).await.unwrap();
+        assert_eq!(statuses(&result), ["rejected"]);
+    }
+    person.raw("permission.approve", json!({ "action": action })).await.unwrap();
+    assert_eq!(statuses(&run(&mut client, work(), echo).await), ["succeeded"]);
+}
+
+/// An approval that expires while the proposal waits for a supervisor is none any more.
+#[tokio::test]
+async fn permission_is_looked_at_again_after_the_wait() {
+    let host = TestHost::start().await;
+    let (mut client, mut person) = (client_with(&host, &["deploy"]).await, host.host().await);
+    let action = call("d", "deploy", json!({}));
+    person.raw("permission.approve", json!({ "action": action })).await.unwrap();
+    let mut supervisor = supervise(&host, json!({})).await;
+    let id = client.send("proposal.submit", proposal(json!([action]))).await;
+    let intent = supervisor.event::<SupervisionIntent>().await;
+    person.raw("permission.reject", json!({ "action": action })).await.unwrap();
+    decide(&mut supervisor, &intent.id, json!({ "kind": "allow" })).await.unwrap();
+    let result = finish(&mut client, id, |_| panic!("no tool is called")).await.unwrap();
+    assert_eq!(statuses(&result), ["rejected"]);
+    assert!(error_of(&result, 0).contains("permission gate"), "{result}");
+}
+
 /// `allow` does not bypass the other gates.
 #[tokio::test]
 async fn permission_comes_before_supervision() {

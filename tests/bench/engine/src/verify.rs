@@ -7,7 +7,7 @@ use carport_bench_dispatch::{
     daemon::{Client, Daemon},
     process,
 };
-use carport_engine_model::{ActionProposal, ToolBook, Verification, verify};
+use carport_engine_model::{ActionProposal, Terms, ToolBook, Verification, verify};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -57,8 +57,8 @@ pub(crate) async fn measure(args: &Args, root: &Path) -> Result<(), Error> {
 async fn compare(args: &Args, shape: Shape, daemon: &Daemon) -> Result<[Row; 2], Error> {
     let text = proposal(shape, args.actions).to_string();
     let read = |text: &str| Ok::<ActionProposal, Error>(serde_json::from_str(text)?);
-    let alone = |proposal: &ActionProposal| verify(proposal, &Map::new(), &AnyTool, None);
-    let verified = alone(&read(&text)?);
+    let alone = |proposal: &ActionProposal| verify(proposal, &Map::new(), &AnyTool, Terms::default());
+    let verified = alone(&read(&text)?).ok_or("the verification was stopped")?;
     if !verified.valid {
         return Err(format!("a proposal is not valid: {:?}", verified.issues.first()).into());
     }

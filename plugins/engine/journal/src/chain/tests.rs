@@ -81,6 +81,13 @@ fn the_same_event_in_another_spelling_is_an_edit() {
 }
 
 #[test]
+fn the_first_chained_events_do_not_vanish_behind_an_unchained_one() {
+    let mut lines = lines(1, &["a".into(), "b".into(), "c".into()]);
+    lines.remove(1);
+    assert_eq!(verify(&join(&lines)), Verdict::TamperedAt(1));
+}
+
+#[test]
 fn an_unchained_event_among_chained_ones_is_not_ours() {
     let (before, mut chained) = (lines(1, &[]), lines(0, &["a".into(), "b".into()]));
     chained.insert(1, before[0].clone());

@@ -214,15 +214,19 @@ async fn a_directory_that_vanished_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_link_in_the_place_of_the_file_is_not_followed() {
+async fn what_cannot_be_read_is_neither_opened_nor_replaced() {
     let scene = Scene::new();
     let target = scene.root.path().join("target");
     fs::write(&target, "mine").unwrap();
     symlink(&target, scene.path("c-1")).unwrap();
-    let journal = scene.open("c-1").await;
-    assert_eq!(journal.write_failures(), 1);
-    append(&journal, 2).await;
-    journal.close().await.unwrap();
-    assert_eq!(fs::read_to_string(target).unwrap(), "mine");
-    assert_eq!(scene.lines("c-1").len(), 2);
+    fs::create_dir(scene.path("c-2")).unwrap();
+    for client in ["c-1", "c-2"] {
+        let error = scene.journals.open(client).await.map(drop).unwrap_err();
+        assert!(error.message.contains("could not be read"), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    assert!(fs::symlink_metadata(scene.path("c-1")).unwrap().is_symlink());
+    // It is not in use, so that it may be opened once it can be.
+    fs::remove_file(scene.path("c-1")).unwrap();
+    append(&scene.open("c-1").await, 1).await;
 }

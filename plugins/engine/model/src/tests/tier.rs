@@ -260,3 +260,36 @@ proptest! {
         prop_assert!(tier(&tool, less) <= tier(&tool, all));
     }
 }
+
+#[test]
+fn a_command_line_in_parts_of_other_maps_gives_a_tier() {
+    for parameters in [
+        json!({ "args": { "curl": "x" } }),
+        json!({ "flags": { "sudo": true } }),
+        json!({ "command": "git", "options": { "args": ["push"] } }),
+        json!({ "tool": { "cmd": "git" }, "rest": [{ "args": "push" }] }),
+        json!({ "command": "git", "args": ["push"], "then": { "command": "ls", "args": ["x"] } }),
+    ] {
+        assert_eq!(tier("run", parameters.clone()), FullAccess, "{parameters}");
+    }
+    let apart = json!({ "command": "git", "options": { "note": "push" } });
+    assert_eq!(tier("run", apart), SandboxEdit);
+}
+
+#[test]
+fn a_file_url_is_a_path() {
+    for url in [
+        "file:///etc/shadow",
+        "file://localhost/etc/shadow",
+        "file:/etc/shadow",
+        "FILE://etc/shadow/../../etc/shadow",
+        "file:///%65tc/shadow",
+        "file:///home/x/%2Essh/config",
+        "\\etc\\shadow",
+    ] {
+        assert_eq!(tier("write", json!({ "path": url })), FullAccess, "{url}");
+    }
+    for url in ["file:///home/etc/x", "file:notes/%zz%", "file://localhost/home/etc"] {
+        assert_eq!(tier("write", json!({ "path": url })), SandboxEdit, "{url}");
+    }
+}

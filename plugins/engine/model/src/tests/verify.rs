@@ -9,7 +9,7 @@ use super::{call, proposal};
 use crate::{
     proposal::ActionProposal,
     simulate::simulate,
-    verify::{Derivation, Severity, ToolBook, Verification, verify},
+    verify::{Derivation, Severity, Terms, ToolBook, Verification, verify},
 };
 
 /// Tools by name; those with a schema take one parameter, `n`, a number.
@@ -33,7 +33,7 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
 
 fn verified(actions: Value, state: Value) -> Verification {
     let tools = Tools([("t", false), ("typed", true)].into());
-    let found = verify(&proposal(actions), &object(state), &tools, None);
+    let found = verify(&proposal(actions), &object(state), &tools, Terms::default()).unwrap();
     let errors = found.issues.iter().any(|issue| issue.severity == Severity::Error);
     assert_eq!(found.valid, !errors);
     found
@@ -45,6 +45,32 @@ fn only(actions: Value, state: Value) -> (String, Severity, Derivation, String) 
     assert_eq!(found.issues.len(), 1, "{:?}", found.issues);
     let issue = found.issues.remove(0);
     (issue.action_id, issue.severity, issue.tier, issue.message)
+}
+
+/// A key that looks like a tenant's is a fault without a tenant, wherever it stands.
+#[test]
+fn a_key_of_a_tenant_is_a_fault_without_one() {
+    let keyed = [
+        json!({ "state_dependencies": ["tenant:x"] }),
+        json!({ "expected_effects": { "tenant:x": 1 } }),
+        json!({ "type": "state_write", "parameters": { "key": "tenant:x" } }),
+    ];
+    for more in keyed {
+        let proposal = proposal(json!([call("a", more)]));
+        let (state, tools) = (object(json!({ "tenant:x": 1 })), Tools([("t", false)].into()));
+        let valid = |scoped| {
+            let terms = Terms { scoped, ..Terms::default() };
+            verify(&proposal, &state, &tools, terms).unwrap().valid
+        };
+        assert!(!valid(false) && valid(true));
+    }
+}
+
+#[test]
+fn a_verification_that_nobody_waits_for_ends() {
+    let proposal = proposal(json!([call("a", json!({}))]));
+    let terms = Terms { stop: &|| true, ..Terms::default() };
+    assert_eq!(verify(&proposal, &Map::new(), &Tools([].into()), terms), None);
 }
 
 /// Each row of the table once: what is found, and how bad it is.
@@ -285,7 +311,9 @@ fn one_fault_is_reported_once() {
         |name: &str| found.evidence.checks.iter().any(|check| check.name == name && check.ran);
     assert!(!ran("param_schema") && !ran("resource_bounds") && ran("structure"));
     assert!((found.evidence.confidence - 9.0 / 11.0).abs() < 1e-9);
-    let bounded = verify(&proposal(actions), &Map::new(), &Tools([("t", true)].into()), Some(2));
+    let terms = Terms { max_actions: Some(2), ..Terms::default() };
+    let bounded =
+        verify(&proposal(actions), &Map::new(), &Tools([("t", true)].into()), terms).unwrap();
     assert!(bounded.issues.iter().any(|issue| issue.action_id.is_empty() && !bounded.valid));
 }
 
@@ -345,7 +373,7 @@ proptest! {
         proposal in any_proposal(), state in prop::collection::btree_map("[k-n]", 0..3u8, 0..3),
     ) {
         let state: Map<_, _> = state.into_iter().map(|(key, value)| (key, json!(value))).collect();
-        let found = verify(&proposal, &state, &Tools([("t", false)].into()), None);
+        let found = verify(&proposal, &state, &Tools([("t", false)].into()), Terms::default()).unwrap();
         let structure = &found.evidence.checks[0];
         match proposal.order(&|key| state.contains_key(key)) {
             Err(fault) => {
@@ -365,7 +393,7 @@ proptest! {
         proposal in any_proposal(), state in prop::collection::btree_map("[k-n]", 0..3u8, 0..4),
     ) {
         let state: Map<_, _> = state.into_iter().map(|(key, value)| (key, json!(value))).collect();
-        let found = verify(&proposal, &state, &Tools([("t", false)].into()), None);
+        let found = verify(&proposal, &state, &Tools([("t", false)].into()), Terms::default()).unwrap();
         let Ok(played) = simulate(&proposal, state) else { return Ok(()) };
         if played.blocked.is_empty() {
             prop_assert_eq!(&played.state, &found.simulated_state);

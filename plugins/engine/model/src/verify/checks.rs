@@ -142,7 +142,12 @@ fn structure(scene: &Scene<'_>, found: &mut Findings) -> bool {
     }
     let mut seen = HashSet::new();
     for (at, action) in scene.actions() {
-        if let Err(fault) = proposal.check_action(at, &scene.ids, &mut seen)
+        let unscoped = || match scene.terms.scoped {
+            true => Ok(()),
+            false => action.check_unscoped(&format!("proposal.actions[{at}]")),
+        };
+        if let Err(fault) =
+            proposal.check_action(at, &scene.ids, &mut seen).and_then(|()| unscoped())
             && !found.add(&action.id, fault.to_string())
         {
             return true;
@@ -211,7 +216,7 @@ fn repetition(scene: &Scene<'_>, found: &mut Findings) -> bool {
 }
 
 fn resource_bounds(scene: &Scene<'_>, found: &mut Findings) -> bool {
-    let Some(most) = scene.max_actions else { return false };
+    let Some(most) = scene.terms.max_actions else { return false };
     let got = scene.proposal.actions.len() as u64;
     if got > most {
         found.add("", format!("{got} actions are more than {most}"));

@@ -80,19 +80,38 @@ pub enum Derivation {
     Sampled,
 }
 
-/// Looks at a proposal that starts in `state`. An absent `max_actions` is no bound beyond the proposal's
-/// own.
+/// What is asked of a verification beside the proposal.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// More actions than these are an error; absent, there is no bound beyond the proposal's own.
+    pub max_actions: Option<u64>,
+    /// Whether the proposal is a tenant's.
+    pub scoped: bool,
+    /// Asked now and then whether nobody waits for the answer any more.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+impl Default for Terms<'_> {
+    fn default() -> Self {
+        Self { max_actions: None, scoped: false, stop: &|| false }
+    }
+}
+
+/// Looks at a proposal that starts in `state`. Nothing if it was stopped.
 pub fn verify(
     proposal: &ActionProposal,
     state: &Map<String, Value>,
     tools: &dyn ToolBook,
-    max_actions: Option<u64>,
-) -> Verification {
-    let scene = Scene::new(proposal, state, tools, max_actions);
+    terms: Terms<'_>,
+) -> Option<Verification> {
+    let scene = Scene::new(proposal, state, tools, terms);
     let (mut issues, mut conflicts, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for check in CHECKS {
         let mut found = Findings::default();
         let ran = scene.allows(check) && (check.run)(&scene, &mut found);
+        if (terms.stop)() {
+            return None;
+        }
         rows.push(check.evidence(ran, &found));
         issues.extend(found.issues.into_iter().map(|(action_id, message)| Issue {
             action_id,
@@ -104,12 +123,12 @@ pub fn verify(
     }
     let name = |at: &usize| proposal.actions[*at].id.clone();
     let levels = scene.order.iter().flat_map(|order| order.levels());
-    Verification {
+    Some(Verification {
         valid: issues.iter().all(|issue| issue.severity != Severity::Error),
         simulated_state: apply_all(proposal, &scene.ids, scene.order.as_ref(), state.clone()),
         execution_levels: levels.map(|level| level.iter().map(name).collect()).collect(),
         conflicts,
         evidence: Evidence::of(&scene, rows),
         issues,
-    }
+    })
 }

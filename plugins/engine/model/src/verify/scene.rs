@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::{ToolBook, checks::Check};
+use super::{Terms, ToolBook, checks::Check};
 use crate::{
     fault::Fault,
     order::Order,
@@ -21,7 +21,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) proposal: &'a ActionProposal,
     pub(crate) state: &'a Map<String, Value>,
     pub(crate) tools: &'a dyn ToolBook,
-    pub(crate) max_actions: Option<u64>,
+    pub(crate) terms: Terms<'a>,
     pub(crate) ids: HashSet<&'a str>,
     /// Unless actions wait for each other.
     pub(crate) order: Option<Order>,
@@ -55,13 +55,13 @@ impl<'a> Scene<'a> {
         proposal: &'a ActionProposal,
         state: &'a Map<String, Value>,
         tools: &'a dyn ToolBook,
-        max_actions: Option<u64>,
+        terms: Terms<'a>,
     ) -> Self {
         let mut scene = Self {
             proposal,
             state,
             tools,
-            max_actions,
+            terms,
             ids: proposal.ids(),
             order: None,
             circle: None,
@@ -100,7 +100,9 @@ impl<'a> Scene<'a> {
         check.whole || (few && (self.order.is_some() || !check.ordered))
     }
 
+    /// The actions, as long as somebody waits for the answer.
     pub(crate) fn actions(&self) -> impl Iterator<Item = (usize, &'a Action)> {
-        self.proposal.actions.iter().enumerate()
+        let stop = self.terms.stop;
+        self.proposal.actions.iter().enumerate().take_while(move |_| !stop())
     }
 }
