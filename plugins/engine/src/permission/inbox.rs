@@ -87,7 +87,7 @@ impl Inbox {
             let number = raised.next;
             let (id, required, askers) = (None, row.required, HashSet::from([asker]));
             let pending = Pending { number, id, required, askers, withdrawn: false };
-            raised.pending.insert(fingerprint.clone(), pending);
+            raised.pending.insert(fingerprint, pending);
             number
         };
         let what = action.called_tool().unwrap_or_else(|| action.kind.name());

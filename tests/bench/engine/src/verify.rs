@@ -57,7 +57,8 @@ pub(crate) async fn measure(args: &Args, root: &Path) -> Result<(), Error> {
 async fn compare(args: &Args, shape: Shape, daemon: &Daemon) -> Result<[Row; 2], Error> {
     let text = proposal(shape, args.actions).to_string();
     let read = |text: &str| Ok::<ActionProposal, Error>(serde_json::from_str(text)?);
-    let alone = |proposal: &ActionProposal| verify(proposal, &Map::new(), &AnyTool, Terms::default());
+    let alone =
+        |proposal: &ActionProposal| verify(proposal, &Map::new(), &AnyTool, Terms::default());
     let verified = alone(&read(&text)?).ok_or("the verification was stopped")?;
     if !verified.valid {
         return Err(format!("a proposal is not valid: {:?}", verified.issues.first()).into());
