@@ -12,7 +12,7 @@ pub(crate) mod scope;
 
 use std::sync::Arc;
 
-use carport_core::{Result, RpcError};
+use carport_core::{Result, RpcError, Session};
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{ActionProposal, Order, ProposalResult};
 use serde_json::json;
