@@ -1,14 +1,18 @@
 //! The actions of one proposal: who may start when, what a failure does to the others, and the way back.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    panic::AssertUnwindSafe,
     pin::Pin,
 };
 
 use carport_core::Guarded;
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{Action, ActionProposal, ActionResult, Order, Status, Tier};
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::{
+    FutureExt,
+    stream::{FuturesUnordered, StreamExt},
+};
 use serde_json::{Map, Value, json};
 
 use super::{Run, early::Touch, gates::Refused};
@@ -16,6 +20,10 @@ use crate::state::Undo;
 
 /// What the others hear once an action ended the proposal.
 const ABORTED: &str = "skipped due to earlier abort";
+/// Beyond so many actions, or keys of all actions, none starts before the levels below its own are
+/// done: to find out would cost more than it saves.
+const EARLY_ACTIONS: usize = 64;
+const EARLY_KEYS: usize = 1024;
 
 /// What is told of an action beside its result.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +64,8 @@ pub(super) struct Batch<'a> {
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) results: Vec<Option<(ActionResult, Told)>>,
-    pub(super) running: BTreeSet<usize>,
+    /// By action, the attempt that it is at.
+    pub(super) running: BTreeMap<usize, u32>,
     pub(super) aborted: bool,
     pub(super) undo: Undo,
 }
@@ -69,12 +78,13 @@ impl Progress {
 
 type Acting<'b> = Pin<Box<dyn Future<Output = usize> + Send + 'b>>;
 
-/// Runs a proposal that passed its gates.
+/// Runs a proposal that passed its gates. `corrected`: a rejection is to be followed by a correction.
 pub(super) async fn execute(
     run: &Run,
     proposal: &ActionProposal,
     order: &Order,
     admitted: Vec<Tier>,
+    corrected: bool,
 ) -> Executed {
     let count = proposal.actions.len();
     let ids = proposal.actions.iter().enumerate().map(|(at, action)| (action.id.as_str(), at));
@@ -85,12 +95,15 @@ pub(super) async fn execute(
         biased;
         // Given up, open calls are cancelled as their futures are dropped.
         reason = run.entered.halt.wait() => Some(reason),
-        () = batch.drive() => None,
+        driven = AssertUnwindSafe(batch.drive()).catch_unwind() => {
+            // What ran so far is told and undone all the same.
+            driven.is_err().then_some("it failed inside; the daemon's log says more")
+        }
     };
     if let Some(reason) = stopped {
         batch.stop(reason).await;
     }
-    batch.end(stopped).await
+    batch.end(stopped, corrected).await
 }
 
 /// A proposal that a gate refused: every action is rejected, and nothing else happened.
@@ -153,9 +166,10 @@ impl Batch<'_> {
     /// Keeps the end of an action, in the journal and for those after it.
     pub(super) async fn keep(&self, at: usize, result: ActionResult, told: Told) {
         let action = &self.proposal.actions[at];
+        // At once: nothing may start while the journal is written.
+        self.progress.lock().aborted |= result.status == Status::Failed;
         self.run.note_action(self.proposal, action, &result, &told).await;
         let mut progress = self.progress.lock();
-        progress.aborted |= result.status == Status::Failed;
         progress.running.remove(&at);
         progress.results[at] = Some((result, told));
     }
@@ -175,22 +189,21 @@ impl Batch<'_> {
     /// The proposal was ended from outside: what ran has failed, the rest never starts.
     async fn stop(&self, reason: &'static str) {
         for (at, action) in self.proposal.actions.iter().enumerate() {
-            let (done, was_running) = {
+            let (done, attempts) = {
                 let progress = self.progress.lock();
-                (progress.results[at].is_some(), progress.running.contains(&at))
+                (progress.results[at].is_some(), progress.running.get(&at).copied())
             };
             if done {
                 continue;
             }
-            let result = match was_running {
-                true => {
+            let result = match attempts {
+                Some(attempts) => {
                     let error = format!("stopped: {reason}");
                     let class = Told { class: Some("unknown"), ..Told::default() };
-                    // It had its first attempt at the least.
                     let ended = self.run.ended(action, Status::Failed, Some(error));
-                    (ActionResult { attempts: 1, ..ended }, class)
+                    (ActionResult { attempts, ..ended }, class)
                 }
-                false => {
+                None => {
                     let error = format!("skipped: {reason}");
                     (self.run.ended(action, Status::Skipped, Some(error)), Told::default())
                 }
@@ -199,13 +212,17 @@ impl Batch<'_> {
         }
     }
 
-    /// Undoes what an aborted proposal wrote, and hands out the results.
-    async fn end(self, stopped: Option<&'static str>) -> Executed {
-        let (undo, aborted) = {
+    /// Undoes what an aborted proposal wrote, or one that is to be corrected, and hands out the results.
+    async fn end(self, stopped: Option<&'static str>, corrected: bool) -> Executed {
+        let (undo, aborted, rejected) = {
             let mut progress = self.progress.lock();
-            (std::mem::take(&mut progress.undo), progress.aborted || stopped.is_some())
+            let mut results = progress.results.iter().flatten();
+            let rejected = results.any(|(result, _)| result.status == Status::Rejected);
+            let aborted = progress.aborted || stopped.is_some();
+            (std::mem::take(&mut progress.undo), aborted, rejected)
         };
-        if aborted {
+        let undone = aborted || (corrected && rejected);
+        if undone {
             let keys = self.run.runtime.state.lock().roll_back(self.run.scope.tenant(), undo);
             if !keys.is_empty() {
                 let event = NewEvent::new(Kind::StateRolledBack, json!({ "keys": keys }));
@@ -215,7 +232,7 @@ impl Batch<'_> {
         let ended = std::mem::take(&mut self.progress.lock().results);
         let (mut results, mut told) = (Vec::new(), Vec::new());
         for (result, its_told) in ended.into_iter().flatten() {
-            results.push(if aborted { taken_back(result) } else { result });
+            results.push(if undone { taken_back(result) } else { result });
             told.push(its_told);
         }
         Executed { results, told, aborted, stopped }
@@ -244,6 +261,7 @@ struct Schedule {
     followers: Vec<Vec<usize>>,
     /// Every predecessor has ended, and the action has not started.
     ready: BTreeSet<usize>,
+    /// Empty if none may start early.
     touches: Vec<Touch>,
 }
 
@@ -261,13 +279,20 @@ impl Schedule {
             batch.order.after(at).iter().for_each(|before| followers[*before].push(at));
         }
         let levels = batch.order.levels().iter();
+        let mut touches = Vec::new();
+        if count <= EARLY_ACTIONS {
+            touches.extend(batch.proposal.actions.iter().map(Touch::of));
+        }
+        if touches.iter().map(Touch::keys).sum::<usize>() > EARLY_KEYS {
+            touches.clear();
+        }
         Self {
             level_of,
             unended: levels.map(|level| level.iter().copied().collect()).collect(),
             ready: (0..count).filter(|at| waits_for[*at] == 0).collect(),
             waits_for,
             followers,
-            touches: batch.proposal.actions.iter().map(Touch::of).collect(),
+            touches,
         }
     }
 
@@ -277,7 +302,7 @@ impl Schedule {
         let ready = self.ready.iter().copied();
         let may = |at: &usize| {
             let below = open..self.level_of[*at];
-            below.is_empty() || (batch.stands_alone(*at) && self.passes(*at, below))
+            below.is_empty() || (self.passes(*at, below) && batch.stands_alone(*at))
         };
         let started: Vec<_> = ready.filter(may).collect();
         self.ready.retain(|at| !started.contains(at));
@@ -285,8 +310,9 @@ impl Schedule {
     }
 
     fn passes(&self, at: usize, levels: std::ops::Range<usize>) -> bool {
+        let Some(touch) = self.touches.get(at) else { return false };
         let mut before = self.unended[levels].iter().flatten();
-        before.all(|it| self.touches[at].may_pass(&self.touches[*it]))
+        before.all(|it| touch.may_pass(&self.touches[*it]))
     }
 
     fn ended(&mut self, at: usize) {
