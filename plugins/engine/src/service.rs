@@ -53,6 +53,9 @@ impl Engine for Service {
                 NewEvent::new(Kind::GoalEvaluated, without_nulls(data))
             }
         };
+        if session.is_closed() {
+            return Err(RpcError::not_found("an open connection"));
+        }
         self.0.runtime(session).await?.journal.append(event).await;
         Ok(())
     }

@@ -117,7 +117,7 @@ impl Method for RegisterBasics {
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<()> {
         let runtime = engine.hub.runtime(caller.session()).await?;
-        let basics = basics::tools(engine.hub.workspace.clone()).await?;
+        let basics = basics::tools(engine.hub.workspace.clone(), &engine.hub.basics).await?;
         let basics = basics.into_iter().map(|tool| Tool::of_host(Arc::new(tool)));
         let basics: Vec<_> = basics.collect::<Result<_>>()?;
         runtime.change_tools(|registry| {

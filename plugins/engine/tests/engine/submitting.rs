@@ -275,7 +275,7 @@ async fn a_scope_sees_its_own_tenant_only() {
     assert_eq!(client.raw("state.keys", json!({})).await.unwrap(), json!(["k"]));
     let keys = client.raw("state.keys", json!({ "tenant_id": "a" })).await.unwrap();
     assert_eq!(keys, json!(["k", "new"]));
-    let scope = crate::events(&mut client, "session_scope").await;
+    let scope = events(&mut client, "session_scope").await;
     assert_eq!(
         (&scope[0]["data"]["caller"], &scope[0]["data"]["tenant"]),
         (&json!("me"), &json!("a"))
