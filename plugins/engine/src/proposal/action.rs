@@ -86,7 +86,7 @@ impl Batch<'_> {
             Some(tool) => self.call(action, tool, &parameters, counted).await,
             None => self.state_attempts(action, &parameters).await,
         };
-        let outcome = self.with_effects(action, &parameters, outcome);
+        let outcome = self.with_effects(action, &parameters, self.held(outcome));
         told.class = outcome.done.as_ref().err().map(|failure| failure.class);
         let duration_ms = began.elapsed().as_secs_f64() * 1000.0;
         let result = self.result(action, outcome, duration_ms);
@@ -108,7 +108,7 @@ impl Batch<'_> {
             if let Some(key) = keys.find(|key| !state.has(tenant, key)) {
                 return Err(Rejection::of(format!("state dependency '{key}' not found")));
             }
-            told.filled = self.fill(action)?;
+            self.fill(action, told)?;
             let view = View { state: &state, tenant };
             let mut conditions = action.preconditions.iter();
             conditions
@@ -138,11 +138,18 @@ impl Batch<'_> {
         }
     }
 
-    fn fill(&self, action: &Action) -> Result<Option<Map<String, Value>>, Rejection> {
-        let progress = self.progress.lock();
+    /// Fills references in, within what the proposal may hold.
+    fn fill(&self, action: &Action, told: &mut Told) -> Result<(), Rejection> {
+        let mut progress = self.progress.lock();
         let output = |id: &str| progress.result(*self.ids.get(id)?)?.output.as_ref();
         let filled = fill(&action.parameters, &|id| self.ids.contains_key(id), &output);
-        filled.map_err(|unfilled| Rejection::of(unfilled.to_string()))
+        let Some(filled) = filled.map_err(|unfilled| Rejection::of(unfilled.to_string()))? else {
+            return Ok(());
+        };
+        let bytes = serde_json::to_vec(&filled).map_or(usize::MAX, |json| json.len());
+        progress.hold(bytes).map_err(Rejection::of)?;
+        (told.filled, told.filled_bytes) = (Some(filled), bytes);
+        Ok(())
     }
 
     /// Asks every policy; all reasons are reported.
@@ -247,6 +254,17 @@ impl Batch<'_> {
             },
             _ => Err(no_key()),
         }
+    }
+
+    /// An output beyond what the proposal may hold is a failure.
+    fn held(&self, mut outcome: Outcome) -> Outcome {
+        if let Ok(output) = &outcome.done {
+            let bytes = serde_json::to_vec(output).map_or(usize::MAX, |json| json.len());
+            if let Err(error) = self.progress.lock().hold(bytes) {
+                outcome.done = Err(Failure::new("unknown", error));
+            }
+        }
+        outcome
     }
 
     /// After a success, writes what the action writes.

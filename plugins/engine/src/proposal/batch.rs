@@ -8,14 +8,16 @@ use std::{
 
 use carport_core::Guarded;
 use carport_engine_journal::{Kind, NewEvent};
-use carport_engine_model::{Action, ActionProposal, ActionResult, Order, Status, Tier};
+use carport_engine_model::{
+    Action, ActionProposal, ActionResult, Order, Status, Tier, digest_object,
+};
 use futures_util::{
     FutureExt,
     stream::{FuturesUnordered, StreamExt},
 };
 use serde_json::{Map, Value, json};
 
-use super::{Run, early::Touch, gates::Refused};
+use super::{Run, early::Touch, gates::Refused, report::shown_keys};
 use crate::state::Undo;
 
 /// What the others hear once an action ended the proposal.
@@ -24,12 +26,18 @@ const ABORTED: &str = "skipped due to earlier abort";
 /// done: to find out would cost more than it saves.
 const EARLY_ACTIONS: usize = 64;
 const EARLY_KEYS: usize = 1024;
+/// Bytes of JSON of filled-in parameters and outputs that one proposal may hold at once.
+const MAX_HELD: usize = 64 << 20;
+/// Bytes of JSON of filled-in parameters that are kept for the record of a run.
+const MAX_RECORDED: usize = 256 << 10;
 
 /// What is told of an action beside its result.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     /// Its parameters, if references were filled in.
     pub(super) filled: Option<Map<String, Value>>,
+    /// Their bytes of JSON.
+    pub(super) filled_bytes: usize,
     /// A policy or a permission refused it.
     pub(super) by_policy: bool,
     /// What kind of failure it was.
@@ -68,11 +76,25 @@ pub(super) struct Progress {
     pub(super) running: BTreeMap<usize, u32>,
     pub(super) aborted: bool,
     pub(super) undo: Undo,
+    /// Bytes of filled-in parameters and outputs.
+    held: usize,
 }
 
 impl Progress {
     pub(super) fn result(&self, at: usize) -> Option<&ActionResult> {
         self.results.get(at)?.as_ref().map(|(result, _)| result)
+    }
+
+    /// Counts bytes that are to be held.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), String> {
+        let held = self.held.saturating_add(bytes);
+        if held > MAX_HELD {
+            return Err(format!(
+                "filled-in parameters and outputs of the proposal exceed {MAX_HELD} bytes"
+            ));
+        }
+        self.held = held;
+        Ok(())
     }
 }
 
@@ -164,14 +186,34 @@ impl Batch<'_> {
     }
 
     /// Keeps the end of an action, in the journal and for those after it.
-    pub(super) async fn keep(&self, at: usize, result: ActionResult, told: Told) {
+    pub(super) async fn keep(&self, at: usize, result: ActionResult, mut told: Told) {
         let action = &self.proposal.actions[at];
         // At once: nothing may start while the journal is written.
         self.progress.lock().aborted |= result.status == Status::Failed;
         self.run.note_action(self.proposal, action, &result, &told).await;
+        let let_go = self.shorten(&mut told);
         let mut progress = self.progress.lock();
+        progress.held -= let_go;
         progress.running.remove(&at);
         progress.results[at] = Some((result, told));
+    }
+
+    /// Once an action has ended, only a run's record needs its parameters, and takes no large ones.
+    /// Returns the bytes that were let go of.
+    fn shorten(&self, told: &mut Told) -> usize {
+        let Some(filled) = told.filled.take() else { return 0 };
+        let recorded = self.run.run_id.is_some();
+        if recorded && told.filled_bytes <= MAX_RECORDED {
+            told.filled = Some(filled);
+            return 0;
+        }
+        if recorded {
+            let digest = digest_object(&filled);
+            let short = [("digest", digest.into()), ("bytes", told.filled_bytes.into())];
+            told.filled =
+                Some(short.map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
+        }
+        std::mem::take(&mut told.filled_bytes)
     }
 
     /// Whether an action ended the proposal.
@@ -225,6 +267,7 @@ impl Batch<'_> {
         if undone {
             let keys = self.run.runtime.state.lock().roll_back(self.run.scope.tenant(), undo);
             if !keys.is_empty() {
+                let keys = shown_keys(&self.proposal.actions, keys.iter());
                 let event = NewEvent::new(Kind::StateRolledBack, json!({ "keys": keys }));
                 self.run.note(event.of_proposal(&self.proposal.id)).await;
             }

@@ -1,9 +1,12 @@
 //! What is told of a proposal afterwards: in the journal, to the run's record, and in the reply.
 
+use std::collections::HashSet;
+
 use carport_core::mask_text;
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{
-    Action, ActionProposal, ActionResult, CostSummary, ProposalResult, Status, digest_object,
+    Action, ActionProposal, ActionResult, CostSummary, ProposalResult, Status, digest,
+    digest_object,
 };
 use carport_runs_api::ObservedTurn;
 use serde_json::{Map, Value, json};
@@ -79,7 +82,9 @@ impl Run {
             "error": error,
             "attempt": (!ran).then_some(result.attempts),
             "params_digest": ran.then(|| digest_object(told.parameters(action))),
-            "effect_keys": ran.then(|| result.state_changes.keys().collect::<Vec<_>>()),
+            "effect_keys": ran.then(|| {
+                shown_keys(std::slice::from_ref(action), result.state_changes.keys())
+            }),
             "duration_ms": ran.then_some(result.duration_ms),
             "cached": result.cached,
             "error_class": told.class.filter(|_| kind == Kind::ActionFailed),
@@ -100,6 +105,23 @@ fn turn(action: &Action, result: &ActionResult, told: Told) -> ObservedTurn {
         output: Some(output),
         policy_rejected: told.by_policy.then_some(true),
     }
+}
+
+/// State keys as the journal shows them: a key that an output decided only as a digest.
+pub(super) fn shown_keys<'a>(
+    actions: &[Action],
+    keys: impl Iterator<Item = &'a String>,
+) -> Vec<String> {
+    let mut written = HashSet::new();
+    for action in actions {
+        written.extend(action.expected_effects.keys().map(String::as_str));
+        written.extend(action.state_key());
+    }
+    let shown = |key: &String| match written.contains(key.as_str()) {
+        true => key.clone(),
+        false => digest(&json!(key)),
+    };
+    keys.map(shown).collect()
 }
 
 /// An object without its members that are `null`.

@@ -81,3 +81,32 @@ impl HostTool for Basic {
         done.await.unwrap_or_else(|_| Err("the tool failed inside".into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tool_waits_until_there_is_room() {
+        let (root, room) = (tempfile::tempdir().unwrap(), Arc::new(Semaphore::new(1)));
+        let tools = tools(Some(root.path().join("workspace")), &room).await.unwrap();
+        let calculator = tools.iter().find(|it| it.tool.name == "calculate").unwrap();
+        let taken = room.clone().acquire_owned().await.unwrap();
+        let call = ToolCall {
+            proposal_id: "p".into(),
+            action_id: "a".into(),
+            attempt: 1,
+            timeout: Duration::from_secs(1),
+        };
+        let parameters = Map::from_iter([("expression".to_owned(), json!("6 * 7"))]);
+        let mut calling = calculator.call(parameters, call);
+        assert!(timeout(Duration::from_millis(100), &mut calling).await.is_err());
+        drop(taken);
+        calling.await.unwrap();
+        assert_eq!(room.available_permits(), 1);
+    }
+}

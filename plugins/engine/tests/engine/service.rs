@@ -68,8 +68,12 @@ async fn a_plugin_executes_with_its_own_tools() {
         timeout: Duration::from_millis(500),
     };
     assert_eq!(tool.calls.lock()[1], second);
-    let journal = std::fs::read_dir(host.root().join("journals")).unwrap().count();
-    assert_eq!(journal, 1);
+    let files = || std::fs::read_dir(host.root().join("journals")).unwrap().count();
+    // It is written in the background.
+    while files() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(files(), 1);
     // No connection sees any of it.
     let mut client = host.client().await;
     assert_eq!(client.raw("tools.list", json!({})).await.unwrap()["count"], 0);
