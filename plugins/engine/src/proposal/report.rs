@@ -45,19 +45,17 @@ impl Run {
         Round { result, aborted, stopped: stopped.is_some() }
     }
 
-    /// Records what ran or was rejected into the connection's current run.
+    /// Records what ran or was rejected into the run that was current when the proposal came.
     async fn observe(&self, actions: &[Action], results: &[ActionResult], told: Vec<Told>) {
         let (Some(runs), Some(session)) = (&self.hub.runs, &self.who.session) else { return };
-        if self.run_id.is_none() {
-            return;
-        }
+        let Some(run_id) = &self.run_id else { return };
         let rows = actions.iter().zip(results).zip(told);
         let turns = rows.filter(|((_, result), _)| result.status != Status::Skipped);
         let mut turns: Vec<_> =
             turns.map(|((action, result), told)| turn(action, result, told)).collect();
         while !turns.is_empty() {
             let rest = turns.split_off(turns.len().min(TURNS));
-            runs.observe(session, std::mem::replace(&mut turns, rest)).await;
+            runs.observe(session, run_id, std::mem::replace(&mut turns, rest)).await;
         }
     }
 
