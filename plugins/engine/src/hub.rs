@@ -13,7 +13,7 @@ use carport_core::{
 use carport_engine_journal::Journals;
 use carport_engine_model::{Approval, ApprovalRecord, RuleBook, Tier};
 use carport_runs_api::{RUNS, Runs};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
     Config, Runtime,
@@ -22,6 +22,7 @@ use crate::{
         ledger::Ledger,
     },
     supervision::Supervision,
+    tools::basics::MAX_WORKING,
 };
 
 /// How often handles are looked after.
@@ -35,6 +36,8 @@ pub(crate) struct Hub {
     pub(crate) default_tier: Tier,
     /// Where the basic tools work; `None` on a host without a state root and without a setting.
     pub(crate) workspace: Option<PathBuf>,
+    /// Basic tools that work now.
+    pub(crate) basics: Arc<Semaphore>,
     pub(crate) rules: RuleBook,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) inbox: Inbox,
@@ -73,6 +76,7 @@ impl Hub {
             tool_timeout: config.tool_timeout(),
             default_tier: config.default_tier,
             workspace: workspace.or_else(|| Some(cx.state_root()?.join("workspace"))),
+            basics: Arc::new(Semaphore::new(MAX_WORKING)),
             rules,
             inbox: Inbox::new(cx.approvals(), ledger.clone(), cx.clock()),
             ledger,

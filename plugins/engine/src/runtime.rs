@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use carport_core::{Clock, Guarded, Subscribers};
+use carport_core::{Clock, Guarded, Result, Subscribers};
 use carport_engine_journal::Journal;
 use carport_engine_model::{RuleWindows, Tier};
 use tokio::{
@@ -172,8 +172,24 @@ impl Runtime {
         }
     }
 
-    /// Forgets the results of tools that changed.
-    pub(crate) fn forget_results(&self, tools: &[String]) {
+    /// Changes the tools; the results of those that it names are forgotten before anybody sees the change.
+    pub(crate) fn change_tools(
+        &self,
+        change: impl FnOnce(&mut Tools) -> Result<Vec<String>>,
+    ) -> Result<()> {
+        let mut tools = self.tools.lock();
+        self.forget_results(&change(&mut tools)?);
+        Ok(())
+    }
+
+    /// Forgets a tool; `false` if there is none of that name.
+    pub(crate) fn remove_tool(&self, name: &str) -> bool {
+        let mut tools = self.tools.lock();
+        self.forget_results(&[name.to_owned()]);
+        tools.remove(name)
+    }
+
+    fn forget_results(&self, tools: &[String]) {
         for tool in tools {
             self.results.lock().forget(tool);
             self.idempotent.lock().forget(tool);

@@ -53,6 +53,9 @@ impl Engine for Service {
                 NewEvent::new(Kind::GoalEvaluated, without_nulls(data))
             }
         };
+        if session.is_closed() {
+            return Err(RpcError::not_found("an open connection"));
+        }
         self.0.runtime(session).await?.journal.append(event).await;
         Ok(())
     }
@@ -69,15 +72,11 @@ struct Opened {
 impl EngineRuntime for Opened {
     fn register(&self, tool: Arc<dyn HostTool>) -> Result<()> {
         let tool = Tool::of_host(tool)?;
-        let names = self.runtime.tools.lock().add(vec![tool])?;
-        self.runtime.forget_results(&names);
-        Ok(())
+        self.runtime.change_tools(|tools| tools.add(vec![tool]))
     }
 
     fn unregister(&self, name: &str) -> bool {
-        let removed = self.runtime.tools.lock().remove(name);
-        self.runtime.forget_results(&[name.to_owned()]);
-        removed
+        self.runtime.remove_tool(name)
     }
 
     fn tools(&self) -> Vec<Value> {

@@ -264,6 +264,11 @@ impl Ledger {
         self.current.get(&session).map(String::as_str)
     }
 
+    /// Whether a run is one of the connection's open ones.
+    pub(crate) fn has_attached(&self, session: u64, run_id: &str) -> bool {
+        self.attached.get(&session).is_some_and(|runs| runs.iter().any(|it| it == run_id))
+    }
+
     /// The open runs of a connection that is gone.
     pub(crate) fn take_attached(&mut self, session: u64) -> Vec<String> {
         self.current.remove(&session);

@@ -103,8 +103,10 @@ impl carport_runs_api::Runs for Service {
         self.0.current(session)
     }
 
-    async fn observe(&self, session: &Session, turns: Vec<ObservedTurn>) {
-        let Some(run_id) = self.0.current(session) else { return };
+    async fn observe(&self, session: &Session, run_id: &str, turns: Vec<ObservedTurn>) {
+        if !self.0.has_open(session, run_id) {
+            return;
+        }
         let turn = |turn: ObservedTurn| NewTurn {
             tool: turn.tool,
             parameters: turn.parameters.map(Free::from),
@@ -115,7 +117,7 @@ impl carport_runs_api::Runs for Service {
         let mut turns = turns.into_iter().map(turn).peekable();
         while turns.peek().is_some() {
             let batch = turns.by_ref().take(MAX_BATCH).collect();
-            match self.0.record(&run_id, batch, |_| true).await {
+            match self.0.record(run_id, batch, |_| true).await {
                 Ok(Ok(_)) => continue,
                 Ok(Err(dropped)) => tracing::warn!(run_id, ?dropped, "observed turns were dropped"),
                 Err(error) => tracing::error!(run_id, %error, "observed turns were not recorded"),

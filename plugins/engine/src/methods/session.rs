@@ -49,14 +49,12 @@ impl Method for InitSession {
         };
         let runtime = engine.hub.runtime(caller.session()).await?;
         let names: Vec<_> = tools.iter().map(Tool::name).collect();
-        {
-            let mut kept = runtime.policies.lock();
-            let mut registry = runtime.tools.lock();
+        let mut kept = runtime.policies.lock();
+        runtime.change_tools(|registry| {
             registry.has_room(&names)?;
             kept.add(policies)?;
-            registry.add(tools)?;
-        }
-        runtime.forget_results(&names);
+            registry.add(tools)
+        })?;
         Ok(ready)
     }
 }

@@ -44,8 +44,7 @@ impl Method for RegisterTools {
         let tools = read("", self.0)?;
         let count = tools.len();
         let runtime = engine.hub.runtime(caller.session()).await?;
-        let names = runtime.tools.lock().add(tools)?;
-        runtime.forget_results(&names);
+        runtime.change_tools(|registry| registry.add(tools))?;
         Ok(count)
     }
 }
@@ -100,8 +99,7 @@ impl Method for UnregisterTool {
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<ToolUnregistered> {
         let runtime = engine.hub.runtime(caller.session()).await?;
-        let removed = runtime.tools.lock().remove(&self.name);
-        runtime.forget_results(std::slice::from_ref(&self.name));
+        let removed = runtime.remove_tool(&self.name);
         Ok(ToolUnregistered { unregistered: self.name, removed: removed.into() })
     }
 }
@@ -119,15 +117,13 @@ impl Method for RegisterBasics {
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<()> {
         let runtime = engine.hub.runtime(caller.session()).await?;
-        let basics = basics::tools(engine.hub.workspace.clone()).await?;
+        let basics = basics::tools(engine.hub.workspace.clone(), &engine.hub.basics).await?;
         let basics = basics.into_iter().map(|tool| Tool::of_host(Arc::new(tool)));
         let basics: Vec<_> = basics.collect::<Result<_>>()?;
-        let mut registry = runtime.tools.lock();
-        let free = |tool: &Tool| registry.get(&tool.name()).is_none_or(|it| it.host.is_some());
-        let basics: Vec<_> = basics.into_iter().filter(free).collect();
-        let names = registry.add(basics)?;
-        drop(registry);
-        runtime.forget_results(&names);
-        Ok(())
+        runtime.change_tools(|registry| {
+            let free = |tool: &Tool| registry.get(&tool.name()).is_none_or(|it| it.host.is_some());
+            let basics: Vec<_> = basics.into_iter().filter(free).collect();
+            registry.add(basics)
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! One action: the checks before it, what it does, and what it leaves behind.
 
+use std::sync::Arc;
+
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{
     Action, ActionResult, ActionType, Assertion, FailureBehavior, Refusal, StateView, Status, Tier,
@@ -12,7 +14,10 @@ use super::{
     attempts::{Counted, Outcome},
     batch::{Batch, Told},
 };
-use crate::{state::State, tools::call::Failure};
+use crate::{
+    state::State,
+    tools::{call::Failure, registry::Tool},
+};
 
 /// A tenant's keys as checks see them.
 pub(super) struct View<'a> {
@@ -59,23 +64,28 @@ impl Batch<'_> {
         if self.is_aborted() {
             return self.skip(at).await;
         }
+        if self.run.who.session.as_ref().is_some_and(|session| session.is_closed()) {
+            // Nothing further starts.
+            self.run.entered.halt.now("the connection ended");
+            return std::future::pending().await;
+        }
         let (action, began) = (&self.proposal.actions[at], Instant::now());
         let mut told = Told::default();
-        let counted = match self.check(at, action, &mut told).await {
-            Ok(counted) => counted,
+        let (tool, counted) = match self.check(at, action, &mut told).await {
+            Ok(checked) => checked,
             Err(Rejection { error, by_policy }) => {
                 told.by_policy = by_policy;
                 let result = self.run.ended(action, Status::Rejected, Some(error));
                 return self.keep(at, result, told).await;
             }
         };
-        self.progress.lock().running.insert(at);
+        self.progress.lock().running.insert(at, 1);
         let parameters = told.parameters(action).clone();
-        let outcome = match action.kind {
-            ActionType::ToolCall => self.call(action, &parameters, counted).await,
-            _ => self.on_state(action, &parameters),
+        let outcome = match tool {
+            Some(tool) => self.call(action, tool, &parameters, counted).await,
+            None => self.state_attempts(action, &parameters).await,
         };
-        let outcome = self.with_effects(action, &parameters, outcome);
+        let outcome = self.with_effects(action, &parameters, self.held(outcome));
         told.class = outcome.done.as_ref().err().map(|failure| failure.class);
         let duration_ms = began.elapsed().as_secs_f64() * 1000.0;
         let result = self.result(action, outcome, duration_ms);
@@ -88,7 +98,7 @@ impl Batch<'_> {
         at: usize,
         action: &Action,
         told: &mut Told,
-    ) -> Result<Counted, Rejection> {
+    ) -> Result<(Option<Arc<Tool>>, Counted), Rejection> {
         self.check_needs(at)?;
         let tenant = self.run.scope.tenant();
         {
@@ -97,7 +107,7 @@ impl Batch<'_> {
             if let Some(key) = keys.find(|key| !state.has(tenant, key)) {
                 return Err(Rejection::of(format!("state dependency '{key}' not found")));
             }
-            told.filled = self.fill(action)?;
+            self.fill(action, told)?;
             let view = View { state: &state, tenant };
             let mut conditions = action.preconditions.iter();
             conditions
@@ -107,11 +117,11 @@ impl Batch<'_> {
         let parameters = told.parameters(action).clone();
         check_filled_key(action, &parameters, tenant)?;
         let counted = self.check_policies(action, &parameters).await?;
-        self.check_call(action, &parameters)?;
+        let tool = self.check_call(action, &parameters)?;
         if told.filled.is_some() {
             self.check_tier(at, action, &parameters).await?;
         }
-        self.count_call(action, counted)
+        Ok((tool, self.count_call(action, counted)?))
     }
 
     fn check_needs(&self, at: usize) -> Result<(), Rejection> {
@@ -127,11 +137,18 @@ impl Batch<'_> {
         }
     }
 
-    fn fill(&self, action: &Action) -> Result<Option<Map<String, Value>>, Rejection> {
-        let progress = self.progress.lock();
+    /// Fills references in, within what the proposal may hold.
+    fn fill(&self, action: &Action, told: &mut Told) -> Result<(), Rejection> {
+        let mut progress = self.progress.lock();
         let output = |id: &str| progress.result(*self.ids.get(id)?)?.output.as_ref();
         let filled = fill(&action.parameters, &|id| self.ids.contains_key(id), &output);
-        filled.map_err(|unfilled| Rejection::of(unfilled.to_string()))
+        let Some(filled) = filled.map_err(|unfilled| Rejection::of(unfilled.to_string()))? else {
+            return Ok(());
+        };
+        let bytes = serde_json::to_vec(&filled).map_or(usize::MAX, |json| json.len());
+        progress.hold(bytes).map_err(Rejection::of)?;
+        (told.filled, told.filled_bytes) = (Some(filled), bytes);
+        Ok(())
     }
 
     /// Asks every policy; all reasons are reported.
@@ -164,17 +181,17 @@ impl Batch<'_> {
         Err(Rejection { error: texts.join("; "), by_policy: true })
     }
 
-    /// Whether the tool is there and takes these parameters.
+    /// The tool, if it is there and takes these parameters; `None` if the action calls none.
     fn check_call(
         &self,
         action: &Action,
         parameters: &Map<String, Value>,
-    ) -> Result<(), Rejection> {
-        let Some(name) = action.called_tool() else { return Ok(()) };
+    ) -> Result<Option<Arc<Tool>>, Rejection> {
+        let Some(name) = action.called_tool() else { return Ok(None) };
         let tool = self.run.runtime.tools.lock().get(name);
         let tool = tool.ok_or_else(|| Rejection::of(format!("tool '{name}' is not registered")))?;
         match tool.misfit(parameters) {
-            None => Ok(()),
+            None => Ok(Some(tool)),
             Some(why) => {
                 let error = format!("parameters of tool '{name}' do not fit its schema: {why}");
                 Err(Rejection::of(error))
@@ -218,12 +235,16 @@ impl Batch<'_> {
     }
 
     /// What the actions do that work on state.
-    fn on_state(&self, action: &Action, parameters: &Map<String, Value>) -> Outcome {
+    pub(super) fn on_state(
+        &self,
+        action: &Action,
+        parameters: &Map<String, Value>,
+    ) -> Result<Value, Failure> {
         let state = self.run.runtime.state.lock();
         let view = View { state: &state, tenant: self.run.scope.tenant() };
         let key = parameters.get("key").and_then(Value::as_str);
         let no_key = || Failure::new("validation", "`key` is not a string");
-        let done = match (action.kind, key) {
+        match (action.kind, key) {
             (ActionType::StateRead, Some(key)) => Ok(view.get(key).cloned().unwrap_or_default()),
             (ActionType::StateWrite, Some(key)) => Ok(format!("written: {key}").into()),
             (ActionType::Assertion, Some(_)) => match Assertion::of(parameters) {
@@ -234,8 +255,18 @@ impl Batch<'_> {
                 None => Err(Failure::new("validation", "the assertion is malformed")),
             },
             _ => Err(no_key()),
-        };
-        Outcome { attempts: 1, ..Outcome::new(done) }
+        }
+    }
+
+    /// An output beyond what the proposal may hold is a failure.
+    fn held(&self, mut outcome: Outcome) -> Outcome {
+        if let Ok(output) = &outcome.done {
+            let bytes = serde_json::to_vec(output).map_or(usize::MAX, |json| json.len());
+            if let Err(error) = self.progress.lock().hold(bytes) {
+                outcome.done = Err(Failure::new("unknown", error));
+            }
+        }
+        outcome
     }
 
     /// After a success, writes what the action writes.

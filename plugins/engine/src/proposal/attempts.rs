@@ -109,17 +109,12 @@ impl Batch<'_> {
     pub(super) async fn call(
         &self,
         action: &Action,
+        tool: Arc<Tool>,
         parameters: &Map<String, Value>,
         counted: Counted,
     ) -> Outcome {
-        let runtime = &self.run.runtime;
-        let name = action.called_tool().unwrap_or_default();
-        let Some(tool) = runtime.tools.lock().get(name) else {
-            let gone = Failure::new("unknown", format!("tool '{name}' is not registered"));
-            return Outcome::new(Err(gone));
-        };
         if action.invocation_mode != InvocationMode::OneShot {
-            return self.detach(action, &tool, parameters, counted).await;
+            return self.attempts(action, &tool, parameters, counted).await;
         }
         let keys = self.keys(action, &tool, parameters);
         if let Some(output) = self.cached(&keys) {
@@ -127,7 +122,7 @@ impl Batch<'_> {
         }
         let outcome = self.attempts(action, &tool, parameters, counted).await;
         if let Ok(output) = &outcome.done {
-            self.remember(keys, name, output);
+            self.remember(keys, &tool, output);
         }
         outcome
     }
@@ -139,21 +134,23 @@ impl Batch<'_> {
         parameters: &Map<String, Value>,
         mut counted: Counted,
     ) -> Outcome {
-        let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
             counted.spend();
-            let done = self.attempt(action, tool, parameters, attempt).await;
-            let failure = match done.and_then(|output| keeps_promise(tool, output)) {
+            let done = match action.invocation_mode {
+                InvocationMode::OneShot => {
+                    let done = self.attempt(action, tool, parameters, attempt).await;
+                    done.and_then(|output| keeps_promise(tool, output))
+                }
+                _ => self.detach(action, tool, parameters, attempt).await,
+            };
+            let failure = match done {
                 Ok(output) => return Outcome { attempts: attempt, ..Outcome::new(Ok(output)) },
                 Err(failure) => failure,
             };
-            if attempt >= action.attempts() {
+            if !self.again(action, &failure, attempt).await {
                 return Outcome { attempts: attempt, ..Outcome::new(Err(failure)) };
             }
-            self.note_retry(action, &failure, attempt + 1).await;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
             counted = Counted::new(&self.run.runtime, action.called_tool());
             if let Err(why) =
                 counted.by_rules().map_err(|it| it.to_string()).and_then(|()| counted.by_tool())
@@ -163,7 +160,45 @@ impl Batch<'_> {
                 return Outcome { attempts: attempt, ..Outcome::new(Err(failure)) };
             }
             attempt += 1;
+            self.at_attempt(action, attempt);
         }
+    }
+
+    /// Does what an action on state does, in as many attempts as it allows: others may write meanwhile.
+    pub(super) async fn state_attempts(
+        &self,
+        action: &Action,
+        parameters: &Map<String, Value>,
+    ) -> Outcome {
+        let mut attempt = 1;
+        loop {
+            let done = self.on_state(action, parameters);
+            if let Err(failure) = &done
+                && self.again(action, failure, attempt).await
+            {
+                attempt += 1;
+                self.at_attempt(action, attempt);
+                continue;
+            }
+            return Outcome { attempts: attempt, ..Outcome::new(done) };
+        }
+    }
+
+    /// After a failure, whether a further attempt is due; if so, it is announced and the pause is over.
+    async fn again(&self, action: &Action, failure: &Failure, attempt: u32) -> bool {
+        if attempt >= action.attempts() {
+            return false;
+        }
+        self.note_retry(action, failure, attempt + 1).await;
+        let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(16));
+        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+        true
+    }
+
+    /// If the proposal is ended from outside, it is told at which attempt the action was.
+    fn at_attempt(&self, action: &Action, attempt: u32) {
+        let Some(at) = self.ids.get(action.id.as_str()) else { return };
+        self.progress.lock().running.insert(*at, attempt);
     }
 
     async fn attempt(
@@ -235,8 +270,8 @@ impl Batch<'_> {
         action: &Action,
         tool: &Tool,
         parameters: &Map<String, Value>,
-        mut counted: Counted,
-    ) -> Outcome {
+        attempt: u32,
+    ) -> Result<Value, Failure> {
         let (runtime, hub) = (&self.run.runtime, &self.run.hub);
         let subject = Subject {
             tool: tool.schema.name.clone(),
@@ -245,31 +280,29 @@ impl Batch<'_> {
         };
         let handle = match runtime.start_handle(subject).await {
             Ok(handle) => handle,
-            Err(full) => return Outcome::new(Err(Failure::new("unknown", full.message))),
+            Err(full) => return Err(Failure::new("unknown", full.message)),
         };
-        counted.spend();
         let output = json!({ "tool_handle": handle, "status": "running" });
         let limit = self.limit(action);
         let queued = match (&tool.host, &self.run.who.session) {
             (Some(host), _) => {
                 let life = RUNNING_LIFE.to_std().unwrap_or(limit);
-                let call = self.host_call(action, 1, life);
+                let call = self.host_call(action, attempt, life);
                 run_detached(hub, runtime, host.clone(), parameters.clone(), call, &handle);
                 Ok(true)
             }
             (None, Some(session)) => {
-                let ask = self.request(action, parameters, 1, Some(&handle));
+                let ask = self.request(action, parameters, attempt, Some(&handle));
                 let asking = ask_detached(hub, runtime, session, ask, &handle);
                 tokio::time::timeout(limit, asking).await
             }
             (None, None) => Ok(false),
         };
-        let done = match queued {
+        match queued {
             Ok(true) => Ok(output),
             Ok(false) => Err(Failure::new("tool_error", "no client is there to run the tool")),
             Err(_) => Err(Failure::timeout(limit)),
-        };
-        Outcome { attempts: 1, ..Outcome::new(done) }
+        }
     }
 
     fn keys(&self, action: &Action, tool: &Tool, parameters: &Map<String, Value>) -> Keys {
@@ -288,14 +321,22 @@ impl Batch<'_> {
         found.or_else(|| again.and_then(|key| runtime.idempotent.lock().get(key, now)))
     }
 
-    fn remember(&self, keys: Keys, tool: &str, output: &Value) {
+    /// Keeps a result, unless the tool changed while it ran.
+    fn remember(&self, keys: Keys, called: &Arc<Tool>, output: &Value) {
         let (runtime, now) = (&self.run.runtime, self.run.hub.now());
+        let tool = &called.schema.name;
+        // Held over the caches: whoever changes a tool then forgets its results.
+        let tools = runtime.tools.lock();
+        if !tools.get(tool).is_some_and(|it| Arc::ptr_eq(&it, called)) {
+            return;
+        }
         if let Some((key, life)) = keys.result {
             runtime.results.lock().put(key, tool, output, now, life);
         }
         if let Some(key) = keys.idempotent {
             runtime.idempotent.lock().put(key, tool, output, now, IDEMPOTENT_LIFE);
         }
+        drop(tools);
     }
 
     async fn note_retry(&self, action: &Action, failure: &Failure, attempt: u32) {

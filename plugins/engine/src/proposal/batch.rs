@@ -1,27 +1,43 @@
 //! The actions of one proposal: who may start when, what a failure does to the others, and the way back.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    panic::AssertUnwindSafe,
     pin::Pin,
 };
 
 use carport_core::Guarded;
 use carport_engine_journal::{Kind, NewEvent};
-use carport_engine_model::{Action, ActionProposal, ActionResult, Order, Status, Tier};
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use carport_engine_model::{
+    Action, ActionProposal, ActionResult, Order, Status, Tier, digest_object,
+};
+use futures_util::{
+    FutureExt,
+    stream::{FuturesUnordered, StreamExt},
+};
 use serde_json::{Map, Value, json};
 
-use super::{Run, early::Touch, gates::Refused};
+use super::{Run, early::Touch, gates::Refused, report::shown_keys};
 use crate::state::Undo;
 
 /// What the others hear once an action ended the proposal.
 const ABORTED: &str = "skipped due to earlier abort";
+/// Beyond so many actions, or keys of all actions, none starts before the levels below its own are
+/// done: to find out would cost more than it saves.
+const EARLY_ACTIONS: usize = 64;
+const EARLY_KEYS: usize = 1024;
+/// Bytes of JSON of filled-in parameters and outputs that one proposal may hold at once.
+const MAX_HELD: usize = 64 << 20;
+/// Bytes of JSON of filled-in parameters that are kept for the record of a run.
+const MAX_RECORDED: usize = 256 << 10;
 
 /// What is told of an action beside its result.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     /// Its parameters, if references were filled in.
     pub(super) filled: Option<Map<String, Value>>,
+    /// Their bytes of JSON.
+    pub(super) filled_bytes: usize,
     /// A policy or a permission refused it.
     pub(super) by_policy: bool,
     /// What kind of failure it was.
@@ -56,25 +72,41 @@ pub(super) struct Batch<'a> {
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) results: Vec<Option<(ActionResult, Told)>>,
-    pub(super) running: BTreeSet<usize>,
+    /// By action, the attempt that it is at.
+    pub(super) running: BTreeMap<usize, u32>,
     pub(super) aborted: bool,
     pub(super) undo: Undo,
+    /// Bytes of filled-in parameters and outputs.
+    held: usize,
 }
 
 impl Progress {
     pub(super) fn result(&self, at: usize) -> Option<&ActionResult> {
         self.results.get(at)?.as_ref().map(|(result, _)| result)
     }
+
+    /// Counts bytes that are to be held.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), String> {
+        let held = self.held.saturating_add(bytes);
+        if held > MAX_HELD {
+            return Err(format!(
+                "filled-in parameters and outputs of the proposal exceed {MAX_HELD} bytes"
+            ));
+        }
+        self.held = held;
+        Ok(())
+    }
 }
 
 type Acting<'b> = Pin<Box<dyn Future<Output = usize> + Send + 'b>>;
 
-/// Runs a proposal that passed its gates.
+/// Runs a proposal that passed its gates. `corrected`: a rejection is to be followed by a correction.
 pub(super) async fn execute(
     run: &Run,
     proposal: &ActionProposal,
     order: &Order,
     admitted: Vec<Tier>,
+    corrected: bool,
 ) -> Executed {
     let count = proposal.actions.len();
     let ids = proposal.actions.iter().enumerate().map(|(at, action)| (action.id.as_str(), at));
@@ -85,12 +117,15 @@ pub(super) async fn execute(
         biased;
         // Given up, open calls are cancelled as their futures are dropped.
         reason = run.entered.halt.wait() => Some(reason),
-        () = batch.drive() => None,
+        driven = AssertUnwindSafe(batch.drive()).catch_unwind() => {
+            // What ran so far is told and undone all the same.
+            driven.is_err().then_some("it failed inside; the daemon's log says more")
+        }
     };
     if let Some(reason) = stopped {
         batch.stop(reason).await;
     }
-    batch.end(stopped).await
+    batch.end(stopped, corrected).await
 }
 
 /// A proposal that a gate refused: every action is rejected, and nothing else happened.
@@ -151,13 +186,34 @@ impl Batch<'_> {
     }
 
     /// Keeps the end of an action, in the journal and for those after it.
-    pub(super) async fn keep(&self, at: usize, result: ActionResult, told: Told) {
+    pub(super) async fn keep(&self, at: usize, result: ActionResult, mut told: Told) {
         let action = &self.proposal.actions[at];
+        // At once: nothing may start while the journal is written.
+        self.progress.lock().aborted |= result.status == Status::Failed;
         self.run.note_action(self.proposal, action, &result, &told).await;
+        let let_go = self.shorten(&mut told);
         let mut progress = self.progress.lock();
-        progress.aborted |= result.status == Status::Failed;
+        progress.held -= let_go;
         progress.running.remove(&at);
         progress.results[at] = Some((result, told));
+    }
+
+    /// Once an action has ended, only a run's record needs its parameters, and takes no large ones.
+    /// Returns the bytes that were let go of.
+    fn shorten(&self, told: &mut Told) -> usize {
+        let Some(filled) = told.filled.take() else { return 0 };
+        let recorded = self.run.run_id.is_some();
+        if recorded && told.filled_bytes <= MAX_RECORDED {
+            told.filled = Some(filled);
+            return 0;
+        }
+        if recorded {
+            let digest = digest_object(&filled);
+            let short = [("digest", digest.into()), ("bytes", told.filled_bytes.into())];
+            told.filled =
+                Some(short.map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
+        }
+        std::mem::take(&mut told.filled_bytes)
     }
 
     /// Whether an action ended the proposal.
@@ -175,22 +231,21 @@ impl Batch<'_> {
     /// The proposal was ended from outside: what ran has failed, the rest never starts.
     async fn stop(&self, reason: &'static str) {
         for (at, action) in self.proposal.actions.iter().enumerate() {
-            let (done, was_running) = {
+            let (done, attempts) = {
                 let progress = self.progress.lock();
-                (progress.results[at].is_some(), progress.running.contains(&at))
+                (progress.results[at].is_some(), progress.running.get(&at).copied())
             };
             if done {
                 continue;
             }
-            let result = match was_running {
-                true => {
+            let result = match attempts {
+                Some(attempts) => {
                     let error = format!("stopped: {reason}");
                     let class = Told { class: Some("unknown"), ..Told::default() };
-                    // It had its first attempt at the least.
                     let ended = self.run.ended(action, Status::Failed, Some(error));
-                    (ActionResult { attempts: 1, ..ended }, class)
+                    (ActionResult { attempts, ..ended }, class)
                 }
-                false => {
+                None => {
                     let error = format!("skipped: {reason}");
                     (self.run.ended(action, Status::Skipped, Some(error)), Told::default())
                 }
@@ -199,15 +254,20 @@ impl Batch<'_> {
         }
     }
 
-    /// Undoes what an aborted proposal wrote, and hands out the results.
-    async fn end(self, stopped: Option<&'static str>) -> Executed {
-        let (undo, aborted) = {
+    /// Undoes what an aborted proposal wrote, or one that is to be corrected, and hands out the results.
+    async fn end(self, stopped: Option<&'static str>, corrected: bool) -> Executed {
+        let (undo, aborted, rejected) = {
             let mut progress = self.progress.lock();
-            (std::mem::take(&mut progress.undo), progress.aborted || stopped.is_some())
+            let mut results = progress.results.iter().flatten();
+            let rejected = results.any(|(result, _)| result.status == Status::Rejected);
+            let aborted = progress.aborted || stopped.is_some();
+            (std::mem::take(&mut progress.undo), aborted, rejected)
         };
-        if aborted {
+        let undone = aborted || (corrected && rejected);
+        if undone {
             let keys = self.run.runtime.state.lock().roll_back(self.run.scope.tenant(), undo);
             if !keys.is_empty() {
+                let keys = shown_keys(&self.proposal.actions, keys.iter());
                 let event = NewEvent::new(Kind::StateRolledBack, json!({ "keys": keys }));
                 self.run.note(event.of_proposal(&self.proposal.id)).await;
             }
@@ -215,7 +275,7 @@ impl Batch<'_> {
         let ended = std::mem::take(&mut self.progress.lock().results);
         let (mut results, mut told) = (Vec::new(), Vec::new());
         for (result, its_told) in ended.into_iter().flatten() {
-            results.push(if aborted { taken_back(result) } else { result });
+            results.push(if undone { taken_back(result) } else { result });
             told.push(its_told);
         }
         Executed { results, told, aborted, stopped }
@@ -244,6 +304,7 @@ struct Schedule {
     followers: Vec<Vec<usize>>,
     /// Every predecessor has ended, and the action has not started.
     ready: BTreeSet<usize>,
+    /// Empty if none may start early.
     touches: Vec<Touch>,
 }
 
@@ -261,13 +322,20 @@ impl Schedule {
             batch.order.after(at).iter().for_each(|before| followers[*before].push(at));
         }
         let levels = batch.order.levels().iter();
+        let mut touches = Vec::new();
+        if count <= EARLY_ACTIONS {
+            touches.extend(batch.proposal.actions.iter().map(Touch::of));
+        }
+        if touches.iter().map(Touch::keys).sum::<usize>() > EARLY_KEYS {
+            touches.clear();
+        }
         Self {
             level_of,
             unended: levels.map(|level| level.iter().copied().collect()).collect(),
             ready: (0..count).filter(|at| waits_for[*at] == 0).collect(),
             waits_for,
             followers,
-            touches: batch.proposal.actions.iter().map(Touch::of).collect(),
+            touches,
         }
     }
 
@@ -277,7 +345,7 @@ impl Schedule {
         let ready = self.ready.iter().copied();
         let may = |at: &usize| {
             let below = open..self.level_of[*at];
-            below.is_empty() || (batch.stands_alone(*at) && self.passes(*at, below))
+            below.is_empty() || (self.passes(*at, below) && batch.stands_alone(*at))
         };
         let started: Vec<_> = ready.filter(may).collect();
         self.ready.retain(|at| !started.contains(at));
@@ -285,8 +353,9 @@ impl Schedule {
     }
 
     fn passes(&self, at: usize, levels: std::ops::Range<usize>) -> bool {
+        let Some(touch) = self.touches.get(at) else { return false };
         let mut before = self.unended[levels].iter().flatten();
-        before.all(|it| self.touches[at].may_pass(&self.touches[*it]))
+        before.all(|it| touch.may_pass(&self.touches[*it]))
     }
 
     fn ended(&mut self, at: usize) {

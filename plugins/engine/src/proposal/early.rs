@@ -24,8 +24,9 @@ impl Touch {
         let mut touch = Self {
             unknown: own.as_ref().is_some_and(|key| key.contains('$')),
             looks_around: !action.preconditions.is_empty(),
+            // A read that writes nothing cannot fail.
             may_abort: action.failure_behavior != FailureBehavior::Skip
-                && action.kind != ActionType::StateRead,
+                && (action.kind != ActionType::StateRead || !action.expected_effects.is_empty()),
             ..Self::default()
         };
         touch.reads.extend(action.state_dependencies.iter().chain(&action.read_set).cloned());
@@ -38,13 +39,19 @@ impl Touch {
         touch
     }
 
+    /// How many keys it names.
+    pub(crate) fn keys(&self) -> usize {
+        self.reads.len() + self.writes.len()
+    }
+
     /// Whether an action with this touch may start while `before`, of an earlier level, is not done:
-    /// neither can then see or change what the other does, nor end the proposal first.
+    /// neither can then see or change what the other does, nor end the proposal before the other runs.
     pub(crate) fn may_pass(&self, before: &Self) -> bool {
         let apart = |one: &HashSet<String>, other: &HashSet<String>| one.is_disjoint(other);
         !self.looks_around
             && !self.unknown
             && !before.unknown
+            && !self.may_abort
             && !before.may_abort
             && apart(&self.writes, &before.writes)
             && apart(&self.writes, &before.reads)
@@ -74,18 +81,21 @@ mod tests {
             more["failure_behavior"] = json!("skip");
             tool(more)
         };
-        let plain = tool(json!({}));
-        assert!(plain.may_pass(&skips(json!({}))));
-        assert!(!plain.may_pass(&plain), "it may abort");
+        let (plain, quiet) = (tool(json!({})), skips(json!({})));
+        assert!(quiet.may_pass(&quiet));
+        assert!(!quiet.may_pass(&plain), "the other may abort");
+        assert!(!plain.may_pass(&quiet), "it may abort before the other has started");
         let writes = json!({ "expected_effects": { "k": 1 } });
-        assert!(!tool(writes.clone()).may_pass(&skips(writes.clone())));
-        assert!(!tool(json!({ "read_set": ["k"] })).may_pass(&skips(writes.clone())));
-        assert!(!tool(writes).may_pass(&skips(json!({ "preconditions": [{ "key": "k" }] }))));
+        assert!(!skips(writes.clone()).may_pass(&skips(writes.clone())));
+        assert!(!skips(json!({ "read_set": ["k"] })).may_pass(&skips(writes.clone())));
+        assert!(!skips(writes).may_pass(&skips(json!({ "preconditions": [{ "key": "k" }] }))));
         let conditions = json!({ "preconditions": [{ "key": "x" }] });
-        assert!(!tool(conditions).may_pass(&skips(json!({}))));
-        let read = json!({ "id": "r", "type": "state_read", "parameters": { "key": "k" } });
-        assert!(plain.may_pass(&touch(read)), "a read cannot fail");
+        assert!(!skips(conditions).may_pass(&quiet));
+        let mut read = json!({ "id": "r", "type": "state_read", "parameters": { "key": "k" } });
+        assert!(quiet.may_pass(&touch(read.clone())), "a read cannot fail");
+        read["expected_effects"] = json!({ "seen": true });
+        assert!(!quiet.may_pass(&touch(read)), "its effects may not fit");
         let any = json!({ "id": "r", "type": "state_read", "parameters": { "key": "$a.output" } });
-        assert!(!plain.may_pass(&touch(any)));
+        assert!(!quiet.may_pass(&touch(any)));
     }
 }

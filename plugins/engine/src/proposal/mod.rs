@@ -142,8 +142,10 @@ impl Run {
         let original = proposal.id.clone();
         let (mut proposal, mut order, mut replans, mut replaced) = (proposal, order, 0, false);
         let round = loop {
-            let round = self.round(&proposal, &order, replans).await;
-            if round.stopped || replans >= config.max_replans() || !config.wants(&round) {
+            let more = replans < config.max_replans();
+            let corrected = more && config.replan_on_rejected();
+            let round = self.round(&proposal, &order, replans, corrected).await;
+            if round.stopped || !more || !config.wants(&round) {
                 break round;
             }
             replans += 1;
@@ -160,11 +162,17 @@ impl Run {
     }
 
     /// One proposal, from its gates to its end in the journal.
-    async fn round(&self, proposal: &ActionProposal, order: &Order, replans: u32) -> Round {
+    async fn round(
+        &self,
+        proposal: &ActionProposal,
+        order: &Order,
+        replans: u32,
+        corrected: bool,
+    ) -> Round {
         let began = Instant::now();
         self.announce(proposal).await;
         let executed = match self.admit(proposal).await {
-            Ok(admitted) => batch::execute(self, proposal, order, admitted).await,
+            Ok(admitted) => batch::execute(self, proposal, order, admitted, corrected).await,
             Err(refused) => batch::refused(self, proposal, refused).await,
         };
         let took = began.elapsed().as_secs_f64() * 1000.0;

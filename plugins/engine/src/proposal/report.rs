@@ -1,9 +1,12 @@
 //! What is told of a proposal afterwards: in the journal, to the run's record, and in the reply.
 
+use std::collections::HashSet;
+
 use carport_core::mask_text;
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{
-    Action, ActionProposal, ActionResult, CostSummary, ProposalResult, Status, digest_object,
+    Action, ActionProposal, ActionResult, CostSummary, ProposalResult, Status, digest,
+    digest_object,
 };
 use carport_runs_api::ObservedTurn;
 use serde_json::{Map, Value, json};
@@ -42,19 +45,17 @@ impl Run {
         Round { result, aborted, stopped: stopped.is_some() }
     }
 
-    /// Records what ran or was rejected into the connection's current run.
+    /// Records what ran or was rejected into the run that was current when the proposal came.
     async fn observe(&self, actions: &[Action], results: &[ActionResult], told: Vec<Told>) {
         let (Some(runs), Some(session)) = (&self.hub.runs, &self.who.session) else { return };
-        if self.run_id.is_none() {
-            return;
-        }
+        let Some(run_id) = &self.run_id else { return };
         let rows = actions.iter().zip(results).zip(told);
         let turns = rows.filter(|((_, result), _)| result.status != Status::Skipped);
         let mut turns: Vec<_> =
             turns.map(|((action, result), told)| turn(action, result, told)).collect();
         while !turns.is_empty() {
             let rest = turns.split_off(turns.len().min(TURNS));
-            runs.observe(session, std::mem::replace(&mut turns, rest)).await;
+            runs.observe(session, run_id, std::mem::replace(&mut turns, rest)).await;
         }
     }
 
@@ -79,7 +80,9 @@ impl Run {
             "error": error,
             "attempt": (!ran).then_some(result.attempts),
             "params_digest": ran.then(|| digest_object(told.parameters(action))),
-            "effect_keys": ran.then(|| result.state_changes.keys().collect::<Vec<_>>()),
+            "effect_keys": ran.then(|| {
+                shown_keys(std::slice::from_ref(action), result.state_changes.keys())
+            }),
             "duration_ms": ran.then_some(result.duration_ms),
             "cached": result.cached,
             "error_class": told.class.filter(|_| kind == Kind::ActionFailed),
@@ -100,6 +103,23 @@ fn turn(action: &Action, result: &ActionResult, told: Told) -> ObservedTurn {
         output: Some(output),
         policy_rejected: told.by_policy.then_some(true),
     }
+}
+
+/// State keys as the journal shows them: a key that an output decided only as a digest.
+pub(super) fn shown_keys<'a>(
+    actions: &[Action],
+    keys: impl Iterator<Item = &'a String>,
+) -> Vec<String> {
+    let mut written = HashSet::new();
+    for action in actions {
+        written.extend(action.expected_effects.keys().map(String::as_str));
+        written.extend(action.state_key());
+    }
+    let shown = |key: &String| match written.contains(key.as_str()) {
+        true => key.clone(),
+        false => digest(&json!(key)),
+    };
+    keys.map(shown).collect()
 }
 
 /// An object without its members that are `null`.

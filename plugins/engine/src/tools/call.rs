@@ -14,6 +14,8 @@ use crate::runtime::Halt;
 
 /// Bytes of a tool's own error that are kept.
 pub(crate) const MAX_ERROR: usize = 4096;
+/// How long a cancel waits for room on its way to the client.
+const CANCEL_WAIT: Duration = Duration::from_secs(30);
 
 /// Asks the client to run one of its tools. Any `result` is a success, whatever it holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,7 +101,7 @@ pub(crate) fn cut(text: &str) -> &str {
 
 /// Tells the client, once, that nobody waits for a call, unless it was answered.
 pub(crate) struct Abandoned<'a> {
-    session: &'a Session,
+    session: &'a Arc<Session>,
     cancel: Option<ToolCancel>,
     halt: Option<Arc<Halt>>,
 }
@@ -107,7 +109,7 @@ pub(crate) struct Abandoned<'a> {
 impl<'a> Abandoned<'a> {
     /// Armed. `reason` counts unless the proposal was ended for another.
     pub(crate) fn new(
-        session: &'a Session,
+        session: &'a Arc<Session>,
         ask: &ExecuteTool,
         reason: &str,
         halt: Option<Arc<Halt>>,
@@ -134,13 +136,20 @@ impl Drop for Abandoned<'_> {
         if let Some(reason) = self.halt.as_ref().and_then(|halt| halt.reason()) {
             cancel.reason = reason.into();
         }
-        self.session.notify(&cancel);
+        if self.session.notify(&cancel) || self.session.is_closed() {
+            return;
+        }
+        // The client is slow. Where no executor is left, the daemon is over.
+        if let Ok(executor) = tokio::runtime::Handle::try_current() {
+            let session = self.session.clone();
+            executor.spawn(async move { session.notify_wait(&cancel, CANCEL_WAIT).await });
+        }
     }
 }
 
 /// Asks the client once and waits so long. `None`: the connection ended.
 pub(crate) async fn ask_client(
-    session: &Session,
+    session: &Arc<Session>,
     mut ask: ExecuteTool,
     limit: Duration,
     halt: &Arc<Halt>,

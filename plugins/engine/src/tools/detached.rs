@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use carport_core::{Notification, Result, Session};
+use carport_core::{Notification, Result, Session, Tasks};
 use carport_engine_api::{HostTool, ToolCall};
 use carport_engine_journal::{Kind, NewEvent};
 use schemars::JsonSchema;
@@ -46,6 +46,7 @@ impl Runtime {
 
     /// Takes a chunk; `false` if the call is unknown or has ended.
     pub(crate) async fn push_chunk(&self, handle: &str, chunk: ToolStreamChunk) -> bool {
+        let chunk = chunk.bounded();
         let pushed = {
             let mut handles = self.handles.lock();
             let event = ToolStreamEvent { handle: handle.to_owned(), chunk: chunk.clone() };
@@ -92,7 +93,9 @@ impl Runtime {
     /// The runtime ends: nobody waits for anything any more.
     pub(crate) async fn end_handles(&self) {
         let waiting = std::mem::take(&mut *self.detached.lock());
-        for handle in waiting.0.into_keys() {
+        for (handle, stop) in waiting.0 {
+            // Whoever waited may have ended already.
+            let _ = stop.send(None);
             let cancelled = self.handles.lock().cancel(&handle, self.clock.now());
             if let Cancelled::Now(ended) = cancelled {
                 self.handle_ended(ended, None).await;
@@ -133,7 +136,8 @@ pub(crate) async fn ask_detached(
     let (queued, is_queued) = oneshot::channel();
     let mut stopped = runtime.await_end(handle);
     let (runtime, session, handle) = (runtime.clone(), session.clone(), handle.to_owned());
-    let mut unqueued = Unqueued { runtime: runtime.clone(), handle: Some(handle.clone()) };
+    let tasks = hub.tasks.clone();
+    let mut unqueued = Unqueued { runtime: runtime.clone(), tasks, handle: Some(handle.clone()) };
     hub.tasks.spawn("detached", async move {
         let request = tokio::select! {
             request = session.open_request() => request,
@@ -159,7 +163,9 @@ pub(crate) async fn ask_detached(
         };
         match why {
             Ok(Some(reason)) => open.because(reason),
-            Ok(None) | Err(_) => open.answered(),
+            Ok(None) => open.answered(),
+            // It was sent and then forgotten.
+            Err(_) => {}
         }
     });
     let is_queued = is_queued.await.is_ok();
@@ -169,18 +175,23 @@ pub(crate) async fn ask_detached(
     is_queued
 }
 
-/// A call that did not reach its client is forgotten.
+/// A call that did not reach its client is forgotten, and the journal says so.
 struct Unqueued {
     runtime: Arc<Runtime>,
+    tasks: Tasks,
     handle: Option<String>,
 }
 
 impl Drop for Unqueued {
     fn drop(&mut self) {
-        if let Some(handle) = self.handle.take() {
-            self.runtime.handles.lock().forget(&handle);
-            self.runtime.detached.lock().0.remove(&handle);
-        }
+        let Some(handle) = self.handle.take() else { return };
+        let forgotten = self.runtime.handles.lock().forget(&handle);
+        let Some(ended) = forgotten else { return };
+        // Without a reason: if the request went out all the same, its task cancels it.
+        drop(self.runtime.detached.lock().0.remove(&handle));
+        let runtime = self.runtime.clone();
+        let ending = async move { runtime.handle_ended(ended, None).await };
+        self.tasks.spawn("detached-end", ending);
     }
 }
 

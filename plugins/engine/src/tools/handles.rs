@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Running handles of one runtime; as many that ended may wait to be polled.
+/// Handles of one runtime: those that run, and those whose end nobody has polled yet.
 pub(crate) const MAX_HANDLES: usize = 64;
 /// Chunks that wait for a poll.
 const MAX_CHUNKS: usize = 1024;
-/// Bytes of JSON of the chunks that wait for a poll.
+/// Bytes of JSON of the chunks that wait for a poll, and of a final answer.
 const MAX_BYTES: usize = 8 << 20;
 /// How long an ended handle waits to be polled.
 const ENDED_LIFE: TimeDelta = TimeDelta::minutes(15);
@@ -61,6 +61,17 @@ impl ToolStreamChunk {
             bounds::within(&format!("{field}.fraction"), *fraction, 0.0..=1.0)?;
         }
         bounds::encoded(field, self, 1 << 20)
+    }
+
+    /// The chunk, or what stands for a final answer that is too large to be kept.
+    pub(crate) fn bounded(self) -> Self {
+        match serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len()) {
+            0..=MAX_BYTES => self,
+            bytes => {
+                let message = format!("the answer has {bytes} bytes; the limit is {MAX_BYTES}");
+                Self::Error { message }
+            }
+        }
     }
 }
 
@@ -152,16 +163,17 @@ struct Handle {
     bytes: usize,
     dropped: u64,
     total: u64,
-    result: Option<Value>,
+    /// The chunk that ended it, and whether a poll has shown it.
+    last: Option<(ToolStreamChunk, bool)>,
     error: Option<String>,
 }
 
 impl Handles {
     /// Begins a call under a new name.
     pub(crate) fn start(&mut self, handle: String, subject: Subject, now: Time) -> Result<()> {
-        if self.0.values().filter(|it| it.ended.is_none()).count() >= MAX_HANDLES {
+        if self.0.len() >= MAX_HANDLES {
             let limit = MAX_HANDLES as u64;
-            return Err(RpcError::limit("running detached calls of a connection", limit));
+            return Err(RpcError::limit("detached calls of a connection", limit));
         }
         let handle_now = Handle {
             subject,
@@ -172,16 +184,18 @@ impl Handles {
             bytes: 0,
             dropped: 0,
             total: 0,
-            result: None,
+            last: None,
             error: None,
         };
         self.0.insert(handle, handle_now);
         Ok(())
     }
 
-    /// The call never reached its client.
-    pub(crate) fn forget(&mut self, handle: &str) {
-        self.0.remove(handle);
+    /// Nobody will hear of the call: its client was not reached in time.
+    pub(crate) fn forget(&mut self, handle: &str) -> Option<Ended> {
+        let it = self.0.remove(handle).filter(|it| it.ended.is_none())?;
+        let (handle, status) = (handle.to_owned(), HandleStatus::Failed);
+        Some(Ended { handle, subject: it.subject, status, chunks: it.total })
     }
 
     pub(crate) fn push(&mut self, handle: &str, chunk: ToolStreamChunk, now: Time) -> Pushed {
@@ -189,21 +203,16 @@ impl Handles {
             return Pushed::Refused;
         };
         let status = match &chunk {
-            ToolStreamChunk::Done { result } => {
-                it.result.clone_from(result);
-                HandleStatus::Succeeded
+            ToolStreamChunk::Done { .. } => HandleStatus::Succeeded,
+            ToolStreamChunk::Error { .. } => HandleStatus::Failed,
+            _ => {
+                it.keep(chunk);
+                return Pushed::Taken;
             }
-            ToolStreamChunk::Error { message } => {
-                it.error = Some(message.clone());
-                HandleStatus::Failed
-            }
-            _ => HandleStatus::Running,
         };
-        it.keep(chunk);
-        match status {
-            HandleStatus::Running => Pushed::Taken,
-            status => Pushed::Last(self.end(handle, status, now)),
-        }
+        it.total += 1;
+        it.last = Some((chunk, false));
+        Pushed::Last(self.end(handle, status, now))
     }
 
     /// What came since the last poll. A poll that finds an end and nothing more forgets the handle.
@@ -211,16 +220,28 @@ impl Handles {
         let it = self.0.get_mut(handle)?;
         let (chunks, dropped) = (std::mem::take(&mut it.chunks), std::mem::take(&mut it.dropped));
         it.bytes = 0;
+        let mut chunks: Vec<_> = chunks.into_iter().map(|(chunk, _)| chunk).collect();
+        let (mut result, mut error) = (None, it.error.clone());
+        if let Some((last, shown)) = &mut it.last {
+            match last {
+                ToolStreamChunk::Done { result: its } => result.clone_from(its),
+                ToolStreamChunk::Error { message } => error = Some(message.clone()),
+                _ => {}
+            }
+            if !std::mem::replace(shown, true) {
+                chunks.push(last.clone());
+            }
+        }
         let last = it.ended.is_some() && chunks.is_empty();
         let found = ToolPollResult {
             handle: handle.to_owned(),
             tool: it.subject.tool.clone(),
             action_id: it.subject.action_id.clone(),
             status: it.status,
-            chunks: chunks.into_iter().map(|(chunk, _)| chunk).collect(),
+            chunks,
             dropped_chunks: (dropped > 0).then_some(dropped),
-            result: it.result.clone(),
-            error: it.error.clone(),
+            result,
+            error,
         };
         if last {
             self.0.remove(handle);
@@ -258,18 +279,7 @@ impl Handles {
         let it = self.0.get_mut(handle).expect("the caller just found it");
         (it.status, it.ended) = (status, Some(now));
         let (subject, chunks) = (it.subject.clone(), it.total);
-        self.crowd_out();
         Ended { handle: handle.to_owned(), subject, status, chunks }
-    }
-
-    /// Of ended handles that nobody polls, the oldest go first.
-    fn crowd_out(&mut self) {
-        let ended = self.0.iter().filter_map(|(handle, it)| Some((it.ended?, handle)));
-        let mut ended: Vec<_> = ended.map(|(at, handle)| (at, handle.clone())).collect();
-        ended.sort();
-        for (_, handle) in ended.iter().take(ended.len().saturating_sub(MAX_HANDLES)) {
-            self.0.remove(handle);
-        }
     }
 }
 
@@ -327,6 +337,19 @@ mod tests {
     }
 
     #[test]
+    fn a_final_answer_has_bounds() {
+        let done = |size| ToolStreamChunk::Done { result: Some("x".repeat(size).into()) };
+        assert_eq!(done(10).bounded(), done(10));
+        assert!(matches!(done(MAX_BYTES).bounded(), ToolStreamChunk::Error { .. }));
+        let mut handles = handles();
+        handles.push("h", text(1), at(0));
+        handles.push("h", done(10), at(0));
+        let polled = handles.poll("h").unwrap();
+        assert_eq!(polled.chunks, [text(1), done(10)]);
+        assert_eq!((polled.result, handles.0["h"].bytes), (Some("x".repeat(10).into()), 0));
+    }
+
+    #[test]
     fn the_buffer_has_bounds_and_says_what_it_dropped() {
         let mut handles = handles();
         for n in 0..MAX_CHUNKS + 3 {
@@ -367,9 +390,8 @@ mod tests {
         for n in 0..MAX_HANDLES {
             handles.cancel(&format!("{n}"), at(n as i64));
         }
-        handles.start("more".into(), subject(), at(100)).unwrap();
-        handles.cancel("more", at(100));
-        assert!(handles.poll("0").is_none(), "the oldest gave way");
-        assert!(handles.poll("1").is_some());
+        assert!(handles.start("more".into(), subject(), at(14)).is_err(), "their ends wait");
+        assert!(handles.poll("0").is_some(), "no end gave way");
+        handles.start("more".into(), subject(), at(14)).unwrap();
     }
 }

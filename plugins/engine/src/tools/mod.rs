@@ -3,6 +3,7 @@
 pub(crate) mod basics;
 pub(crate) mod cache;
 pub(crate) mod call;
+mod cost;
 pub(crate) mod detached;
 pub(crate) mod handles;
 pub(crate) mod registry;

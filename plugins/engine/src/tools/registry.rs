@@ -9,10 +9,9 @@ use std::{
 use carport_core::{Result, RpcError};
 use carport_engine_api::HostTool;
 use carport_engine_model::{SlidingWindow, ToolSchema};
-use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use super::schema::{compile, violations};
+use super::schema::{Schema, compile, violations};
 
 /// Tools of one runtime.
 pub(crate) const MAX_TOOLS: usize = 512;
@@ -20,8 +19,8 @@ pub(crate) const MAX_TOOLS: usize = 512;
 /// A tool, ready to be called.
 pub(crate) struct Tool {
     pub(crate) schema: ToolSchema,
-    parameters: Option<Validator>,
-    returns: Option<Validator>,
+    parameters: Option<Schema>,
+    returns: Option<Schema>,
     /// What runs it; the client if nothing does.
     pub(crate) host: Option<Arc<dyn HostTool>>,
 }

@@ -6,7 +6,7 @@ use carport_core::{ManualClock, RpcError, Time, testing::TestHost};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::{call, error_of, proposal, run, statuses, with};
+use crate::{call, error_of, finish, proposal, run, statuses, with};
 
 fn clock() -> Arc<ManualClock> {
     ManualClock::at(Time::default())
@@ -124,4 +124,21 @@ async fn a_call_that_was_not_made_is_not_counted() {
     assert_eq!(count(&mut client, misfit).await.0, 0);
     let fits = proposal(json!([call("a", "t", json!({ "n": 1 }))]));
     assert_eq!(count(&mut client, fits).await.0, 1);
+}
+
+/// What a tool said before it changed does not stand for what it says now.
+#[tokio::test]
+async fn a_result_of_a_tool_that_changed_meanwhile_is_not_kept() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    let tool = json!([{ "name": "t", "idempotent": true, "cache_ttl_secs": 60 }]);
+    client.raw("tools.register", tool.clone()).await.unwrap();
+    let actions = proposal(json!([call("a", "t", json!({}))]));
+    let id = client.send("proposal.submit", actions.clone()).await;
+    let asked = client.frame(|it| it["method"] == "tools.execute").await["id"].take();
+    client.raw("tools.register", tool).await.unwrap();
+    client.answer(&asked, json!("old")).await;
+    finish(&mut client, id, |_| panic!("it was called")).await.unwrap();
+    let result = run(&mut client, actions, |_| Ok(json!("new"))).await;
+    assert_eq!(result["results"][0]["output"], "new");
 }

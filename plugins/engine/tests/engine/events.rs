@@ -16,6 +16,7 @@ async fn no_value_is_ever_in_a_journal() {
         with(call("a", "t", secret("param")), json!({ "expected_effects": { "k": "hunter2-effect" } })),
         call("b", "t", json!({ "v": "$a.output" })),
         with(call("p", "t", secret("cond")), json!({ "preconditions": [{ "key": "s", "value": "hunter2-cond" }] })),
+        { "id": "o", "type": "state_write", "parameters": { "key": "${a.output}-key", "value": 1 } },
         { "id": "w", "type": "state_write", "parameters": { "key": "w", "value": "hunter2-write" } },
         { "id": "x", "type": "assertion", "parameters": { "key": "w", "value": "hunter2-other" }, "failure_behavior": "skip" },
         with(call("f", "bad", secret("fail")), json!({ "failure_behavior": "skip" })),
@@ -34,10 +35,10 @@ async fn no_value_is_ever_in_a_journal() {
         ("session_scope", 1),
         ("proposal_received", 2),
         ("proposal_completed", 2),
-        ("action_succeeded", 3),
+        ("action_succeeded", 4),
         ("action_skipped", 2),
         ("action_rejected", 3),
-        ("permission_decision", 8),
+        ("permission_decision", 9),
         ("gate_rejected", 1),
     ];
     for (kind, count) in kinds {

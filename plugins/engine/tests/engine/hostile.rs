@@ -227,3 +227,22 @@ async fn trials_repeat() {
     let error = client.raw("verify.monte_carlo", proposal(circle)).await.unwrap_err();
     assert_eq!(error.code, codes::INVALID_PARAMS);
 }
+
+/// What one proposal holds at once has a bound over all its actions.
+#[tokio::test]
+async fn outputs_of_a_proposal_have_a_bound_together() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    let mebibyte = json!({ "key": "k", "value": "x".repeat((1 << 20) - 2) });
+    client.raw("state.set", mebibyte).await.unwrap();
+    let read = |n: usize| {
+        json!({ "id": format!("r{n}"), "type": "state_read", "parameters": { "key": "k" },
+            "failure_behavior": "skip" })
+    };
+    let actions: Vec<_> = (0..66).map(read).collect();
+    let result = run(&mut client, proposal(json!(actions)), echo).await;
+    let statuses = statuses(&result);
+    assert_eq!(statuses.iter().filter(|it| *it == "succeeded").count(), 64);
+    let over = statuses.iter().position(|it| it == "skipped").unwrap();
+    assert!(error_of(&result, over).contains("67108864 bytes"));
+}

@@ -78,3 +78,16 @@ async fn inferences_and_goals_are_counted() {
     assert!(!goals[0].to_string().contains("abcdef"));
     assert_eq!(host.client().await.raw("events.count", json!({})).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn what_is_seen_of_a_connection_that_ended_makes_no_runtime() {
+    let host = TestHost::start().await;
+    let agent = host.agent("builder").await;
+    let session = host.session_of("builder");
+    agent.close().await;
+    host.emptied().await;
+    let goal =
+        Observed::Goal { goal: "g".into(), iteration: 1, met: true, grounded: true, reason: None };
+    assert!(host.service(&ENGINE).observe(&session, goal).await.is_err());
+    assert_eq!(std::fs::read_dir(host.root().join("journals")).unwrap().count(), 0);
+}

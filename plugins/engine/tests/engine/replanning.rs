@@ -7,7 +7,7 @@ use carport_core::{
 use carport_engine::{AskReplan, ExecuteTool};
 use serde_json::{Value, json};
 
-use crate::{call, client_with, echo, error_of, events, finish, proposal, statuses, with};
+use crate::{call, client_with, echo, error_of, events, finish, proposal, run, statuses, with};
 
 async fn failing(client: &mut TestClient) -> u64 {
     let actions = json!([
@@ -149,4 +149,26 @@ async fn a_correction_is_gated_like_any_proposal() {
         .await;
     let result = finish(&mut client, id, |_| panic!("it is not permitted")).await.unwrap();
     assert_eq!(statuses(&result), ["rejected"]);
+}
+
+/// What is to be corrected leaves nothing behind, also where it was only rejected.
+#[tokio::test]
+async fn a_rejected_proposal_is_undone_before_its_correction() {
+    let host = TestHost::start().await;
+    let mut client = client_with(&host, &["good"]).await;
+    let write =
+        json!({ "id": "w", "type": "state_write", "parameters": { "key": "k", "value": 1 } });
+    let actions = proposal(json!([write, call("m", "missing", json!({}))]));
+    allow(&mut client, json!({ "max_replans": 1, "replan_on_rejected": true })).await;
+    let id = client.send("proposal.submit", actions.clone()).await;
+    let (asked, _) = client.asked::<AskReplan>().await;
+    assert_eq!(client.raw("state.exists", json!({ "key": "k" })).await.unwrap(), false);
+    client.answer(&asked, json!(null)).await;
+    let result = finish(&mut client, id, echo).await.unwrap();
+    assert_eq!(statuses(&result), ["succeeded", "rejected"]);
+    assert_eq!(result["results"][0]["rolled_back"], true);
+    // Where nothing is asked, a rejection undoes nothing.
+    allow(&mut client, json!({ "max_replans": 0, "replan_on_rejected": true })).await;
+    run(&mut client, actions, echo).await;
+    assert_eq!(client.raw("state.get", json!({ "key": "k" })).await.unwrap(), 1);
 }

@@ -23,7 +23,8 @@ impl Runs for Recorder {
         (!*self.ended.lock()).then(|| "run-7".to_owned())
     }
 
-    async fn observe(&self, _: &Session, turns: Vec<ObservedTurn>) {
+    async fn observe(&self, _: &Session, run_id: &str, turns: Vec<ObservedTurn>) {
+        assert_eq!(run_id, "run-7");
         self.batches.lock().push(turns.len());
         self.turns.lock().extend(turns.iter().map(|turn| json!(turn)));
     }

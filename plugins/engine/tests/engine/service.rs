@@ -136,3 +136,39 @@ async fn a_name_is_open_once() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Fails, and hangs when it is tried again.
+#[derive(Default)]
+struct Second(Notify);
+
+#[async_trait]
+impl HostTool for Second {
+    fn schema(&self) -> Value {
+        json!({ "name": "second" })
+    }
+
+    async fn call(&self, _: Map<String, Value>, call: ToolCall) -> Result<Value, String> {
+        if call.attempt == 1 {
+            return Err("not yet".into());
+        }
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn what_is_stopped_says_at_which_attempt() {
+    let host = TestHost::start().await;
+    let (runtime, _) = opened(&host, "plugin-x").await;
+    let tool = Arc::new(Second::default());
+    runtime.register(tool.clone()).unwrap();
+    let retries = json!({ "failure_behavior": "retry" });
+    let actions = json!([with(call("s", "second", json!({})), retries)]);
+    let executing = runtime.execute(proposal(actions), None);
+    let cancelling = async {
+        tool.0.notified().await;
+        runtime.cancel("p1");
+    };
+    let (result, ()) = tokio::join!(executing, cancelling);
+    assert_eq!(result.unwrap()["results"][0]["attempts"], 2);
+}

@@ -6,7 +6,7 @@ use carport_core::{RpcError, codes, testing::TestHost};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{call, client_with, echo, error_of, finish, proposal, run, statuses, with};
+use crate::{call, client_with, echo, error_of, events, finish, proposal, run, statuses, with};
 
 #[tokio::test]
 async fn an_empty_proposal_succeeds() {
@@ -275,7 +275,7 @@ async fn a_scope_sees_its_own_tenant_only() {
     assert_eq!(client.raw("state.keys", json!({})).await.unwrap(), json!(["k"]));
     let keys = client.raw("state.keys", json!({ "tenant_id": "a" })).await.unwrap();
     assert_eq!(keys, json!(["k", "new"]));
-    let scope = crate::events(&mut client, "session_scope").await;
+    let scope = events(&mut client, "session_scope").await;
     assert_eq!(
         (&scope[0]["data"]["caller"], &scope[0]["data"]["tenant"]),
         (&json!("me"), &json!("a"))
@@ -349,7 +349,10 @@ async fn readiness_comes_before_levels_where_it_cannot_matter() {
         json!([
             with(call("s", "slow", json!({})), slow),
             call("f", "fast", json!({})),
-            with(call("n", "next", json!({})), json!({ "dependencies": ["f"] })),
+            with(
+                call("n", "next", json!({})),
+                json!({ "dependencies": ["f"], "failure_behavior": "skip" }),
+            ),
         ])
     };
     let skips = proposal(actions(json!({ "failure_behavior": "skip" })));
@@ -380,4 +383,52 @@ async fn the_file_has_what_the_reply_tells_of() {
     let mut client = client_with(&host, &["t"]).await;
     run(&mut client, proposal(json!([call("a", "t", json!({}))])), echo).await;
     assert!(crate::journals(&host).contains("proposal_completed"));
+}
+
+#[tokio::test]
+async fn an_assertion_is_tried_again_too() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    let holds = json!({ "id": "a", "type": "assertion", "failure_behavior": "retry",
+        "max_retries": 2, "parameters": { "key": "k", "expected": 1 } });
+    let result = run(&mut client, proposal(json!([holds])), echo).await;
+    assert_eq!(
+        (statuses(&result), &result["results"][0]["attempts"]),
+        (vec!["failed".into()], &json!(3))
+    );
+    assert_eq!(events(&mut client, "action_retried").await.len(), 2);
+    // What another writes in a pause counts.
+    let id = client.send("proposal.submit", proposal(json!([holds]))).await;
+    while events(&mut client, "action_retried").await.len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    client.raw("state.set", json!({ "key": "k", "value": 1 })).await.unwrap();
+    let result = finish(&mut client, id, echo).await.unwrap();
+    assert_eq!(statuses(&result), ["succeeded"]);
+}
+
+#[tokio::test]
+async fn of_many_actions_none_starts_early() {
+    let host = TestHost::start().await;
+    let mut client = client_with(&host, &["slow", "fast", "next"]).await;
+    let skips = json!({ "failure_behavior": "skip" });
+    let mut actions = vec![
+        with(call("s", "slow", json!({})), skips.clone()),
+        call("f", "fast", json!({})),
+        with(with(call("n", "next", json!({})), json!({ "dependencies": ["f"] })), skips),
+    ];
+    let read = |n: usize| json!({ "id": format!("r{n}"), "type": "state_read", "parameters": { "key": "k" } });
+    actions.extend((3..65).map(read));
+    let id = client.send("proposal.submit", proposal(json!(actions))).await;
+    let slow = client.frame(|it| it["params"]["tool"] == "slow").await["id"].take();
+    let fast = client.frame(|it| it["params"]["tool"] == "fast").await["id"].take();
+    client.answer(&fast, json!(1)).await;
+    client.raw("state.keys", json!({})).await.unwrap();
+    while events(&mut client, "action_succeeded").await.len() < 63 {
+        tokio::task::yield_now().await;
+    }
+    client.raw("state.keys", json!({})).await.unwrap();
+    assert!(!client.has_heard(|it| it["params"]["tool"] == "next").await);
+    client.answer(&slow, json!(1)).await;
+    finish(&mut client, id, echo).await.unwrap();
 }

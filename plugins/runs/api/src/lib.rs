@@ -31,7 +31,7 @@ pub trait Runs: Send + Sync {
     /// The current run of a connection: the one it started or resumed last, while it is open.
     fn current(&self, session: &Session) -> Option<String>;
 
-    /// Appends to the connection's current run under the limits of `runs.record_turns`. Without a
-    /// current run, or when the batch is dropped, nothing is kept, which is logged.
-    async fn observe(&self, session: &Session, turns: Vec<ObservedTurn>);
+    /// Appends to a run of the connection under the limits of `runs.record_turns`. If the run has ended
+    /// or gone to another connection, nothing is kept; a batch that is dropped is logged.
+    async fn observe(&self, session: &Session, run_id: &str, turns: Vec<ObservedTurn>);
 }

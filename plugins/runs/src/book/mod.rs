@@ -205,6 +205,11 @@ impl Book {
         self.live.ledger.lock().current(session.serial()).map(str::to_owned)
     }
 
+    /// Whether a run is open and the connection's own.
+    pub(crate) fn has_open(&self, session: &Session, run_id: &str) -> bool {
+        self.live.ledger.lock().has_attached(session.serial(), run_id)
+    }
+
     /// Whether the caller may write turns to the runs of an agent, and resume them.
     pub(crate) fn writes(identity: &Identity) -> impl Fn(&str) -> bool {
         |agent_id| authority::may_write(identity, agent_id)

@@ -134,7 +134,7 @@ async fn what_another_plugin_saw_is_recorded_into_the_current_run() {
     let host = TestHost::start().await;
     let runs = host.service(&RUNS);
     let mut agent = host.agent("builder").await;
-    start(&mut agent, "first").await;
+    let first = start(&mut agent, "first").await;
     let second = start(&mut agent, "second").await;
     let session = host.session_of("builder");
     assert_eq!(runs.current(&session), Some(second.clone()));
@@ -143,11 +143,20 @@ async fn what_another_plugin_saw_is_recorded_into_the_current_run() {
         output: Some(json!(n)),
         ..Default::default()
     };
-    runs.observe(&session, (0..600).map(turn).collect()).await;
+    runs.observe(&session, &second, (0..600).map(turn).collect()).await;
     let records = trace(&host, &second).await;
     let outputs: Vec<_> = records[1..].iter().map(|it| it["output"].as_u64().unwrap()).collect();
     assert_eq!(outputs, (0..600).collect::<Vec<_>>());
     complete(&mut agent, &second).await;
     assert_eq!(runs.current(&session), None, "not the run before it");
-    runs.observe(&session, vec![turn(0)]).await;
+    let ended = trace(&host, &second).await.len();
+    runs.observe(&session, &second, vec![turn(0)]).await;
+    assert_eq!(trace(&host, &second).await.len(), ended);
+    // A run that is open, though no more the current one.
+    runs.observe(&session, &first, vec![turn(7)]).await;
+    assert_eq!(trace(&host, &first).await[1]["output"], 7);
+    let other = host.agent("other").await;
+    runs.observe(&host.session_of("other"), &first, vec![turn(8)]).await;
+    assert_eq!(trace(&host, &first).await.len(), 2, "it is another connection's");
+    drop(other);
 }
