@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{
-    Action, ActionResult, ActionType, Assertion, FailureBehavior, Refusal, StateView, Status, Tier,
+    Action, ActionResult, ActionType, Assertion, FailureBehavior, Refusal, StateView, Status,
     Verdict, check_key, fill,
 };
 use serde_json::{Map, Value, json};
@@ -209,10 +209,8 @@ impl Batch<'_> {
         let run = self.run;
         let granted = *run.runtime.tier.lock();
         let row = run.hub.ledger.evaluate(action, parameters, granted, run.hub.now());
-        // Approving a template with gaps is not approving every filling of it.
-        let admitted = row.required <= self.admitted[at]
-            && row.required < Tier::FullAccess
-            && row.decision != Verdict::Deny;
+        // A person who approved a template approved what fills its gaps, up to the same tier.
+        let admitted = row.required <= self.admitted[at] && row.decision != Verdict::Deny;
         if row.decision == Verdict::Allow || admitted {
             return Ok(());
         }

@@ -208,9 +208,8 @@ async fn what_is_filled_in_is_looked_at_again() {
     assert_eq!(statuses(&harmless), ["succeeded", "succeeded"]);
 }
 
-/// Invariant 8: full access has a record of its own, also where a template with gaps was approved.
 #[tokio::test]
-async fn an_approved_template_does_not_approve_every_filling() {
+async fn an_approved_template_admits_what_fills_it_unless_that_was_rejected() {
     let host = TestHost::start().await;
     let mut client = client_with(&host, &["get_place", "deploy"]).await;
     let template = call("d", "deploy", json!({ "to": "$g.output" }));
@@ -219,11 +218,11 @@ async fn an_approved_template_does_not_approve_every_filling() {
     person.raw("permission.approve", json!({ "action": template })).await.unwrap();
     let tools = |ask: &carport_engine::ExecuteTool| Ok(json!(format!("from {}", ask.tool)));
     let result = run(&mut client, proposal(actions.clone()), tools).await;
-    assert_eq!(statuses(&result), ["succeeded", "rejected"]);
-    let filled = call("d", "deploy", json!({ "to": "from get_place" }));
-    person.raw("permission.approve", json!({ "action": filled })).await.unwrap();
-    let result = run(&mut client, proposal(actions), tools).await;
     assert_eq!(statuses(&result), ["succeeded", "succeeded"]);
+    let filled = call("d", "deploy", json!({ "to": "from get_place" }));
+    person.raw("permission.reject", json!({ "action": filled })).await.unwrap();
+    let result = run(&mut client, proposal(actions), tools).await;
+    assert_eq!(statuses(&result), ["succeeded", "rejected"]);
 }
 
 #[tokio::test]
