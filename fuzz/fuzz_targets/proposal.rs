@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use carport_core::Time;
 use carport_engine_model::{
-    Action, ActionProposal, Order, Severity, ToolBook, canonical, dangling, default_probes,
+    Action, ActionProposal, Order, Severity, Terms, ToolBook, canonical, dangling, default_probes,
     equivalent, fill, fingerprint, optimise, references, simulate, verify,
 };
 use libfuzzer_sys::fuzz_target;
@@ -35,11 +35,11 @@ fuzz_target!(|text: &str| {
 
     let state = default_probes().pop().unwrap_or_default();
     let order = proposal.order(&|key| state.contains_key(key));
-    let verified = verify(&proposal, &state, &Tools, None);
+    let verified = verify(&proposal, &state, &Tools, Terms::default()).expect("nobody stops it");
     let errors = verified.issues.iter().filter(|it| it.severity == Severity::Error).count();
     assert_eq!(verified.valid, errors == 0);
     assert!(!verified.valid || order.is_ok(), "what is verified can be ordered");
-    assert_eq!(verified, verify(&proposal, &state, &Tools, None));
+    assert_eq!(verify(&proposal, &state, &Tools, Terms::default()), Some(verified));
     if let Ok(order) = order {
         ordered(&proposal, &order);
         simulated(&proposal, &state);
