@@ -50,6 +50,19 @@ fn end(live: &Live, turn_count: u64) {
     live.end(RUN, (&ended).into(), line, |_, _| {}).unwrap();
 }
 
+/// A thread that appends batches up to each of these counts, and ends the run.
+fn write(live: &Arc<Live>, counts: &'static [u64]) -> thread::JoinHandle<()> {
+    let live = live.clone();
+    thread::spawn(move || {
+        let mut from = 0;
+        for to in counts {
+            append(&live, from..*to);
+            from = *to;
+        }
+        end(&live, from);
+    })
+}
+
 /// What a follower was told: where its snapshot stood, and the run's status then.
 fn join(live: &Live, session: &LoneSession) -> (u64, RunStatus) {
     session.call(|caller| {
@@ -87,14 +100,7 @@ fn heard_the_rest(session: &LoneSession, snapshot: (u64, RunStatus), turns: u64)
 fn a_follower_hears_every_turn_once_in_every_schedule() {
     loom::model(|| {
         let live = open();
-        let writer = thread::spawn({
-            let live = live.clone();
-            move || {
-                append(&live, 0..1);
-                append(&live, 1..3);
-                end(&live, 3);
-            }
-        });
+        let writer = write(&live, &[1, 3]);
         let session = LoneSession::new(1);
         let snapshot = join(&live, &session);
         writer.join().unwrap();
@@ -106,13 +112,7 @@ fn a_follower_hears_every_turn_once_in_every_schedule() {
 fn a_second_subscription_takes_the_place_of_the_first_in_every_schedule() {
     loom::model(|| {
         let live = open();
-        let writer = thread::spawn({
-            let live = live.clone();
-            move || {
-                append(&live, 0..1);
-                end(&live, 1);
-            }
-        });
+        let writer = write(&live, &[1]);
         let session = LoneSession::new(1);
         join(&live, &session);
         // What the first subscription still heard is of the past once the second has its snapshot.
@@ -130,13 +130,7 @@ fn a_second_subscription_takes_the_place_of_the_first_in_every_schedule() {
 fn followers_that_come_and_go_are_told_apart_in_every_schedule() {
     loom::model(|| {
         let live = open();
-        let writer = thread::spawn({
-            let live = live.clone();
-            move || {
-                append(&live, 0..1);
-                end(&live, 1);
-            }
-        });
+        let writer = write(&live, &[1]);
         let leaver = thread::spawn({
             let live = live.clone();
             move || {

@@ -249,7 +249,9 @@ impl Book {
         }
         while ends.join_next().await.is_some() {}
         self.store().sync().await;
+        // What the next boot would read otherwise.
         self.index_ended().await;
+        self.catalog.mend(false, self.now()).await;
     }
 }
 

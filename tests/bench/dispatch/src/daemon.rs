@@ -4,7 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{SinkExt, StreamExt};
@@ -31,6 +31,8 @@ pub struct Daemon {
     root: PathBuf,
     address: String,
     child: Child,
+    /// From the start of the process until it listened.
+    pub took: Duration,
 }
 
 impl Daemon {
@@ -38,6 +40,9 @@ impl Daemon {
     pub async fn start(root: &Path, settings: &str) -> Result<Self, Error> {
         fs::write(root.join("config.toml"), settings)?;
         let endpoint = root.join("run/endpoint.json");
+        // What a killed daemon left says nothing of this one.
+        let _ = fs::remove_file(&endpoint);
+        let began = Instant::now();
         let mut child = Command::new(binary()?)
             .args(["serve", "--bind", "127.0.0.1:0", "--log", "error", "--state-root"])
             .arg(root)
@@ -48,12 +53,13 @@ impl Daemon {
             if let Some(status) = child.try_wait()? {
                 return Err(format!("the daemon ended: {status}").into());
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_micros(200)).await;
         }
+        let took = began.elapsed();
         let endpoint: Value = serde_json::from_slice(&fs::read(endpoint)?)?;
         let url = endpoint["url"].as_str().ok_or("an endpoint has a url")?;
         let address = url.trim_start_matches("ws://").trim_end_matches('/').into();
-        Ok(Self { root: root.into(), address, child })
+        Ok(Self { root: root.into(), address, child, took })
     }
 
     /// Its process id.
@@ -69,8 +75,29 @@ impl Daemon {
     /// A connection with the daemon token.
     pub async fn client(&self) -> Result<Client, Error> {
         let token = fs::read_to_string(self.root.join("run/auth-token"))?;
+        self.proven(&json!({ "token": token.trim() })).await
+    }
+
+    /// A connection with the host token.
+    pub async fn host(&self) -> Result<Client, Error> {
+        let token = fs::read_to_string(self.root.join("run/host-token"))?;
+        self.proven(&json!({ "host_token": token.trim() })).await
+    }
+
+    /// A connection of an agent, whose token is minted if it has none.
+    pub async fn agent(&self, id: &str) -> Result<Client, Error> {
+        let minted = Command::new(binary()?)
+            .args(["token", "agent", id, "--state-root"])
+            .arg(&self.root)
+            .output()
+            .await?;
+        let token = String::from_utf8(minted.stdout)?;
+        self.proven(&json!({ "agent_id": id, "token": token.trim() })).await
+    }
+
+    async fn proven(&self, proof: &Value) -> Result<Client, Error> {
         let mut client = Client::connect(&self.address).await?;
-        client.call("session.auth", &json!({ "token": token.trim() })).await?;
+        client.call("session.auth", proof).await?;
         Ok(client)
     }
 }

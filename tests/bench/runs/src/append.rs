@@ -6,7 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carport_bench_dispatch::process;
+use carport_bench_dispatch::{
+    Error,
+    daemon::Client,
+    process,
+    stats::{median, percentile, table},
+};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,10 +19,9 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    Error,
-    daemon::{Client, Daemon, Durability},
+    daemon::{self, Durability},
     floor::{self, TURNS},
-    stats::{median, micros, percentile, table},
+    stats::micros,
 };
 
 /// What is measured.
@@ -171,7 +175,7 @@ async fn record(
     durability: Durability,
     time: Duration,
 ) -> Result<Figures, Error> {
-    let daemon = Daemon::start(root, durability).await?;
+    let daemon = daemon::start(root, durability).await?;
     let (mut agents, mut followers) = (JoinSet::new(), JoinSet::new());
     let mut connections = Vec::new();
     for n in 0..load.agents {

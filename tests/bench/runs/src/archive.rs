@@ -7,13 +7,17 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use carport_bench_dispatch::process;
+use carport_bench_dispatch::{
+    Error,
+    daemon::Client,
+    process,
+    stats::{percentile, table},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    Error,
-    daemon::{Client, Daemon, Durability},
-    stats::{mib, percentile, table},
+    daemon::{self, Durability},
+    stats::mib,
 };
 
 const AGENT: &str = "builder";
@@ -56,7 +60,7 @@ pub(crate) async fn measure(args: &Args, root: &Path) -> Result<(), Error> {
         boots,
     );
     eprintln!("lists and traces");
-    let daemon = Daemon::start(root, Durability::Process).await?;
+    let daemon = daemon::start(root, Durability::Process).await?;
     let mut host = daemon.host().await?;
     let newest = json!({ "agent_id": AGENT, "limit": 50 });
     let older = json!({ "agent_id": AGENT, "limit": 50, "before": started(args.runs / 2) });
@@ -123,7 +127,7 @@ fn read(directory: &Path, count: usize, n: usize) -> Result<Vec<Duration>, Error
 
 /// Starts a daemon and asks for the newest runs at once; then waits until the index has taken in all.
 async fn boot(what: &str, root: &Path) -> Result<[String; 5], Error> {
-    let daemon = Daemon::start(root, Durability::Process).await?;
+    let daemon = daemon::start(root, Durability::Process).await?;
     let listening = Instant::now();
     let mut host = daemon.host().await?;
     let asked = Instant::now();

@@ -5,15 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carport_bench_dispatch::process;
+use carport_bench_dispatch::{
+    Error,
+    daemon::{Client, Daemon},
+    process,
+    stats::{median, percentile, table},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::{
-    Error,
-    daemon::{Client, Daemon, Durability},
-    stats::{median, mib, micros, percentile, table},
+    daemon::{self, Durability},
+    stats::{mib, micros},
 };
 
 /// Turns that the writer records, one at a time. A follower's outbox has room for half of them.
@@ -96,7 +100,7 @@ fn row(followers: usize, well: &[Figures], stalled: &[Figures]) -> [String; 11] 
 }
 
 async fn run(root: &Path, followers: usize, one_stalled: bool) -> Result<Figures, Error> {
-    let daemon = Daemon::start(root, Durability::Process).await?;
+    let daemon = daemon::start(root, Durability::Process).await?;
     let mut agent = daemon.agent("builder").await?;
     let run_id =
         agent.call("runs.start", &json!({ "intent": "be followed" })).await?["run_id"].take();

@@ -12,7 +12,9 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 
-use crate::{Error, append::Figures, daemon::Durability};
+use carport_bench_dispatch::Error;
+
+use crate::{append::Figures, daemon::Durability};
 
 /// Turns of a run, after which a new file is begun, as the daemon does.
 pub(crate) const TURNS: usize = 2000;

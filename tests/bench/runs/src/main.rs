@@ -10,10 +10,8 @@ mod stats;
 
 use std::path::PathBuf;
 
+use carport_bench_dispatch::Error;
 use clap::{Parser, Subcommand};
-
-/// Whatever went wrong.
-type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures the runs plugin of a real daemon.
 #[derive(Debug, Parser)]
