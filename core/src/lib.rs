@@ -21,7 +21,7 @@ pub use linkme;
 
 pub use contract::{
     BoxFuture,
-    access::{Access, Identity, Owner},
+    access::{Access, AllowedMethods, Identity, Owner},
     approvals::{Approvals, Decision, NewApproval, WhenOver},
     bounds,
     caller::Caller,

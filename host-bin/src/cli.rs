@@ -65,6 +65,11 @@ enum Command {
 
 /// Runs the command line of a build made of `bill`. A custom daemon's `main` is this call.
 pub fn main(bill: &'static [BillRow]) -> ExitCode {
+    // Before anything else: a shim has no configuration, no threads and no use for standard input.
+    #[cfg(feature = "agents")]
+    if std::env::args_os().nth(1).is_some_and(|word| word == carport_agents::SHIM) {
+        std::process::exit(carport_agents::run_shim());
+    }
     let cli = Cli::parse();
     let json = cli.global.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

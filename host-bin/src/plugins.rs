@@ -1,6 +1,7 @@
 //! The bill of materials: every plugin that this binary knows of, by cargo feature.
 
 carport_core::link! {
+    "agents" => carport_agents { "agents", "registry", "goal", "agent.chat.event" },
     "engine" => carport_engine {
         "proposal", "verify", "tools", "policy", "permission", "state", "events", "metrics",
         "replan", "supervision", "session.init", "session.policy.open", "session.policy.close",

@@ -153,7 +153,12 @@ impl HostMethods {
     }
 
     /// An identity rises once and a namespace is bound once; the same again changes nothing.
-    fn bind(&self, session: &Session, proved: Identity, namespace: Option<&str>) -> Result<()> {
+    fn bind(
+        &self,
+        session: &Arc<Session>,
+        proved: Identity,
+        namespace: Option<&str>,
+    ) -> Result<()> {
         let before = session.identity();
         let identity = match (&before, proved) {
             (before, proved) if *before == proved => proved,
@@ -175,6 +180,11 @@ impl HostMethods {
         {
             let why = format!("agent `{agent}` is already attached on another connection");
             return Err(RpcError::conflict(why));
+        }
+        if let (Identity::Agent(agent), Some(authority)) = (&identity, &self.authority)
+            && identity != before
+        {
+            authority.attach(agent, session).inspect_err(|_| self.shared.claims.free(session))?;
         }
         session.standing(|standing: &mut Standing| {
             standing.identity = identity;

@@ -1,6 +1,6 @@
 //! Who is calling, and who may.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
 
@@ -67,4 +67,42 @@ pub enum Owner {
     Nobody,
     /// There is no such thing. The method runs and says so in its own way.
     Unknown,
+}
+
+/// The only methods that a connection may call, where whoever vouches for it narrows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedMethods(BTreeSet<String>);
+
+impl AllowedMethods {
+    /// Saying who it is stays open to a narrowed connection.
+    const ALWAYS: [&'static str; 2] = ["session.auth", "server.handshake"];
+
+    /// Each pattern is a method's name, or `namespace.*` for all that begin with `namespace.`.
+    pub fn new(patterns: impl IntoIterator<Item = String>) -> Self {
+        Self(patterns.into_iter().collect())
+    }
+
+    /// Whether `method` may be called.
+    pub fn allows(&self, method: &str) -> bool {
+        let below = |(at, _): (usize, &str)| self.0.contains(&format!("{}.*", &method[..at]));
+        Self::ALWAYS.contains(&method)
+            || self.0.contains(method)
+            || method.match_indices('.').any(below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrowed_connection_may_call_what_is_named_and_say_who_it_is() {
+        let allowed = AllowedMethods::new(["runs.*", "tools.list", "a.b.*"].map(str::to_owned));
+        for yes in ["runs.start", "tools.list", "a.b.c", "session.auth", "server.handshake"] {
+            assert!(allowed.allows(yes), "{yes}");
+        }
+        for no in ["runs", "runsx.start", "tools.listen", "a.c", "rpc.discover", "", "*"] {
+            assert!(!allowed.allows(no), "{no}");
+        }
+    }
 }

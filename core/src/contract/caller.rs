@@ -37,8 +37,9 @@ impl Caller {
         self.identity == Identity::Host
     }
 
-    /// Does `then` once the reply is queued: what the call subscribed to goes live so.
-    pub(crate) fn after_reply(&self, then: impl FnOnce() + Send + 'static) {
+    /// Does `then` once the reply is queued: what the call subscribed to goes live so. It runs on the
+    /// connection's own task and may not block.
+    pub fn after_reply(&self, then: impl FnOnce() + Send + 'static) {
         self.after_reply.lock().push(Box::new(then));
     }
 

@@ -6,7 +6,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,7 +18,10 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use uuid::Uuid;
 
 use super::{
-    access::Identity, client_request::ClientRequest, metrics::Counter, notification::Notification,
+    access::{AllowedMethods, Identity},
+    client_request::ClientRequest,
+    metrics::Counter,
+    notification::Notification,
 };
 use crate::wire::{
     error::{Result, RpcError, codes},
@@ -96,6 +99,7 @@ pub struct Session {
     subscribed: AtomicUsize,
     leaving: Guarded<Vec<Weak<dyn Leave>>>,
     closed: AtomicBool,
+    ending: OnceLock<&'static str>,
     pub(crate) outbox: Outbox,
     pub(crate) pending: Pending,
 }
@@ -104,6 +108,8 @@ pub struct Session {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
     pub(crate) identity: Identity,
+    /// `None` leaves every method to the identity's access.
+    pub(crate) allowed: Option<Arc<AllowedMethods>>,
     pub(crate) memory_namespace: Option<Arc<str>>,
     pub(crate) protocol_version: Option<u64>,
     pub(crate) failed_proofs: u32,
@@ -125,6 +131,7 @@ impl Session {
             subscribed: AtomicUsize::new(0),
             leaving: Guarded::default(),
             closed: AtomicBool::new(false),
+            ending: OnceLock::new(),
             outbox: Outbox::new(limits, drops),
             pending: Pending::default(),
         }
@@ -163,6 +170,29 @@ impl Session {
     /// Whether the socket has ended; calls may still be running out.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Lets the connection call these methods only, whatever its identity reaches; `None` lifts it.
+    /// For whoever vouches for the identity.
+    pub fn narrow(&self, allowed: Option<AllowedMethods>) {
+        self.standing.lock().allowed = allowed.map(Arc::new);
+    }
+
+    /// Whether nothing narrows the connection to other methods than this.
+    pub(crate) fn allows(&self, method: &str) -> bool {
+        let allowed = self.standing.lock().allowed.clone();
+        allowed.is_none_or(|allowed| allowed.allows(method))
+    }
+
+    /// Closes the connection, with code 1008 and this reason, once what is queued has left.
+    pub fn end(&self, why: &'static str) {
+        self.ending.get_or_init(|| why);
+        self.outbox.wake();
+    }
+
+    /// Why the connection is to close, if it is.
+    pub(crate) fn ending(&self) -> Option<&'static str> {
+        self.ending.get().copied()
     }
 
     /// What a plugin keeps per connection. The type is the key, so a private type is private state.

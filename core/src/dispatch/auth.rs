@@ -19,6 +19,18 @@ pub(crate) fn admit(access: Access, identity: &Identity) -> Result<()> {
     }
 }
 
+/// Does what narrows an agent's connection leave it this method?
+pub(crate) fn narrowed(method: &str, caller: &Caller) -> Result<()> {
+    match caller.agent() {
+        Some(agent) if !caller.session().allows(method) => {
+            let why =
+                format!("agent `{agent}` may not call `{method}`: its allow list is narrower");
+            Err(RpcError::forbidden(why))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Is it the caller's? Asked once the parameters say what is touched. No answer is a refusal.
 pub(crate) fn authorize(route: &Route, call: &Ready, caller: &Caller) -> Result<()> {
     if route.access != Access::AgentOwner || caller.is_host() {

@@ -166,6 +166,7 @@ fn work(
     params: &str,
 ) -> Result<(BoxFuture<'static, Result<Vec<u8>>>, Duration)> {
     auth::admit(route.access, caller.identity())?;
+    auth::narrowed(&route.name, caller)?;
     let call = route.prepare(params)?;
     auth::authorize(route, &call, caller)?;
     let buffer = match to {

@@ -127,6 +127,9 @@ impl Connection {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.session.outbox.register(cx);
         self.is_stopping = *self.stopping.borrow();
+        if let Some(why) = self.session.ending() {
+            self.close(CloseCode::Policy, why);
+        }
         loop {
             while let Poll::Ready(Some(_)) = self.calls.poll_join_next(cx) {}
             let turn = match self.read(cx) {

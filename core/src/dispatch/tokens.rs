@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    contract::{service::ServiceKey, session::Session},
-    wire::guarded::Guarded,
+    contract::{names::encode_name, service::ServiceKey, session::Session},
+    wire::{error::Result, guarded::Guarded},
 };
 
 /// Where the secrets are. A file is read anew for every proof, so that a rotated token counts at
@@ -19,7 +19,8 @@ pub struct Tokens {
     pub client: Option<Token>,
     /// Makes a connection the host.
     pub host: Option<Token>,
-    /// A directory of `ID.token` files that make a connection the agent `ID`.
+    /// A directory of `ID.token` files that make a connection the agent `ID`; the id is encoded as
+    /// [`encode_name`] does.
     pub agents: Option<PathBuf>,
 }
 
@@ -41,7 +42,7 @@ impl From<&str> for Token {
 impl Token {
     /// Whether `given` is the secret, in constant time for equal lengths. A file that cannot be
     /// read, or is empty, matches nothing.
-    pub(crate) async fn matches(&self, given: &str) -> bool {
+    pub async fn matches(&self, given: &str) -> bool {
         match self {
             Self::Fixed(secret) => same(secret.expose_secret(), given),
             Self::File(path) => match tokio::fs::read_to_string(path).await {
@@ -78,16 +79,22 @@ pub trait AgentAuthority: Send + Sync {
 
     /// Whether this authority knows `agent` at all.
     fn knows(&self, agent: &str) -> bool;
+
+    /// The connection proved to be `agent` and holds its name. It may be narrowed here
+    /// ([`Session::narrow`]). An error is the answer to the proof, and the name is free again.
+    fn attach(&self, _agent: &str, _session: &Arc<Session>) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Tokens {
-    /// Whether `token` is what `ID.token` holds. `agent` is a checked id, hence a plain file name.
+    /// Whether `token` is what `ID.token` holds.
     pub(crate) async fn agent_matches(&self, agent: &str, token: &str) -> bool {
-        match &self.agents {
-            Some(directory) => {
-                Token::File(directory.join(format!("{agent}.token"))).matches(token).await
+        match (&self.agents, encode_name("agent_id", agent)) {
+            (Some(directory), Ok(name)) => {
+                Token::File(directory.join(format!("{name}.token"))).matches(token).await
             }
-            None => false,
+            _ => false,
         }
     }
 }

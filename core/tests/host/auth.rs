@@ -1,7 +1,11 @@
 //! Who a connection is, and how it came to be that.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use carport_core::{
-    AuthMode, Token, codes,
+    AGENT_AUTHORITY, AgentAuthority, AllowedMethods, AuthMode, Guarded, Result as RpcResult,
+    RpcError, Session, Token, Vouch, codes,
     testing::{HOST_TOKEN, TOKEN, TestHost},
 };
 use serde_json::{Value, json};
@@ -226,4 +230,57 @@ async fn the_handshake_accepts_three_versions_and_settles_one() {
             .unwrap();
         assert_eq!(reply["protocol_version"], version);
     }
+}
+
+/// Vouches for everybody, narrows `narrow`, turns `late` away and keeps the last that it let in.
+#[derive(Default)]
+struct Doorkeeper(Guarded<Option<Arc<Session>>>);
+
+#[async_trait]
+impl AgentAuthority for Doorkeeper {
+    async fn vouch(&self, _: &str, _: &str) -> Vouch {
+        Vouch::Yes
+    }
+
+    fn knows(&self, _: &str) -> bool {
+        true
+    }
+
+    fn attach(&self, agent: &str, session: &Arc<Session>) -> RpcResult<()> {
+        match agent {
+            "late" => return Err(RpcError::conflict("too late")),
+            "narrow" => session.narrow(Some(AllowedMethods::new(["rpc.*".to_owned()]))),
+            _ => {}
+        }
+        *self.0.lock() = Some(session.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_authority_narrows_turns_away_and_ends_what_it_vouches_for() {
+    let keeper = Arc::new(Doorkeeper::default());
+    let provided: Arc<dyn AgentAuthority> = keeper.clone();
+    let builder = TestHost::builder().without_agents();
+    let host = builder.config(|config| config.provide(&AGENT_AUTHORITY, provided)).start().await;
+    let mut narrow = host.agent("narrow").await;
+    assert!(narrow.raw("rpc.discover", json!({})).await.is_ok());
+    assert!(
+        narrow.raw("session.auth", json!({ "token": "t", "agent_id": "narrow" })).await.is_ok()
+    );
+    let error = narrow.raw("server.ping", json!({})).await.unwrap_err();
+    assert_eq!(error.code, codes::FORBIDDEN);
+
+    // Turned away twice: the name was free again after the first time.
+    for _ in 0..2 {
+        let mut client = host.client().await;
+        let proof = json!({ "token": "t", "agent_id": "late" });
+        let error = client.raw("session.auth", proof).await.unwrap_err();
+        assert_eq!((error.code, &*error.message), (codes::CONFLICT, "too late"));
+        assert!(client.raw("server.ping", json!({})).await.is_ok());
+    }
+
+    let session = keeper.0.lock().take().unwrap();
+    session.end("not wanted any more");
+    assert_eq!(narrow.closed().await, Some(1008));
 }

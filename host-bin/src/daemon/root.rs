@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carport_core::{bounds, make_private_dir};
+use carport_core::{bounds, encode_name, make_private_dir};
 
 use super::private_file::{self, Directory};
 use crate::exit::Exit;
@@ -128,7 +128,8 @@ impl StateRoot {
     /// a file of [`Self::agents_dir`].
     pub(crate) fn agent_token(&self, id: &str) -> Result<PathBuf, Exit> {
         bounds::agent_id("agent id", id).map_err(|error| Exit::usage(error.message))?;
-        Ok(self.agents_dir().join(format!("{id}.token")))
+        let name = encode_name("agent id", id).map_err(|error| Exit::usage(error.message))?;
+        Ok(self.agents_dir().join(format!("{name}.token")))
     }
 
     /// Where a running daemon says where it listens.

@@ -1,0 +1,143 @@
+//! Which process an agent last was: a pid that counts only with its start time and the boot it belongs to.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
+use procfs::process::{Process, Stat};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+/// `run/agents/{id}.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// The process that was started.
+    pub pid: u32,
+    /// When, in clock ticks since boot.
+    pub start_time: u64,
+    /// Which boot.
+    pub boot_id: String,
+    /// Its process group and session.
+    pub pgid: u32,
+    /// The shim around it.
+    pub shim_pid: u32,
+    /// When that was started.
+    pub shim_start_time: u64,
+}
+
+impl Incarnation {
+    /// The process `pid` under the shim `shim_pid`. One that is gone already gets a start time that no
+    /// process has.
+    pub fn of(pid: u32, shim_pid: u32) -> io::Result<Self> {
+        let since = |pid| stat(pid).map_or(0, |it| it.starttime);
+        Ok(Self {
+            pid,
+            start_time: since(pid),
+            boot_id: boot_id()?,
+            pgid: pid,
+            shim_pid,
+            shim_start_time: since(shim_pid),
+        })
+    }
+
+    /// Reads a record. One that is missing or does not read names nobody.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    /// Writes the record, for this user only.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut options = AtomicWriteFile::options();
+        options.preserve_mode(false).mode(0o600);
+        let mut file = options.open(path)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.commit()
+    }
+
+    /// The process it names that still lives: the child, else the shim.
+    pub fn survivor(&self) -> Option<u32> {
+        if boot_id().ok()? != self.boot_id {
+            return None;
+        }
+        let alive = |pid, since| is_alive(pid, since).then_some(pid);
+        alive(self.pid, self.start_time).or_else(|| alive(self.shim_pid, self.shim_start_time))
+    }
+
+    /// Sends KILL to everything that is left of it: what descends from the child or the shim, and what
+    /// is in the child's session. Answers how many processes there were. Call it until there are none.
+    pub fn kill(&self) -> usize {
+        if self.survivor().is_none() {
+            return 0;
+        }
+        let table = processes();
+        let named = |pid: u32, since: u64| {
+            table.iter().find(|it| it.pid as u32 == pid && it.starttime == since).map(|it| it.pid)
+        };
+        let child = named(self.pid, self.start_time);
+        let roots = child.into_iter().chain(named(self.shim_pid, self.shim_start_time));
+        let mut doomed = tree(&table, &roots.collect::<Vec<_>>());
+        // The session's number cannot have been given to others while its first process lives.
+        if let Some(leader) = child {
+            doomed.extend(table.iter().filter(|it| it.session == leader));
+        }
+        doomed.iter().filter(|it| signal(it, Signal::KILL)).count()
+    }
+}
+
+/// The kernel's name for this boot.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// Whether the process `pid` that started at `since` still lives. A zombie does not.
+pub fn is_alive(pid: u32, since: u64) -> bool {
+    stat(pid).is_some_and(|it| it.starttime == since && lives(&it))
+}
+
+/// Every process that is no zombie.
+pub(crate) fn processes() -> Vec<Stat> {
+    let all = procfs::process::all_processes().into_iter().flatten();
+    all.filter_map(|process| process.ok()?.stat().ok()).filter(lives).collect()
+}
+
+/// These processes and all that descend from them.
+pub(crate) fn tree<'a>(table: &'a [Stat], roots: &[i32]) -> Vec<&'a Stat> {
+    let mut inside: HashSet<i32> = roots.iter().copied().collect();
+    loop {
+        let before = inside.len();
+        inside.extend(
+            table
+                .iter()
+                .filter(|it| inside.contains(&it.ppid))
+                .map(|it| it.pid)
+                .collect::<Vec<_>>(),
+        );
+        if inside.len() == before {
+            return table.iter().filter(|it| inside.contains(&it.pid)).collect();
+        }
+    }
+}
+
+/// Sends a signal to exactly the process that was seen, never to another that has its pid since.
+pub(crate) fn signal(seen: &Stat, signal: Signal) -> bool {
+    let send = || {
+        let fd = pidfd_open(Pid::from_raw(seen.pid)?, PidfdFlags::empty()).ok()?;
+        // Held by the descriptor now: if it is the one that was seen, it stays that one.
+        stat(seen.pid as u32).filter(|now| now.starttime == seen.starttime)?;
+        pidfd_send_signal(fd, signal).ok()
+    };
+    send().is_some()
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok()
+}
+
+fn lives(stat: &Stat) -> bool {
+    !matches!(stat.state, 'Z' | 'X')
+}

@@ -1,0 +1,102 @@
+//! What an operator may set.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When the lock on the manifest is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Supervise {
+    /// When the daemon starts.
+    #[default]
+    Boot,
+    /// With the first call that changes something.
+    OnDemand,
+    /// Never: this daemon only looks on.
+    Never,
+}
+
+/// Who may change the manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Manage {
+    /// Connections with the host role.
+    #[default]
+    Host,
+    /// Any client or host, never an agent.
+    Authenticated,
+}
+
+/// What a child gets of the daemon's environment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InheritEnv {
+    /// Paths, locale, proxies and the like.
+    #[default]
+    Basic,
+    /// All of it, less the daemon's own names and tokens.
+    All,
+}
+
+/// What is done about a process of an earlier daemon that still lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Survivor {
+    /// Its agent waits until it is gone.
+    #[default]
+    Wait,
+    /// Its tree is killed.
+    Kill,
+}
+
+/// The section `[agents]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Another manifest than `agents.json` of the state root: an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// When the lock on the manifest is taken: `boot`, `on_demand` or `never`.
+    pub supervise: Supervise,
+    /// Who may change the manifest: `host`, or `authenticated` for any client.
+    pub manage: Manage,
+    /// What a child gets of the daemon's environment: `basic` or `all`.
+    pub inherit_env: InheritEnv,
+    /// What is done about a process of an earlier daemon: `wait` until it is gone, or `kill` its tree.
+    pub on_survivor: Survivor,
+    /// Directories that commands may not lie under, in the place of the usual scratch directories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scratch_dirs: Option<Vec<String>>,
+    /// Where agents reach this daemon, if not where it says that it listens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The program and first arguments that run the shim between the daemon and a child, if not this
+    /// daemon's own program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shim: Option<Vec<String>>,
+    /// Whether an agent may begin chats with other agents.
+    pub peer_chat: bool,
+    /// Seconds without an event after which a chat ends, 1 at the least.
+    #[schemars(range(min = 1))]
+    pub chat_idle_secs: u32,
+    /// Directories that goals may be suggested for.
+    pub external_roots: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            manifest: None,
+            supervise: Supervise::default(),
+            manage: Manage::default(),
+            inherit_env: InheritEnv::default(),
+            on_survivor: Survivor::default(),
+            scratch_dirs: None,
+            url: None,
+            shim: None,
+            peer_chat: false,
+            chat_idle_secs: 900,
+            external_roots: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! An audit file: one JSON object a line, written by one task.
+
+use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
+
+use carport_core::Tasks;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// How many lines may wait for the disk.
+const QUEUE: usize = 1024;
+
+/// Appends lines to a file of mode `0600`. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Journal(mpsc::Sender<String>);
+
+impl Journal {
+    pub(crate) fn open(path: PathBuf, tasks: &Tasks) -> Self {
+        let (queue, mut lines) = mpsc::channel::<String>(QUEUE);
+        tasks.spawn("journal", async move {
+            while let Some(line) = lines.recv().await {
+                let mut batch = line;
+                while let Ok(more) = lines.try_recv() {
+                    batch.push_str(&more);
+                }
+                let path = path.clone();
+                let written = tokio::task::spawn_blocking(move || append(&path, &batch)).await;
+                if let Ok(Err(error)) = written {
+                    tracing::error!(%error, "an audit line was lost");
+                }
+            }
+        });
+        Self(queue)
+    }
+
+    /// Queues a line. Never waits: one that finds no room is lost, which is logged.
+    pub(crate) fn append(&self, line: &Value) {
+        if self.0.try_send(format!("{line}\n")).is_err() {
+            tracing::error!("an audit line was lost: too many wait for the disk");
+        }
+    }
+}
+
+fn append(path: &PathBuf, lines: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    file.write_all(lines.as_bytes())
+}
