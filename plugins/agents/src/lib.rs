@@ -141,6 +141,7 @@ impl Plugin for Agents {
 
     async fn shutdown(&self) {
         self.keeping.close().await;
+        self.goals.flush().await;
     }
 }
 
@@ -291,6 +292,7 @@ impl carport_agents_api::Agents for View {
 
     async fn chat(&self, turn: Turn) -> Result<Chat> {
         self.keeping.refuse_observer()?;
+        self.keeping.refuse_absent(&turn.agent_id).await?;
         self.chats.begin_inside(turn).await
     }
 }
