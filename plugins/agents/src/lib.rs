@@ -83,6 +83,7 @@ pub struct Agents {
     pub(crate) goals: Arc<Goals>,
     /// Where services announce themselves.
     pub(crate) registry: PathBuf,
+    pub(crate) registry_writer: Arc<Mutex<()>>,
 }
 
 impl Plugin for Agents {
@@ -131,7 +132,8 @@ impl Plugin for Agents {
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
         let registry = root.join("registry");
-        Ok(Self { config, clock, keeping, roster, chats, goals, registry })
+        let registry_writer = Arc::default();
+        Ok(Self { config, clock, keeping, roster, chats, goals, registry, registry_writer })
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
