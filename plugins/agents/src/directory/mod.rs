@@ -142,12 +142,10 @@ impl Directory {
         }
         let bytes = encoded(&entry)?;
         self.make(base)?;
-        let (mut count, mut size) = (1, bytes.len() as u64);
-        for (name, (_, taken)) in self.read().map_err(RpcError::internal)? {
-            if name != entry.name {
-                (count, size) = (count + 1, size + taken);
-            }
-        }
+        let mut others = self.files().map_err(RpcError::internal)?;
+        others.remove(&entry.name);
+        let count = others.len() + 1;
+        let size = others.values().map(|(_, size)| size).sum::<u64>() + bytes.len() as u64;
         let full = |what, limit: u64, got: u64| Err(RpcError::limit(what, limit).with("got", got));
         match (count <= MAX_ENTRIES, size <= MAX_ALL) {
             (false, _) => full("registry entries", MAX_ENTRIES as u64, count as u64),
@@ -159,7 +157,7 @@ impl Directory {
     /// Notes that a service is there; `false` if it has no entry that can be read.
     pub(crate) fn heartbeat(&self, name: &str, now: i64) -> Result<bool> {
         let path = self.path(name)?;
-        let Some((mut entry, _)) = load(&path, name) else { return Ok(false) };
+        let Some(mut entry) = load(&path, name) else { return Ok(false) };
         entry.last_heartbeat_at = now;
         files::replace(&path, &encoded(&entry)?).map(|()| true).map_err(RpcError::internal)
     }
@@ -196,20 +194,33 @@ impl Directory {
 
     /// Entries by name, each with the size of its file.
     fn read(&self) -> io::Result<BTreeMap<String, (Entry, u64)>> {
-        let mut entries = BTreeMap::new();
+        let files = self.files()?.into_iter();
+        let loaded = files.filter_map(|(name, (path, size))| {
+            let entry = load(&path, &name)?;
+            Some((name, (entry, size)))
+        });
+        Ok(loaded.collect())
+    }
+
+    /// Files that may be entries, by the names of these, each with its size.
+    fn files(&self) -> io::Result<BTreeMap<String, (PathBuf, u64)>> {
+        let mut found = BTreeMap::new();
         let files = match fs::read_dir(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(entries),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
             files => files?,
         };
         for file in files {
-            let path = file?.path();
+            let file = file?;
+            let path = file.path();
             let stem = path.file_name().and_then(|it| it.to_str()?.strip_suffix(".json"));
             let Some(name) = stem.and_then(decode_name) else { continue };
-            if let Some(entry) = load(&path, &name) {
-                entries.insert(name, entry);
+            // Whatever was removed meanwhile is none.
+            let Ok(about) = file.metadata() else { continue };
+            if about.is_file() && about.len() <= MAX_FILE {
+                found.insert(name, (path, about.len()));
             }
         }
-        Ok(entries)
+        Ok(found)
     }
 }
 
@@ -233,14 +244,14 @@ fn is_entry_name(part: &OsStr) -> bool {
     part.as_encoded_bytes().ends_with(b".json")
 }
 
-/// The entry in a file and the file's size, if it is one and bears the file's name.
-fn load(path: &Path, name: &str) -> Option<(Entry, u64)> {
+/// The entry in a file, if it is one and bears the file's name.
+fn load(path: &Path, name: &str) -> Option<Entry> {
     let found = path.symlink_metadata().ok()?;
     if !found.is_file() || found.len() > MAX_FILE {
         return None;
     }
     let entry: Entry = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (entry.name == name).then_some((entry, found.len()))
+    (entry.name == name).then_some(entry)
 }
 
 /// An entry as its file has it, if a reader will take it.

@@ -149,9 +149,9 @@ fn is_inside(word: &str) -> bool {
         return false;
     }
     let mut parts = Path::new(word).components();
-    let within = parts.by_ref().take(PATH_PARTS);
+    let mut within = parts.by_ref().take(PATH_PARTS);
     let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    within.map(plain).all(|it| it) && parts.next().is_none()
+    within.all(plain) && parts.next().is_none()
 }
 
 /// A word that a shell reads as it is.
