@@ -50,6 +50,14 @@ impl Keeping {
         }
     }
 
+    /// Refuses to reach an agent of a manifest that nobody has taken yet: the roster knows none of it.
+    pub(crate) async fn refuse_absent(&self, id: &str) -> Result<()> {
+        if self.role() == ManifestRole::None && self.specs().await?.agents().contains_key(id) {
+            return Err(RpcError::new(codes::GONE, format!("agent `{id}` is not attached")));
+        }
+        Ok(())
+    }
+
     /// Takes the manifest if this daemon may and has not; an error if it does not supervise.
     pub(crate) async fn own(&self) -> Result<()> {
         if self.role() == ManifestRole::Owner {

@@ -83,6 +83,7 @@ pub struct Agents {
     pub(crate) goals: Arc<Goals>,
     /// Where services announce themselves.
     pub(crate) registry: PathBuf,
+    pub(crate) registry_writer: Arc<Mutex<()>>,
 }
 
 impl Plugin for Agents {
@@ -131,7 +132,8 @@ impl Plugin for Agents {
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
         let registry = root.join("registry");
-        Ok(Self { config, clock, keeping, roster, chats, goals, registry })
+        let registry_writer = Arc::default();
+        Ok(Self { config, clock, keeping, roster, chats, goals, registry, registry_writer })
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
@@ -141,6 +143,7 @@ impl Plugin for Agents {
 
     async fn shutdown(&self) {
         self.keeping.close().await;
+        self.goals.flush().await;
     }
 }
 
@@ -291,6 +294,7 @@ impl carport_agents_api::Agents for View {
 
     async fn chat(&self, turn: Turn) -> Result<Chat> {
         self.keeping.refuse_observer()?;
+        self.keeping.refuse_absent(&turn.agent_id).await?;
         self.chats.begin_inside(turn).await
     }
 }

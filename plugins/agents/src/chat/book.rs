@@ -1,10 +1,14 @@
 //! Which chats run, what each may still hear, and how each ends. Pure: time and parties are passed in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{error::ChatError, wire::ChatEvent};
+use super::{
+    error::ChatError,
+    memory::{Approvals, Text, fill},
+    wire::ChatEvent,
+};
 
 /// Chats in all, of one originator, and with one agent.
 const MAX_CHATS: usize = 1024;
@@ -13,10 +17,6 @@ const MAX_OF_AGENT: usize = 16;
 /// What a chat holds for its originator until the call that began it is answered.
 const HELD_EVENTS: usize = 256;
 const HELD_BYTES: usize = 4 << 20;
-/// How much of the tokens' text a chat remembers for a `done` that brings none, in bytes.
-const TEXT_BYTES: usize = 1 << 20;
-/// Approvals that one chat may announce.
-const MAX_APPROVALS: usize = 256;
 /// Seconds without an event after which a chat with an open approval is stale.
 const IDLE_WITH_APPROVAL: i64 = 3600;
 
@@ -48,28 +48,39 @@ struct Chat<E> {
     ear: E,
     stream: bool,
     seq: u64,
-    text: String,
-    /// By id; `true` while open.
-    approvals: BTreeMap<String, bool>,
+    text: Text,
+    approvals: Approvals,
     last_event_at: i64,
     /// What waits for the reply to the call that began the chat; `None` once it has left.
     held: Option<Held>,
+    /// Its last event is on the way: it keeps its place until [`Book::withdraw`].
+    ended: bool,
 }
 
 #[derive(Default)]
 struct Held {
     events: Vec<ChatEvent>,
     bytes: usize,
-    ending: Option<ChatEvent>,
+    ending: Option<Ending>,
+}
+
+/// The last event of a chat.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) event: ChatEvent,
+    /// Why the host ended it; `None` if its agent did.
+    pub(crate) why: Option<&'static str>,
 }
 
 /// What is to be told to one originator, in this order.
 #[derive(Debug)]
 pub(crate) struct Delivery<E> {
     pub(crate) ear: E,
+    /// The chat's, for [`Book::withdraw`].
+    pub(crate) serial: u64,
     pub(crate) events: Vec<ChatEvent>,
-    /// The last event of the chat, which must not be lost.
-    pub(crate) ending: Option<ChatEvent>,
+    /// The last event of the chat, which must not be lost. Whoever told it withdraws the chat.
+    pub(crate) ending: Option<Ending>,
 }
 
 /// A chat that ended otherwise than by its agent's word: the agent has to be told.
@@ -99,17 +110,15 @@ impl<E: Clone> Book<E> {
             return Err(ChatError::Running(new.session_id));
         }
         let count = |of: &dyn Fn(&Chat<E>) -> bool| self.chats.values().filter(|it| of(it)).count();
-        for (what, got, limit) in [
+        let own = |it: &Chat<E>| matches!(it.origin, Party::Session(_)) && it.origin == new.origin;
+        for (what, running, limit) in [
             ("chats", self.chats.len(), MAX_CHATS),
             ("chats with one agent", count(&|it| it.agent_id == new.agent_id), MAX_OF_AGENT),
+            ("chats of one connection", count(&own), MAX_OF_ORIGIN),
         ] {
-            if got >= limit {
-                return Err(ChatError::Limit(what, limit));
+            if running >= limit {
+                return Err(ChatError::Limit { what, limit, got: running + 1 });
             }
-        }
-        let own = |it: &Chat<E>| matches!(it.origin, Party::Session(_)) && it.origin == new.origin;
-        if count(&own) >= MAX_OF_ORIGIN {
-            return Err(ChatError::Limit("chats of one connection", MAX_OF_ORIGIN));
         }
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -121,10 +130,11 @@ impl<E: Clone> Book<E> {
             ear: new.ear,
             stream: new.stream,
             seq: 0,
-            text: String::new(),
-            approvals: BTreeMap::new(),
+            text: Text::default(),
+            approvals: Approvals::default(),
             last_event_at: now,
             held: Some(Held::default()),
+            ended: false,
         };
         self.chats.insert(new.session_id, chat);
         Ok(serial)
@@ -134,14 +144,10 @@ impl<E: Clone> Book<E> {
     pub(crate) fn go_live(&mut self, session_id: &str, serial: u64) -> Option<Delivery<E>> {
         let chat = self.chats.get_mut(session_id).filter(|it| it.serial == serial)?;
         let Held { events, ending, .. } = chat.held.take()?;
-        let ear = chat.ear.clone();
-        if ending.is_some() {
-            self.chats.remove(session_id);
-        }
-        Some(Delivery { ear, events, ending })
+        Some(Delivery { events, ending, ..chat.nothing() })
     }
 
-    /// The agent did not take the chat: nothing of it is told.
+    /// The agent did not take the chat, or all of it was told: its id is free.
     pub(crate) fn withdraw(&mut self, session_id: &str, serial: u64) {
         if self.chats.get(session_id).is_some_and(|it| it.serial == serial) {
             self.chats.remove(session_id);
@@ -165,7 +171,8 @@ impl<E: Clone> Book<E> {
             return Some(chat.nothing());
         }
         let event = chat.number(session_id, kind, members);
-        Some(self.tell(session_id, event, ends))
+        let ending = ends.then_some(None);
+        Some(self.tell(session_id, event, ending))
     }
 
     /// Whether `by` may cancel or decide in this chat; `host` may in any.
@@ -185,7 +192,12 @@ impl<E: Clone> Book<E> {
 
     /// Whether somebody who is not the originator would meddle with a running chat.
     pub(crate) fn is_anothers(&self, session_id: &str, by: Party, host: bool) -> bool {
-        !host && self.chats.get(session_id).is_some_and(|it| it.origin != by)
+        !host && self.chats.get(session_id).is_some_and(|it| !it.ended && it.origin != by)
+    }
+
+    /// Whether a chat of this id runs.
+    pub(crate) fn runs(&self, session_id: &str) -> bool {
+        self.chats.get(session_id).is_some_and(|it| !it.ended)
     }
 
     /// Ends a chat for its originator, with what text there was. `Ok(None)`: no such chat runs.
@@ -200,38 +212,38 @@ impl<E: Clone> Book<E> {
             Err(ChatError::Unknown(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let text = std::mem::take(&mut chat.text);
-        let members = Map::from_iter([
-            ("text".to_owned(), Value::from(text)),
-            ("finish_reason".to_owned(), "cancelled".into()),
-        ]);
-        Ok(self.cut(session_id, "done", members))
+        let mut members = Map::from_iter([("finish_reason".to_owned(), "cancelled".into())]);
+        chat.text.fill(&mut members);
+        Ok(self.cut(session_id, "done", members, "cancelled"))
     }
 
-    /// Takes an open approval as decided; answers whom to tell. [`Self::reopen`] takes it back.
+    /// Takes an open approval as decided; answers whom to tell, and the chat's serial.
+    /// [`Self::reopen`] takes it back. It counts as an event: the agent has to get on first.
     pub(crate) fn decide(
         &mut self,
+        now: i64,
         session_id: &str,
         approval_id: &str,
         by: Party,
         host: bool,
-    ) -> Result<E, ChatError> {
+    ) -> Result<(E, u64), ChatError> {
         let chat = self.check_origin(session_id, by, host)?;
-        let ear = chat.ear.clone();
-        match chat.approvals.get_mut(approval_id) {
+        let told = (chat.ear.clone(), chat.serial);
+        match chat.approvals.0.get_mut(approval_id) {
             None => Err(ChatError::UnknownApproval(approval_id.to_owned())),
             Some(false) => Err(ChatError::Decided(approval_id.to_owned())),
             Some(open) => {
                 *open = false;
-                Ok(ear)
+                chat.last_event_at = now;
+                Ok(told)
             }
         }
     }
 
     /// The agent did not hear of a decision: it may be made again.
-    pub(crate) fn reopen(&mut self, session_id: &str, approval_id: &str) {
-        let chat = self.running(session_id);
-        if let Some(open) = chat.and_then(|chat| chat.approvals.get_mut(approval_id)) {
+    pub(crate) fn reopen(&mut self, session_id: &str, serial: u64, approval_id: &str) {
+        let chat = self.running(session_id).filter(|it| it.serial == serial);
+        if let Some(open) = chat.and_then(|chat| chat.approvals.0.get_mut(approval_id)) {
             *open = true;
         }
     }
@@ -240,37 +252,42 @@ impl<E: Clone> Book<E> {
     pub(crate) fn session_gone(&mut self, session: u64) -> (Vec<Cut<E>>, Vec<Cut<E>>) {
         let began = self.ids(|it| it.origin == Party::Session(session));
         let dropped = began.into_iter().filter_map(|id| {
-            let chat = self.chats.remove(&id)?;
+            let chat = self.chats.remove(&id).filter(|it| !it.ended)?;
             Some(Cut { session_id: id, ear: chat.ear, delivery: None })
         });
         let dropped = dropped.collect();
         let asked = self.ids(|it| it.agent == session);
-        let error = || Map::from_iter([("error".to_owned(), "agent disconnected".into())]);
-        let ended = asked.into_iter().filter_map(|id| self.cut(&id, "error", error())).collect();
+        let ended = asked.into_iter().filter_map(|id| self.end(&id, "agent disconnected"));
+        let ended = ended.collect();
         (dropped, ended)
     }
 
     /// Ends a chat whose originator no longer listens.
-    pub(crate) fn drop_chat(&mut self, session_id: &str) -> Option<Cut<E>> {
+    pub(crate) fn drop_chat(&mut self, session_id: &str, serial: u64) -> Option<Cut<E>> {
+        self.running(session_id).filter(|it| it.serial == serial)?;
         let chat = self.chats.remove(session_id)?;
         Some(Cut { session_id: session_id.to_owned(), ear: chat.ear, delivery: None })
     }
 
     /// Ends a chat with this error.
-    pub(crate) fn fail(&mut self, session_id: &str, from: u64, error: &str) -> Option<Cut<E>> {
+    pub(crate) fn fail(
+        &mut self,
+        session_id: &str,
+        from: u64,
+        error: &'static str,
+    ) -> Option<Cut<E>> {
         self.running(session_id).filter(|it| it.agent == from)?;
-        self.cut(session_id, "error", Map::from_iter([("error".to_owned(), error.into())]))
+        self.end(session_id, error)
     }
 
     /// Ends every chat without an event for `idle` seconds; for an hour while an approval is open.
     pub(crate) fn sweep(&mut self, now: i64, idle: i64) -> Vec<Cut<E>> {
         let stale = self.ids(|it| {
-            let open = it.approvals.values().any(|open| *open);
-            let limit = if open { idle.max(IDLE_WITH_APPROVAL) } else { idle };
+            let limit =
+                if it.approvals.is_any_open() { idle.max(IDLE_WITH_APPROVAL) } else { idle };
             now - it.last_event_at >= limit
         });
-        let error = || Map::from_iter([("error".to_owned(), "stale".into())]);
-        stale.into_iter().filter_map(|id| self.cut(&id, "error", error())).collect()
+        stale.into_iter().filter_map(|id| self.end(&id, "stale")).collect()
     }
 
     fn ids(&self, of: impl Fn(&Chat<E>) -> bool) -> Vec<String> {
@@ -279,31 +296,50 @@ impl<E: Clone> Book<E> {
 
     /// A chat that has not ended.
     fn running(&mut self, session_id: &str) -> Option<&mut Chat<E>> {
-        let chat = self.chats.get_mut(session_id)?;
-        let ended = chat.held.as_ref().is_some_and(|held| held.ending.is_some());
-        (!ended).then_some(chat)
+        self.chats.get_mut(session_id).filter(|it| !it.ended)
     }
 
-    fn cut(&mut self, id: &str, kind: &str, members: Map<String, Value>) -> Option<Cut<E>> {
+    fn end(&mut self, id: &str, error: &'static str) -> Option<Cut<E>> {
+        let members = Map::from_iter([("error".to_owned(), error.into())]);
+        self.cut(id, "error", members, error)
+    }
+
+    fn cut(
+        &mut self,
+        id: &str,
+        kind: &str,
+        members: Map<String, Value>,
+        why: &'static str,
+    ) -> Option<Cut<E>> {
         let chat = self.running(id)?;
         let ear = chat.ear.clone();
         let event = chat.number(id, kind, members);
-        let delivery = Some(self.tell(id, event, true));
+        let delivery = Some(self.tell(id, event, Some(Some(why))));
         Some(Cut { session_id: id.to_owned(), ear, delivery })
     }
 
-    /// Hands an event out, or keeps it until the chat is live.
-    fn tell(&mut self, session_id: &str, event: ChatEvent, ends: bool) -> Delivery<E> {
+    /// Hands an event out, or keeps it until the chat is live. `ending` is there if it is the last
+    /// one, and says why if the host ended the chat.
+    fn tell(
+        &mut self,
+        session_id: &str,
+        event: ChatEvent,
+        ending: Option<Option<&'static str>>,
+    ) -> Delivery<E> {
         let chat = self.chats.get_mut(session_id).expect("looked up by the caller");
         let mut delivery = chat.nothing();
-        match &mut chat.held {
-            Some(held) if ends => held.ending = Some(event),
-            Some(held) => held.keep(event),
-            None if ends => {
-                delivery.ending = Some(event);
-                self.chats.remove(session_id);
+        match (ending, &mut chat.held) {
+            (Some(why), held) => {
+                let ending = Some(Ending { event, why });
+                match held {
+                    Some(held) => held.ending = ending,
+                    None => delivery.ending = ending,
+                }
+                chat.ended = true;
+                (chat.text, chat.approvals) = (Text::default(), Approvals::default());
             }
-            None => delivery.events.push(event),
+            (None, Some(held)) => held.keep(event),
+            (None, None) => delivery.events.push(event),
         }
         delivery
     }
@@ -322,7 +358,8 @@ impl Held {
 
 impl<E: Clone> Chat<E> {
     fn nothing(&self) -> Delivery<E> {
-        Delivery { ear: self.ear.clone(), events: Vec::new(), ending: None }
+        let ear = self.ear.clone();
+        Delivery { ear, serial: self.serial, events: Vec::new(), ending: None }
     }
 
     fn number(&mut self, session_id: &str, kind: &str, members: Map<String, Value>) -> ChatEvent {
@@ -343,30 +380,25 @@ impl<E: Clone> Chat<E> {
         }
         let delta = members.get("delta").and_then(Value::as_str).map(str::to_owned);
         match kind {
-            "token" => self.remember(delta.as_deref().unwrap_or_default()),
+            "token" => self.text.push(delta.as_deref().unwrap_or_default()),
             "approval_pending" => {
                 let id = members.get("approval_id").and_then(Value::as_str);
-                if let Some(id) = id.filter(|_| self.approvals.len() < MAX_APPROVALS) {
-                    self.approvals.entry(id.to_owned()).or_insert(true);
-                }
+                self.approvals.announce(id.unwrap_or_default());
             }
             "done" => {
-                let text = delta.unwrap_or_else(|| std::mem::take(&mut self.text));
-                members.entry("text").or_insert_with(|| text.into());
-                members.entry("finish_reason").or_insert_with(|| "stop".into());
+                match delta {
+                    Some(text) => fill(&mut members, "text", &text),
+                    None => self.text.fill(&mut members),
+                }
+                fill(&mut members, "finish_reason", "stop");
             }
             "error" => {
-                let error = delta.unwrap_or_else(|| "the agent gave no reason".into());
-                members.entry("error").or_insert_with(|| error.into());
+                let error = delta.as_deref().unwrap_or("the agent gave no reason");
+                fill(&mut members, "error", error);
             }
             _ => {}
         }
         members
-    }
-
-    fn remember(&mut self, delta: &str) {
-        let room = TEXT_BYTES - self.text.len();
-        self.text.push_str(&delta[..delta.floor_char_boundary(room)]);
     }
 }
 

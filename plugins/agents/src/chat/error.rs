@@ -9,8 +9,8 @@ pub(crate) enum ChatError {
     #[error("chat `{0}` is running")]
     Running(String),
     /// So many there are already.
-    #[error("{0}")]
-    Limit(&'static str, usize),
+    #[error("{what}")]
+    Limit { what: &'static str, limit: usize, got: usize },
     /// No chat of this id runs.
     #[error("chat `{0}`")]
     Unknown(String),
@@ -29,7 +29,9 @@ impl From<ChatError> for RpcError {
     fn from(error: ChatError) -> Self {
         match &error {
             ChatError::Running(_) | ChatError::Decided(_) => Self::conflict(error),
-            ChatError::Limit(what, limit) => Self::limit(what, *limit as u64),
+            ChatError::Limit { what, limit, got } => {
+                Self::limit(what, *limit as u64).with("got", *got)
+            }
             ChatError::Unknown(_) | ChatError::UnknownApproval(_) => Self::not_found(error),
             ChatError::NotOriginator => Self::forbidden(error),
         }

@@ -1,15 +1,17 @@
 //! Chats with attached agents: routes them, holds what comes too early, ends what nobody hears.
 
+mod asked;
 mod book;
 mod error;
+mod memory;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use carport_agents_api::{Chat, Turn};
-use carport_core::{Clock, Counter, Guarded, Result, RpcError, Session, Tasks, codes};
+use carport_core::{Clock, Counter, Guarded, Result, RpcError, Session, Tasks, bounds, codes};
 use serde_json::{Map, Value, json};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(crate) use book::Party;
@@ -17,19 +19,27 @@ pub use wire::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
 
-use self::book::{Book, Cut, Delivery, NewChat};
-use crate::{goals::Goals, journal::Journal, roster::Roster};
+use self::{
+    asked::{Asked, Deciding, take_back},
+    book::{Book, Cut, Delivery, Ending, NewChat},
+};
+use crate::{goals::Goals, journal::Journal, methods::check_session_id, roster::Roster};
 
 /// How long an agent may take to acknowledge a turn or a decision.
 const ACKNOWLEDGE: Duration = Duration::from_secs(5);
-/// How long the end of a chat waits for room; a socket that takes nothing is closed before that.
-const LAST_WORD: Duration = Duration::from_secs(60);
+/// How long the end of a chat waits for room: as long as its originator is there.
+const LAST_WORD: Duration = Duration::MAX;
 /// How often stale chats are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
-/// How many events a plugin's chat holds for a plugin that is busy.
-const INSIDE_EVENTS: usize = 64;
+/// How many events a plugin's chat holds for a plugin that is busy; more than are held before the
+/// agent accepts.
+const INSIDE_EVENTS: usize = 512;
+/// How much of an agent's own words an error passes on, in bytes.
+const REASON_BYTES: usize = 1024;
 /// How large one event may be, in bytes of JSON.
 pub(crate) const EVENT_BYTES: usize = 1 << 20;
+/// How long a prompt may be, in bytes.
+pub(crate) const PROMPT_BYTES: std::ops::RangeInclusive<usize> = 1..=256 * 1024;
 
 /// The two ends of a chat.
 #[derive(Clone)]
@@ -42,12 +52,16 @@ struct Line {
 #[derive(Clone)]
 enum Ear {
     Session(Arc<Session>),
-    Inside(mpsc::Sender<Map<String, Value>>),
+    /// A plugin; `_lasting` ends with the last copy of this ear.
+    Inside {
+        said: mpsc::Sender<Map<String, Value>>,
+        _lasting: mpsc::Sender<Infallible>,
+    },
 }
 
 /// Every chat of this host.
 pub(crate) struct Chats {
-    book: Guarded<Book<Line>>,
+    book: Arc<Guarded<Book<Line>>>,
     pub(crate) goals: Arc<Goals>,
     roster: Arc<Roster>,
     clock: Arc<dyn Clock>,
@@ -56,24 +70,6 @@ pub(crate) struct Chats {
     /// Events that counted for nothing.
     stray: Counter,
     idle_secs: i64,
-}
-
-/// A route whose agent has not accepted yet. Dropped so, it goes, and the agent is told.
-struct Asked<'a> {
-    chats: &'a Chats,
-    session_id: &'a str,
-    serial: u64,
-    agent: &'a Session,
-    accepted: bool,
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if !self.accepted {
-            self.chats.book.lock().withdraw(self.session_id, self.serial);
-            self.agent.notify(&ChatCancelled { session_id: self.session_id.to_owned() });
-        }
-    }
 }
 
 impl Chats {
@@ -86,7 +82,7 @@ impl Chats {
         stray: Counter,
         idle_secs: i64,
     ) -> Arc<Self> {
-        let book = Guarded::default();
+        let book = Arc::default();
         let chats = Arc::new(Self { book, goals, roster, clock, tasks, journal, stray, idle_secs });
         let sweeper = chats.clone();
         chats.tasks.spawn("chat-sweeper", async move {
@@ -95,6 +91,8 @@ impl Chats {
                 sweeper.sweep();
             }
         });
+        let goals = chats.goals.clone();
+        chats.tasks.spawn("goal-writer", async move { goals.keep_written().await });
         chats
     }
 
@@ -103,20 +101,25 @@ impl Chats {
     }
 
     /// Asks an agent for a turn on behalf of a connection. Events follow [`Self::go_live`], which
-    /// belongs after the reply.
+    /// belongs after the reply. `keep` says whether the turn's goal becomes the chat's.
     pub(crate) async fn begin(
         &self,
         from: &Arc<Session>,
         agent_id: &str,
         ask: &AskChat,
+        keep: bool,
     ) -> Result<u64> {
         let origin = Ear::Session(from.clone());
-        self.ask(Party::Session(from.serial()), origin, agent_id, ask).await
+        self.ask(Party::Session(from.serial()), origin, agent_id, ask, keep).await
     }
 
     /// Begins a chat for a plugin.
     pub(crate) async fn begin_inside(self: &Arc<Self>, turn: Turn) -> Result<Chat> {
+        bounds::agent_id("agent_id", &turn.agent_id)?;
+        bounds::bytes("prompt", &turn.prompt, PROMPT_BYTES)?;
+        turn.session_id.as_deref().map_or(Ok(()), check_session_id)?;
         let (said, events) = mpsc::channel(INSIDE_EVENTS);
+        let (_lasting, mut over) = mpsc::channel(1);
         let session_id = turn.session_id.unwrap_or_else(fresh_id);
         let context = ChatContext { host_client_id: "host".into(), voice_input: false };
         let ask = AskChat {
@@ -128,12 +131,31 @@ impl Chats {
             attachments: None,
             goal: self.goals.standing(&session_id),
         };
-        let serial = self.ask(Party::Inside, Ear::Inside(said), &turn.agent_id, &ask).await?;
+        let ear = Ear::Inside { said: said.clone(), _lasting };
+        let serial = self.ask(Party::Inside, ear, &turn.agent_id, &ask, false).await?;
         self.go_live(&session_id, serial);
+        let chats = self.clone();
+        self.tasks.spawn("chat-ear", async move {
+            tokio::select! {
+                _ = over.recv() => {}
+                () = said.closed() => {
+                    let mut book = chats.book.lock();
+                    let cut = book.drop_chat(&ask.session_id, serial);
+                    chats.finish(&mut book, cut);
+                }
+            }
+        });
         Ok(Chat { session_id, events })
     }
 
-    async fn ask(&self, party: Party, ear: Ear, agent_id: &str, ask: &AskChat) -> Result<u64> {
+    async fn ask(
+        &self,
+        party: Party,
+        ear: Ear,
+        agent_id: &str,
+        ask: &AskChat,
+        keep: bool,
+    ) -> Result<u64> {
         let agent = self.roster.session_of(agent_id)?;
         let new = NewChat {
             session_id: ask.session_id.clone(),
@@ -144,34 +166,52 @@ impl Chats {
             stream: ask.stream,
         };
         let serial = self.book.lock().open(self.now(), new)?;
-        let session_id = &*ask.session_id;
-        let mut asked = Asked { chats: self, session_id, serial, agent: &agent, accepted: false };
-        let answer = agent.request(ask, ACKNOWLEDGE).await;
-        let refused = match answer {
-            Ok(TurnTaken { accepted: None | Some(true) }) => None,
-            Ok(TurnTaken { accepted: Some(false) }) => {
-                Some("the agent does not take the chat".into())
-            }
-            Err(error) => Some(error.message),
+        let refused = Some("abandoned".to_owned());
+        let agent = &*agent;
+        let mut asked = Asked {
+            chats: self,
+            ask,
+            agent_id,
+            serial,
+            agent,
+            is_asked: false,
+            goal: None,
+            refused,
         };
-        self.audit("begin", session_id, agent_id, ask.prompt.len(), refused.as_deref());
-        match refused {
-            None => {
-                asked.accepted = true;
-                Ok(serial)
-            }
-            Some(why) => {
-                let error = format!("agent `{agent_id}` did not take the chat: {why}");
-                Err(RpcError::new(codes::GONE, error).with("agent_error", why))
-            }
+        if let Some(goal) = ask.goal.clone().filter(|_| keep) {
+            let runs = |id: &str| self.runs(id);
+            let set = self.goals.set(&ask.session_id, goal, || Ok(()), runs).await;
+            asked.goal = Some(set.inspect_err(|it| asked.refused = Some(coded(it)))?.1);
         }
+        asked.is_asked = true;
+        let (outcome, why) = match agent.request(ask, ACKNOWLEDGE).await {
+            Ok(TurnTaken { accepted: None | Some(true) }) => {
+                asked.refused = None;
+                return Ok(serial);
+            }
+            Ok(TurnTaken { accepted: Some(false) }) => {
+                ("not accepted".into(), "the agent does not take the chat".into())
+            }
+            Err(error) => (coded(&error), in_short(error.message)),
+        };
+        asked.refused = Some(outcome);
+        if let Some(undo) = asked.goal.take() {
+            take_back(&self.goals, undo).await;
+        }
+        let error = format!("agent `{agent_id}` did not take the chat: {why}");
+        Err(RpcError::new(codes::GONE, error).with("agent_error", why))
+    }
+
+    /// Whether a chat of this id runs.
+    pub(crate) fn runs(&self, session_id: &str) -> bool {
+        self.book.lock().runs(session_id)
     }
 
     /// The reply has left: what was held follows, and the chat is live.
     pub(crate) fn go_live(&self, session_id: &str, serial: u64) {
         let mut book = self.book.lock();
         if let Some(delivery) = book.go_live(session_id, serial) {
-            self.deliver(delivery);
+            self.deliver(&mut book, delivery);
         }
     }
 
@@ -190,18 +230,18 @@ impl Chats {
             return false;
         };
         let deaf = delivery.ending.is_none() && delivery.ear.origin.is_gone();
-        self.deliver(delivery);
-        let cut = if deaf { book.drop_chat(session_id) } else { None };
-        drop(book);
-        self.tell_agents(cut);
+        let serial = delivery.serial;
+        self.deliver(&mut book, delivery);
+        let cut = if deaf { book.drop_chat(session_id, serial) } else { None };
+        self.finish(&mut book, cut);
         true
     }
 
     /// The agent broke a bound: its chat ends with this error.
-    pub(crate) fn fail(&self, from: &Session, session_id: &str, error: &str) {
+    pub(crate) fn fail(&self, from: &Session, session_id: &str, error: &'static str) {
         let mut book = self.book.lock();
         let cut = book.fail(session_id, from.serial(), error);
-        self.finish(cut);
+        self.finish(&mut book, cut);
     }
 
     /// Ends a chat for its originator; `false` if no such chat runs.
@@ -209,20 +249,26 @@ impl Chats {
         let mut book = self.book.lock();
         let cut = book.cancel(session_id, Party::Session(by.serial()), host)?;
         let found = cut.is_some();
-        self.finish(cut);
+        self.finish(&mut book, cut);
         Ok(found)
     }
 
     /// Hands a decision to the agent that asked for it.
     pub(crate) async fn decide(&self, by: &Session, host: bool, ask: &AskApprove) -> Result<bool> {
         let party = Party::Session(by.serial());
-        let line = self.book.lock().decide(&ask.session_id, &ask.approval_id, party, host)?;
+        let AskApprove { session_id, approval_id, .. } = ask;
+        let (line, serial) =
+            self.book.lock().decide(self.now(), session_id, approval_id, party, host)?;
+        let mut deciding = Deciding { chats: self, ask, serial, is_heard: false };
         match line.agent.request(ask, ACKNOWLEDGE).await {
-            Ok(ApprovalHeard { resolved }) => Ok(resolved),
+            Ok(ApprovalHeard { resolved }) => {
+                deciding.is_heard = true;
+                Ok(resolved)
+            }
             Err(error) => {
-                self.book.lock().reopen(&ask.session_id, &ask.approval_id);
-                let why = format!("the agent did not take the decision: {}", error.message);
-                Err(RpcError::new(codes::GONE, why).with("agent_error", error.message))
+                let said = in_short(error.message);
+                let why = format!("the agent did not take the decision: {said}");
+                Err(RpcError::new(codes::GONE, why).with("agent_error", said))
             }
         }
     }
@@ -240,51 +286,70 @@ impl Chats {
     pub(crate) fn session_gone(&self, session: &Session) {
         let mut book = self.book.lock();
         let (dropped, ended) = book.session_gone(session.serial());
-        self.finish(dropped.into_iter().chain(ended));
+        self.finish(&mut book, dropped.into_iter().chain(ended));
     }
 
     fn sweep(&self) {
         let mut book = self.book.lock();
         let stale = book.sweep(self.now(), self.idle_secs);
-        self.finish(stale);
+        self.finish(&mut book, stale);
     }
 
-    /// Tells both ends of chats that ended otherwise than by their agent's word. Nothing here waits.
-    fn finish(&self, cuts: impl IntoIterator<Item = Cut<Line>>) {
-        for mut cut in cuts {
-            if let Some(delivery) = cut.delivery.take() {
-                self.deliver(delivery);
+    /// Tells both ends of chats that ended otherwise than by their agent's word. Nothing here waits,
+    /// and all of it is under the lock, so that no agent hears of an end after it was asked anew.
+    fn finish(&self, book: &mut Book<Line>, cuts: impl IntoIterator<Item = Cut<Line>>) {
+        for Cut { session_id, ear: line, delivery } in cuts {
+            match delivery {
+                Some(delivery) => self.deliver(book, delivery),
+                // Nobody is there to hear that the work was broken off.
+                None => {
+                    let members = Map::from_iter([("finish_reason".into(), "cancelled".into())]);
+                    self.goals.heard(&session_id, "done", &members);
+                }
             }
-            self.tell_agents(Some(cut));
-        }
-    }
-
-    fn tell_agents(&self, cuts: impl IntoIterator<Item = Cut<Line>>) {
-        for Cut { session_id, ear: line, .. } in cuts {
             line.agent.notify(&ChatCancelled { session_id });
         }
     }
 
-    /// Queues events; called under the lock, so that they leave in the order of their numbers. The
-    /// last one may have to wait for room, in a task of its own.
-    fn deliver(&self, Delivery { ear: Line { origin, .. }, events, ending }: Delivery<Line>) {
+    /// Queues events; called under the lock, so that they leave in the order of their numbers. If
+    /// there is no room for the last one it waits in a task of its own, and its chat keeps the place.
+    fn deliver(&self, book: &mut Book<Line>, delivery: Delivery<Line>) {
+        let Delivery { ear: Line { origin, .. }, serial, events, ending } = delivery;
         for event in events {
-            origin.tell(event);
+            self.goals.heard(&event.session_id, &event.kind, &event.members);
+            origin.tell(&event);
         }
-        let Some(ending) = ending else { return };
-        let error = ending.members.get("error").and_then(Value::as_str);
-        self.audit(&ending.kind, &ending.session_id, &ending.agent_id, size(&ending), error);
-        self.tasks.spawn("chat-end", async move { origin.last_word(ending).await });
+        let Some(Ending { event, why }) = ending else { return };
+        self.goals.heard(&event.session_id, &event.kind, &event.members);
+        self.audit(&event.kind, &event.session_id, &event.agent_id, size(&event), why);
+        if origin.tell(&event) {
+            return book.withdraw(&event.session_id, serial);
+        }
+        let book = self.book.clone();
+        self.tasks.spawn("chat-end", async move {
+            origin.last_word(&event).await;
+            book.lock().withdraw(&event.session_id, serial);
+        });
     }
 
-    /// A line of ids, sizes and outcome; never of text that was said.
+    /// A line of ids, sizes and outcome; never of text that was said. `error` is in the host's words.
     fn audit(&self, what: &str, chat: &str, agent: &str, bytes: usize, error: Option<&str>) {
-        let error = error.map(|it| carport_core::mask_text(it, 200));
         self.journal.append(&json!({
             "ts": self.clock.now(), "event": format!("chat.{what}"), "session_id": chat,
             "agent_id": agent, "bytes": bytes, "error": error,
         }));
     }
+}
+
+/// An agent's words, as much of them as an error holds.
+fn in_short(mut words: String) -> String {
+    words.truncate(words.floor_char_boundary(REASON_BYTES));
+    words
+}
+
+/// What a record says of an agent's error.
+fn coded(error: &RpcError) -> String {
+    format!("code {}", error.code)
 }
 
 fn size(event: &ChatEvent) -> usize {
@@ -300,22 +365,22 @@ impl Ear {
     fn is_gone(&self) -> bool {
         match self {
             Self::Session(session) => session.is_closed(),
-            Self::Inside(events) => events.is_closed(),
+            Self::Inside { said, .. } => said.is_closed(),
         }
     }
 
-    /// Never waits: a slow originator loses the event, which shows as a gap in `seq`.
-    fn tell(&self, event: ChatEvent) {
+    /// Never waits: a slow originator loses the event, which shows as a gap in `seq`. `false` if so.
+    fn tell(&self, event: &ChatEvent) -> bool {
         match self {
-            Self::Session(session) => drop(session.notify(&event)),
-            Self::Inside(events) => drop(events.try_send(plain(event))),
+            Self::Session(session) => session.notify(event),
+            Self::Inside { said, .. } => said.try_send(plain(event.clone())).is_ok(),
         }
     }
 
-    async fn last_word(self, event: ChatEvent) {
+    async fn last_word(&self, event: &ChatEvent) {
         match self {
-            Self::Session(session) => drop(session.notify_wait(&event, LAST_WORD).await),
-            Self::Inside(events) => drop(timeout(LAST_WORD, events.send(plain(event))).await),
+            Self::Session(session) => drop(session.notify_wait(event, LAST_WORD).await),
+            Self::Inside { said, .. } => drop(said.send(plain(event.clone())).await),
         }
     }
 }

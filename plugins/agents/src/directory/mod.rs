@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -13,11 +14,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::files;
+use crate::{files, methods::default_if_null};
 
-/// How many services one directory holds, and how large the file of one may be.
+/// How many services one directory holds, and how large the file of one and all files may be, in
+/// bytes: the list of them has to fit a reply.
 const MAX_ENTRIES: usize = 1024;
 const MAX_FILE: u64 = 64 * 1024;
+const MAX_ALL: u64 = 6 << 20;
+/// How many directories of their own services may have.
+const MAX_DIRECTORIES: usize = 256;
+/// The largest whole number that every JSON reader keeps.
+const MAX_TIME: i64 = (1 << 53) - 1;
 
 /// What a service is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +51,7 @@ pub struct Entry {
     #[schemars(length(min = 1, max = 2048))]
     pub dashboard_url: String,
     /// What it is doing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_null")]
     pub status: ServiceStatus,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,10 +66,12 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// When it came, in Unix seconds; 0 is now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_null")]
+    #[schemars(range(min = 0, max = 9007199254740991_i64))]
     pub registered_at: i64,
     /// When it last said that it is there, in Unix seconds; 0 is now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_null")]
+    #[schemars(range(min = 0, max = 9007199254740991_i64))]
     pub last_heartbeat_at: i64,
     /// Members that this build does not know.
     #[serde(flatten)]
@@ -74,6 +83,8 @@ impl Entry {
     pub(crate) fn validate(&self) -> Result<()> {
         carport_agents_process::agent_id("entry.name", &self.name)?;
         bounds::bytes("entry.dashboard_url", &self.dashboard_url, 1..=2048)?;
+        bounds::within("entry.registered_at", self.registered_at, 0..=MAX_TIME)?;
+        bounds::within("entry.last_heartbeat_at", self.last_heartbeat_at, 0..=MAX_TIME)?;
         let web = ["http://", "https://"].iter().any(|it| self.dashboard_url.starts_with(it));
         match web {
             false => Err(RpcError::invalid_params("entry.dashboard_url", "must be http or https")),
@@ -87,31 +98,60 @@ impl Entry {
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    /// `base` itself, or the directory `path` below it.
+    /// `base` itself, or the directory `path` below it, which need not be there yet.
     pub(crate) fn under(base: &Path, path: Option<&str>) -> Result<Self> {
         make_private_dir(base).map_err(RpcError::internal)?;
         let Some(path) = path else { return Ok(Self(base.to_owned())) };
+        let refuse = |why: &str| Err(RpcError::invalid_params("registry_path", why));
+        if Path::new(path).components().any(|part| is_entry_name(part.as_os_str())) {
+            return refuse("no part may end in `.json`, as entries do");
+        }
         let directory = resolve_under(base, "registry_path", path)?;
-        make_private_dir(&directory).map_err(|error| {
+        match directory.metadata() {
+            Ok(found) if !found.is_dir() => refuse("is no directory"),
+            _ => Ok(Self(directory)),
+        }
+    }
+
+    /// Makes the directory, if services have room for one more; `base` bounds them.
+    fn make(&self, base: &Path) -> Result<()> {
+        if self.0.is_dir() {
+            return Ok(());
+        }
+        let missing = self.0.ancestors().take_while(|it| !it.is_dir()).count();
+        let got = directories(base).map_err(RpcError::internal)? + missing;
+        if got > MAX_DIRECTORIES {
+            let error = RpcError::limit("directories of the registry", MAX_DIRECTORIES as u64);
+            return Err(error.with("got", got));
+        }
+        make_private_dir(&self.0).map_err(|error| {
             RpcError::invalid_params("registry_path", format!("is no directory: {error}"))
-        })?;
-        Ok(Self(directory))
+        })
     }
 
     fn path(&self, name: &str) -> Result<PathBuf> {
         Ok(self.0.join(format!("{}.json", encode_name("name", name)?)))
     }
 
-    /// Writes an entry; a reader sees the old one or the new one.
-    pub(crate) fn register(&self, mut entry: Entry, now: i64) -> Result<()> {
+    /// Writes an entry below `base`; a reader sees the old one or the new one.
+    pub(crate) fn register(&self, base: &Path, mut entry: Entry, now: i64) -> Result<()> {
         let path = self.path(&entry.name)?;
-        if !path.exists() && self.read().map_err(RpcError::internal)?.len() >= MAX_ENTRIES {
-            return Err(RpcError::limit("registry entries", MAX_ENTRIES as u64));
-        }
         for time in [&mut entry.registered_at, &mut entry.last_heartbeat_at] {
-            *time = if *time == 0 { now } else { *time };
+            // Nothing happened in the future: such an entry would never be reaped.
+            *time = if *time == 0 { now } else { (*time).min(now) };
         }
-        write(&path, &entry)
+        let bytes = encoded(&entry)?;
+        self.make(base)?;
+        let mut others = self.files().map_err(RpcError::internal)?;
+        others.remove(&entry.name);
+        let count = others.len() + 1;
+        let size = others.values().map(|(_, size)| size).sum::<u64>() + bytes.len() as u64;
+        let full = |what, limit: u64, got: u64| Err(RpcError::limit(what, limit).with("got", got));
+        match (count <= MAX_ENTRIES, size <= MAX_ALL) {
+            (false, _) => full("registry entries", MAX_ENTRIES as u64, count as u64),
+            (_, false) => full("bytes of all registry entries", MAX_ALL, size),
+            (true, true) => files::replace(&path, &bytes).map_err(RpcError::internal),
+        }
     }
 
     /// Notes that a service is there; `false` if it has no entry that can be read.
@@ -119,7 +159,7 @@ impl Directory {
         let path = self.path(name)?;
         let Some(mut entry) = load(&path, name) else { return Ok(false) };
         entry.last_heartbeat_at = now;
-        write(&path, &entry).map(|()| true)
+        files::replace(&path, &encoded(&entry)?).map(|()| true).map_err(RpcError::internal)
     }
 
     /// Removes an entry, if there is one.
@@ -127,31 +167,81 @@ impl Directory {
         files::remove(&self.path(name)?).map(drop).map_err(RpcError::internal)
     }
 
-    /// Entries by name; files that are none are passed over.
+    /// Entries by name; files that are none are passed over, and so are the last ones if strangers to
+    /// this daemon wrote more than a reply holds.
     pub(crate) fn list(&self) -> Result<Vec<Entry>> {
-        Ok(self.read().map_err(RpcError::internal)?.into_values().collect())
+        let mut room = MAX_ALL;
+        let entries = self.read().map_err(RpcError::internal)?.into_values();
+        let fitting = entries.map_while(|(entry, size)| {
+            room = room.checked_sub(size)?;
+            Some(entry)
+        });
+        Ok(fitting.collect())
     }
 
-    /// Removes entries without a heartbeat for longer than `max_age` seconds; their names, sorted.
+    /// Removes entries without a heartbeat for longer than `max_age` seconds; the names of those that
+    /// went, sorted.
     pub(crate) fn reap(&self, max_age: i64, now: i64) -> Result<Vec<String>> {
-        let entries = self.read().map_err(RpcError::internal)?;
-        let stale = entries.into_iter().filter(|(_, it)| now - it.last_heartbeat_at > max_age);
-        let names = stale.map(|(name, _)| self.unregister(&name).map(|()| name));
-        names.collect()
+        let entries = self.read().map_err(RpcError::internal)?.into_iter();
+        let silent = |it: &Entry| now.saturating_sub(it.last_heartbeat_at) > max_age;
+        let stale = entries.filter(|(_, (entry, _))| silent(entry)).map(|(name, _)| name);
+        let went = |name: &String| {
+            let removed = self.unregister(name);
+            removed.inspect_err(|error| tracing::warn!(name, %error, "a service stays")).is_ok()
+        };
+        Ok(stale.filter(went).collect())
     }
 
-    fn read(&self) -> io::Result<BTreeMap<String, Entry>> {
-        let mut entries = BTreeMap::new();
-        for file in fs::read_dir(&self.0)? {
-            let path = file?.path();
+    /// Entries by name, each with the size of its file.
+    fn read(&self) -> io::Result<BTreeMap<String, (Entry, u64)>> {
+        let files = self.files()?.into_iter();
+        let loaded = files.filter_map(|(name, (path, size))| {
+            let entry = load(&path, &name)?;
+            Some((name, (entry, size)))
+        });
+        Ok(loaded.collect())
+    }
+
+    /// Files that may be entries, by the names of these, each with its size.
+    fn files(&self) -> io::Result<BTreeMap<String, (PathBuf, u64)>> {
+        let mut found = BTreeMap::new();
+        let files = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
+            let path = file.path();
             let stem = path.file_name().and_then(|it| it.to_str()?.strip_suffix(".json"));
             let Some(name) = stem.and_then(decode_name) else { continue };
-            if let Some(entry) = load(&path, &name) {
-                entries.insert(name, entry);
+            // Whatever was removed meanwhile is none.
+            let Ok(about) = file.metadata() else { continue };
+            if about.is_file() && about.len() <= MAX_FILE {
+                found.insert(name, (path, about.len()));
             }
         }
-        Ok(entries)
+        Ok(found)
     }
+}
+
+/// How many directories lie below `base`.
+fn directories(base: &Path) -> io::Result<usize> {
+    let mut found = 0;
+    let mut open = vec![base.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                found += 1;
+                open.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn is_entry_name(part: &OsStr) -> bool {
+    part.as_encoded_bytes().ends_with(b".json")
 }
 
 /// The entry in a file, if it is one and bears the file's name.
@@ -164,7 +254,13 @@ fn load(path: &Path, name: &str) -> Option<Entry> {
     (entry.name == name).then_some(entry)
 }
 
-fn write(path: &Path, entry: &Entry) -> Result<()> {
+/// An entry as its file has it, if a reader will take it.
+fn encoded(entry: &Entry) -> Result<Vec<u8>> {
     let bytes = serde_json::to_vec_pretty(entry).map_err(RpcError::internal)?;
-    files::replace(path, &bytes).map_err(RpcError::internal)
+    let (limit, got) = (MAX_FILE as usize, bytes.len());
+    if got > limit {
+        let why = format!("must have at most {limit} bytes as a file, has {got}");
+        return Err(RpcError::invalid_params("entry", why).with("limit", limit).with("got", got));
+    }
+    Ok(bytes)
 }

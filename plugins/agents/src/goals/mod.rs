@@ -8,7 +8,8 @@ use carport_core::{Clock, Guarded, Result, RpcError, bounds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use uuid::Uuid;
 
 use crate::{chat::Goal, files, keeping::blocking};
 
@@ -69,13 +70,32 @@ pub struct GoalState {
 
 type Table = BTreeMap<String, GoalState>;
 
-/// Every goal. The file has a change before it is seen.
+/// Goals by chat as they are to be; `None` where there is to be none.
+type Delta = BTreeMap<String, Option<GoalState>>;
+
+/// Every goal. The file has a change that somebody asked for before it is seen; how far an agent has
+/// come is seen at once and written soon after.
 pub(crate) struct Goals {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    table: Guarded<Arc<Table>>,
-    /// One writer at a time.
-    writing: Mutex<()>,
+    kept: Arc<Guarded<Kept>>,
+    /// One writer at a time. Its guard goes with the write, so that a caller who leaves cannot let
+    /// another write overtake it.
+    writing: Arc<Mutex<()>>,
+    unwritten: Notify,
+}
+
+#[derive(Default)]
+struct Kept {
+    table: Arc<Table>,
+    /// Whether the file lacks something of the table.
+    is_ahead: bool,
+}
+
+/// What a change did, for whoever may have to take it back.
+pub(crate) struct Undo {
+    before: Delta,
+    after: Delta,
 }
 
 impl Goal {
@@ -93,16 +113,21 @@ impl Goals {
     pub(crate) fn open(path: PathBuf, clock: Arc<dyn Clock>) -> Result<Self> {
         let table = read(&path)
             .map_err(|error| RpcError::internal(format!("{}: {error}", path.display())))?;
-        let table = Guarded::new(Arc::new(table));
-        Ok(Self { path, clock, table, writing: Mutex::new(()) })
+        let kept = Guarded::new(Kept { table: Arc::new(table), is_ahead: false });
+        let (writing, unwritten) = (Arc::default(), Notify::new());
+        Ok(Self { path, clock, kept: Arc::new(kept), writing, unwritten })
+    }
+
+    fn table(&self) -> Arc<Table> {
+        self.kept.lock().table.clone()
     }
 
     pub(crate) fn get(&self, session_id: &str) -> Option<GoalState> {
-        self.table.lock().get(session_id).cloned()
+        self.table().get(session_id).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<GoalState> {
-        self.table.lock().values().cloned().collect()
+        self.table().values().cloned().collect()
     }
 
     /// The goal that goes with a chat that brings none of its own.
@@ -111,8 +136,15 @@ impl Goals {
         Some(Goal { check: state.check, max_iterations: state.max_iterations })
     }
 
-    /// Sets the goal of a chat.
-    pub(crate) async fn set(&self, session_id: &str, goal: Goal) -> Result<GoalState> {
+    /// Sets the goal of a chat, if `may` lets it when its turn has come. A full table gives up the
+    /// oldest goal whose work is over and whose chat does not run.
+    pub(crate) async fn set(
+        &self,
+        session_id: &str,
+        goal: Goal,
+        may: impl FnOnce() -> Result<()> + Send,
+        runs: impl Fn(&str) -> bool + Send + Sync,
+    ) -> Result<(GoalState, Undo)> {
         let state = GoalState {
             session_id: session_id.to_owned(),
             check: goal.check,
@@ -127,73 +159,144 @@ impl Goals {
             updated_at: self.clock.now().timestamp(),
             other: Map::new(),
         };
-        let kept = state.clone();
-        self.change(move |table| {
-            if table.len() >= MAX_GOALS && !table.contains_key(&kept.session_id) {
-                return Err(RpcError::limit("goals", MAX_GOALS as u64));
+        let plan = |table: &Table| {
+            may()?;
+            let mut delta = Delta::from([(session_id.to_owned(), Some(state.clone()))]);
+            if table.len() >= MAX_GOALS && !table.contains_key(session_id) {
+                let over = table.values().filter(|it| it.is_over() && !runs(&it.session_id));
+                let oldest = over.min_by_key(|it| it.updated_at);
+                let full = || {
+                    let error = RpcError::limit("goals", MAX_GOALS as u64);
+                    error.with("got", table.len() + 1)
+                };
+                delta.insert(oldest.ok_or_else(full)?.session_id.clone(), None);
             }
-            table.insert(kept.session_id.clone(), kept);
-            Ok(true)
-        })
-        .await?;
-        Ok(state)
-    }
-
-    /// Forgets one goal; `false` if there is none.
-    pub(crate) async fn clear(&self, session_id: &str) -> Result<bool> {
-        self.change(|table| Ok(table.remove(session_id).is_some())).await
-    }
-
-    /// Forgets those that `which` picks; answers how many.
-    pub(crate) async fn clear_all(
-        &self,
-        which: impl Fn(&str) -> bool + Send + Sync,
-    ) -> Result<usize> {
-        let mut cleared = 0;
-        self.change(|table| {
-            let before = table.len();
-            table.retain(|id, _| !which(id));
-            cleared = before - table.len();
-            Ok(cleared > 0)
-        })
-        .await?;
-        Ok(cleared)
-    }
-
-    /// An event of a chat passed by: its goal follows.
-    pub(crate) async fn heard(
-        &self,
-        session_id: &str,
-        kind: &str,
-        members: &Map<String, Value>,
-    ) -> Result<()> {
-        if !matches!(kind, "goal_evaluated" | "done" | "error") || self.get(session_id).is_none() {
-            return Ok(());
-        }
-        let now = self.clock.now().timestamp();
-        let change = |table: &mut Table| {
-            let state = table.get_mut(session_id);
-            Ok(state.map(|state| state.follow(kind, members, now)).is_some())
+            Ok(delta)
         };
-        self.change(change).await.map(drop)
+        Ok((state.clone(), self.change(plan).await?))
     }
 
-    /// Changes a copy, writes it, and shows it then. `change` says whether there is anything to write.
-    async fn change(&self, change: impl FnOnce(&mut Table) -> Result<bool> + Send) -> Result<bool> {
-        let _writer = self.writing.lock().await;
-        let mut table = Table::clone(&self.table.lock().clone());
-        if !change(&mut table)? {
-            return Ok(false);
+    /// Takes a change back, as far as nobody has changed the same goals since.
+    pub(crate) async fn undo(&self, Undo { before, after }: Undo) -> Result<()> {
+        let plan = |table: &Table| {
+            let mut delta = before;
+            delta.retain(|id, _| table.get(id) == after.get(id).and_then(Option::as_ref));
+            Ok(delta)
+        };
+        self.change(plan).await.map(drop)
+    }
+
+    /// Forgets those that `which` picks when its turn has come; answers how many.
+    pub(crate) async fn clear(
+        &self,
+        which: impl Fn(&str) -> Result<bool> + Send + Sync,
+    ) -> Result<usize> {
+        let plan = |table: &Table| {
+            let mut delta = Delta::new();
+            for id in table.keys() {
+                if which(id)? {
+                    delta.insert(id.clone(), None);
+                }
+            }
+            Ok(delta)
+        };
+        Ok(self.change(plan).await?.after.len())
+    }
+
+    /// An event of a chat passed by: its goal follows. Never waits; [`Self::keep_written`] writes it.
+    pub(crate) fn heard(&self, session_id: &str, kind: &str, members: &Map<String, Value>) {
+        if !matches!(kind, "goal_evaluated" | "done" | "error") {
+            return;
         }
-        let (table, path) = (Arc::new(table), self.path.clone());
-        let bytes = serde_json::to_vec_pretty(&*table).map_err(RpcError::internal)?;
-        blocking(move || files::replace(&path, &bytes)).await?.map_err(RpcError::internal)?;
-        *self.table.lock() = table;
-        Ok(true)
+        let mut kept = self.kept.lock();
+        if !kept.table.contains_key(session_id) {
+            return;
+        }
+        if let Some(state) = Arc::make_mut(&mut kept.table).get_mut(session_id) {
+            state.follow(kind, members, self.clock.now().timestamp());
+        }
+        kept.is_ahead = true;
+        self.unwritten.notify_one();
+    }
+
+    /// Writes what was heard, for as long as the host runs.
+    pub(crate) async fn keep_written(&self) {
+        loop {
+            self.unwritten.notified().await;
+            self.flush().await;
+        }
+    }
+
+    /// Writes what the file lacks, if anything.
+    pub(crate) async fn flush(&self) {
+        if !self.kept.lock().is_ahead {
+            return;
+        }
+        if let Err(error) = self.write(self.writing.clone().lock_owned().await, Delta::new()).await
+        {
+            tracing::error!(%error, "the goals of chats were not written");
+        }
+    }
+
+    /// Writes the table with what `plan` makes of it, and shows it then.
+    async fn change(&self, plan: impl FnOnce(&Table) -> Result<Delta> + Send) -> Result<Undo> {
+        let writer = self.writing.clone().lock_owned().await;
+        let table = self.table();
+        let after = plan(&table)?;
+        let before = after.keys().map(|id| (id.clone(), table.get(id).cloned())).collect();
+        if !after.is_empty() {
+            self.write(writer, after.clone()).await?;
+        }
+        Ok(Undo { before, after })
+    }
+
+    async fn write(&self, writer: OwnedMutexGuard<()>, delta: Delta) -> Result<()> {
+        let (kept, path) = (self.kept.clone(), self.path.clone());
+        let write = move || {
+            let _writer = writer;
+            let mut table = {
+                let mut kept = kept.lock();
+                kept.is_ahead = false;
+                kept.table.clone()
+            };
+            apply(&delta, &mut table);
+            let written = serde_json::to_vec_pretty(&*table).map_err(io::Error::from);
+            let written = written.and_then(|bytes| files::replace(&path, &bytes));
+            let mut kept = kept.lock();
+            match &written {
+                // What was heard meanwhile stays.
+                Ok(()) => apply(&delta, &mut kept.table),
+                Err(_) => kept.is_ahead = true,
+            }
+            written
+        };
+        blocking(write).await?.map_err(RpcError::internal)
+    }
+}
+
+fn apply(delta: &Delta, table: &mut Arc<Table>) {
+    if delta.is_empty() {
+        return;
+    }
+    let table = Arc::make_mut(table);
+    for (id, state) in delta {
+        match state {
+            Some(state) => drop(table.insert(id.clone(), state.clone())),
+            None => drop(table.remove(id)),
+        }
     }
 }
 
 impl GoalState {
+    /// Whether nobody works on it any more: it ended, or its chat had an id that the daemon made up
+    /// and that nobody comes back to.
+    fn is_over(&self) -> bool {
+        let is_minted =
+            self.session_id.strip_prefix("chat-").is_some_and(|it| Uuid::try_parse(it).is_ok());
+        let ended = [GoalStatus::Met, GoalStatus::Unevaluated, GoalStatus::Error];
+        is_minted || ended.contains(&self.status)
+    }
+
     fn follow(&mut self, kind: &str, members: &Map<String, Value>, now: i64) {
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         let flag = |name: &str| members.get(name).and_then(Value::as_bool);
@@ -204,8 +307,11 @@ impl GoalState {
                 self.last_met = flag("met");
                 self.last_grounded = flag("grounded");
                 self.last_reason = text("reason").map(|it| cut(&it));
+                (self.terminal_kind, self.terminal_message) = (None, None);
                 GoalStatus::Running
             }
+            // Whoever broke the work off did not say that it is done.
+            "done" if text("finish_reason").as_deref() == Some("cancelled") => GoalStatus::Active,
             "done" if flag("goal_unevaluated") == Some(true) => GoalStatus::Unevaluated,
             "done" => GoalStatus::Met,
             _ => GoalStatus::Error,
@@ -234,3 +340,6 @@ fn read(path: &PathBuf) -> io::Result<Table> {
     }
     Ok(table)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use carport_core::{Access, Caller, Method, Result, RpcError, bounds};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::check_session_id;
+use super::{check_session_id, default_if_null};
 use crate::{
     Agents,
-    chat::{AskApprove, AskChat, ChatContext, EVENT_BYTES, Goal, fresh_id},
+    chat::{AskApprove, AskChat, ChatContext, EVENT_BYTES, Goal, PROMPT_BYTES, fresh_id},
 };
 
 /// How large all attachments of a turn may be together, in bytes of JSON.
@@ -30,10 +30,10 @@ pub struct BeginChat {
     #[schemars(length(min = 1, max = 128))]
     pub session_id: Option<String>,
     /// Whether `token` events are wanted.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "yes_if_null")]
     pub stream: bool,
     /// Whether the prompt was spoken.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_if_null")]
     pub voice_input: bool,
     /// The model to use, in the agent's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +53,10 @@ fn yes() -> bool {
     true
 }
 
+fn yes_if_null<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(true))
+}
+
 /// The agent takes the turn.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatBegun {
@@ -70,14 +74,14 @@ impl Method for BeginChat {
 
     fn validate(&self) -> Result<()> {
         bounds::agent_id("agent_id", &self.agent_id)?;
-        bounds::bytes("prompt", &self.prompt, 1..=256 * 1024)?;
+        bounds::bytes("prompt", &self.prompt, PROMPT_BYTES)?;
         self.session_id.as_deref().map_or(Ok(()), check_session_id)?;
         bounds::maybe_bytes("model", self.model.as_deref(), 1..=256)?;
         if let Some(goal) = &self.goal {
             goal.checked("goal.")?;
         }
         let Some(attachments) = &self.attachments else { return Ok(()) };
-        if self.goal.is_some() {
+        if self.goal.is_some() && !attachments.is_empty() {
             return Err(RpcError::invalid_params("attachments", "do not go with a goal"));
         }
         bounds::items("attachments", attachments, 0..=8)?;
@@ -90,15 +94,16 @@ impl Method for BeginChat {
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<ChatBegun> {
         agents.keeping.refuse_observer()?;
         check_peer(agents, caller, &self.agent_id)?;
+        agents.keeping.refuse_absent(&self.agent_id).await?;
         let session_id = self.session_id.unwrap_or_else(fresh_id);
         let session = caller.session();
+        let has_images = self.attachments.as_ref().is_some_and(|it| !it.is_empty());
         let goal = match &self.goal {
-            Some(goal) => {
-                agents.chats.check_goal_of(&session_id, session, caller.is_host())?;
-                Some(goal.checked("goal.")?)
-            }
-            None => agents.goals.standing(&session_id),
+            Some(goal) => Some(goal.checked("goal.")?),
+            None => agents.goals.standing(&session_id).filter(|_| !has_images),
         };
+        // Another agent's goal is for this turn only: a standing one is a command that people set.
+        let keep = self.goal.is_some() && caller.agent().is_none();
         let ask = AskChat {
             session_id: session_id.clone(),
             prompt: self.prompt,
@@ -109,14 +114,11 @@ impl Method for BeginChat {
             },
             model: self.model,
             attachments: self.attachments,
-            goal: goal.clone(),
+            goal,
         };
-        let serial = agents.chats.begin(session, &self.agent_id, &ask).await?;
+        let serial = agents.chats.begin(session, &self.agent_id, &ask, keep).await?;
         let (chats, id) = (Arc::clone(&agents.chats), session_id.clone());
         caller.after_reply(move || chats.go_live(&id, serial));
-        if let (Some(_), Some(goal)) = (&self.goal, goal) {
-            agents.goals.set(&session_id, goal).await?;
-        }
         Ok(ChatBegun { accepted: true, session_id })
     }
 }
@@ -203,12 +205,16 @@ pub struct ApproveInChat {
     #[schemars(length(min = 1, max = 256))]
     pub approval_id: String,
     /// A boolean, or a string of which `approve`, `approved` and `yes` mean yes; no if absent.
-    #[serde(default = "no")]
+    #[serde(default = "no", deserialize_with = "no_if_null")]
     pub decision: Value,
 }
 
 fn no() -> Value {
     Value::Bool(false)
+}
+
+fn no_if_null<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(no))
 }
 
 /// Whether the agent took the decision.
@@ -289,11 +295,7 @@ impl Method for HearChatEvent {
             return Err(RpcError::limit("bytes of an event", EVENT_BYTES as u64)
                 .with("got", error.data.map(|mut it| it["got"].take())));
         }
-        let goal = agents.goals.get(&session_id).is_some().then(|| members.clone());
         let ok = agents.chats.hear(caller.session(), &session_id, &kind, members);
-        if let (true, Some(members)) = (ok, goal) {
-            agents.goals.heard(&session_id, &kind, &members).await?;
-        }
         Ok(EventHeard { ok })
     }
 }

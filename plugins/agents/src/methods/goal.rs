@@ -77,8 +77,10 @@ impl Method for SetGoal {
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<GoalSet> {
         refuse_agents(caller)?;
         let id = &self.session_id;
-        agents.chats.check_goal_of(id, caller.session(), caller.is_host())?;
-        Ok(GoalSet { set: true, goal: agents.goals.set(id, self.goal()?).await? })
+        let may = || agents.chats.check_goal_of(id, caller.session(), caller.is_host());
+        let runs = |id: &str| agents.chats.runs(id);
+        let (goal, _) = agents.goals.set(id, self.goal()?, may, runs).await?;
+        Ok(GoalSet { set: true, goal })
     }
 }
 
@@ -173,11 +175,13 @@ impl Method for ClearGoal {
         match self.session_id {
             Some(session_id) => {
                 may(&session_id)?;
-                let cleared = agents.goals.clear(&session_id).await?;
+                let that =
+                    |id: &str| if id == session_id { may(id).map(|()| true) } else { Ok(false) };
+                let cleared = agents.goals.clear(that).await? > 0;
                 Ok(GoalCleared::One { cleared, session_id })
             }
             None => {
-                let cleared = agents.goals.clear_all(|id| may(id).is_ok()).await?;
+                let cleared = agents.goals.clear(|id| Ok(may(id).is_ok())).await?;
                 Ok(GoalCleared::All { cleared })
             }
         }

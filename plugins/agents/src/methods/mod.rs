@@ -27,6 +27,7 @@ pub use registry::{
 pub use suggest::{Confidence, GoalSuggested, SuggestGoal};
 
 use carport_core::{Caller, Identity, Result, RpcError, bounds};
+use serde::{Deserialize, Deserializer};
 
 use crate::{Agents, config::Manage};
 
@@ -52,8 +53,17 @@ fn check_self(id: &str, caller: &Caller) -> Result<()> {
 }
 
 /// A chat's id: `[A-Za-z0-9._:-]{1,128}`.
-fn check_session_id(id: &str) -> Result<()> {
+pub(crate) fn check_session_id(id: &str) -> Result<()> {
     bounds::bytes("session_id", id, 1..=128)?;
     let word = |letter: char| letter.is_ascii_alphanumeric() || "._:-".contains(letter);
     bounds::letters("session_id", id, "[A-Za-z0-9._:-]", word)
+}
+
+/// Reads a member whose `null` is as good as its absence.
+pub(crate) fn default_if_null<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! `registry.*`: services that announce themselves.
 
+use std::path::Path;
+
 use carport_agents_process::agent_id;
 use carport_core::{Access, Caller, Method, Result, bounds};
 use schemars::JsonSchema;
@@ -17,14 +19,30 @@ fn check_path(path: Option<&String>) -> Result<()> {
 }
 
 impl Agents {
-    /// Does `work` on a directory of entries, with the time of day in Unix seconds.
+    /// Reads a directory of entries.
     async fn in_directory<T: Send + 'static>(
         &self,
         path: Option<String>,
-        work: impl FnOnce(Directory, i64) -> Result<T> + Send + 'static,
+        work: impl FnOnce(Directory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let base = self.registry.clone();
+        blocking(move || work(Directory::under(&base, path.as_deref())?)).await?
+    }
+
+    /// Changes a directory of entries, with the base of all and the time of day in Unix seconds. One
+    /// change runs at a time, also one whose caller has left: each reads before it writes.
+    async fn changing<T: Send + 'static>(
+        &self,
+        path: Option<String>,
+        work: impl FnOnce(Directory, &Path, i64) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let writer = self.registry_writer.clone().lock_owned().await;
         let (base, now) = (self.registry.clone(), self.clock.now().timestamp());
-        blocking(move || work(Directory::under(&base, path.as_deref())?, now)).await?
+        self.in_directory(path, move |it| {
+            let _writer = writer;
+            work(it, &base, now)
+        })
+        .await
     }
 }
 
@@ -52,7 +70,7 @@ impl Method for RegisterService {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<()> {
         let Self { entry, registry_path } = self;
-        agents.in_directory(registry_path, move |it, now| it.register(entry, now)).await
+        agents.changing(registry_path, move |it, base, now| it.register(base, entry, now)).await
     }
 }
 
@@ -88,8 +106,8 @@ impl Method for Heartbeat {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<Refreshed> {
         let Self { name, registry_path } = self;
-        let beat = move |it: Directory, now| it.heartbeat(&name, now);
-        Ok(Refreshed { refreshed: agents.in_directory(registry_path, beat).await? })
+        let beat = move |it: Directory, _: &Path, now| it.heartbeat(&name, now);
+        Ok(Refreshed { refreshed: agents.changing(registry_path, beat).await? })
     }
 }
 
@@ -118,7 +136,7 @@ impl Method for UnregisterService {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<()> {
         let Self { name, registry_path } = self;
-        agents.in_directory(registry_path, move |it, _| it.unregister(&name)).await
+        agents.changing(registry_path, move |it, _, _| it.unregister(&name)).await
     }
 }
 
@@ -142,7 +160,7 @@ impl Method for ListServices {
     }
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<Vec<Entry>> {
-        agents.in_directory(self.registry_path, |it, _| it.list()).await
+        agents.in_directory(self.registry_path, |it| it.list()).await
     }
 }
 
@@ -174,6 +192,6 @@ impl Method for ReapServices {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<Vec<String>> {
         let age = self.max_age_secs.into();
-        agents.in_directory(self.registry_path, move |it, now| it.reap(age, now)).await
+        agents.changing(self.registry_path, move |it, _, now| it.reap(age, now)).await
     }
 }

@@ -10,7 +10,10 @@ use super::{check_session_id, goal::refuse_agents};
 use crate::{
     Agents,
     chat::Goal,
-    goals::{GoalState, suggest::suggest},
+    goals::{
+        GoalState,
+        suggest::{Suggestion, suggest},
+    },
     keeping::blocking,
 };
 
@@ -103,8 +106,9 @@ impl Method for SuggestGoal {
         let found = found.await??;
         let mut answer = described(found);
         if let (true, Some(id), Some(goal)) = (self.set, &self.session_id, answer.goal.clone()) {
-            agents.chats.check_goal_of(id, caller.session(), caller.is_host())?;
-            answer.stored_goal = Some(agents.goals.set(id, goal).await?);
+            let may = || agents.chats.check_goal_of(id, caller.session(), caller.is_host());
+            let runs = |id: &str| agents.chats.runs(id);
+            answer.stored_goal = Some(agents.goals.set(id, goal, may, runs).await?.0);
         }
         answer.set = self.set.then_some(answer.stored_goal.is_some());
         answer.session_id = self.session_id;
@@ -112,15 +116,16 @@ impl Method for SuggestGoal {
     }
 }
 
-fn described(found: Option<crate::goals::suggest::Suggestion>) -> GoalSuggested {
+fn described(found: Option<Suggestion>) -> GoalSuggested {
+    let goal_of = |it: &Suggestion| Goal { check: it.check.clone(), max_iterations: 8 };
+    let found = found.filter(|it| goal_of(it).checked("").is_ok());
     let (confidence, rationale) = match &found {
         None => (Confidence::None, "no marker file says how this directory is tested"),
         Some(it) if it.has_marker => (Confidence::High, "a marker file says how it is tested"),
         Some(_) => (Confidence::Medium, "no marker file; only that the file is there"),
     };
-    let (check, signals) = found.map(|it| (it.check, it.signals)).unzip();
-    let goal = check.map(|check| Goal { check, max_iterations: 8 });
-    let goal = goal.filter(|goal| goal.checked("").is_ok());
+    let goal = found.as_ref().map(goal_of);
+    let signals = found.map(|it| it.signals);
     GoalSuggested {
         suggested: goal.is_some(),
         goal,
@@ -144,5 +149,22 @@ fn inside(place: &str, roots: &[String]) -> Result<PathBuf> {
     match Path::new(place).is_absolute() && real.is_dir() && roots.iter().any(under) {
         true => Ok(real),
         false => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_is_too_long_is_no_suggestion_at_all() {
+        let too_long = Suggestion {
+            check: "x".repeat(4097),
+            signals: vec!["Cargo.toml".into()],
+            has_marker: true,
+        };
+        let answer = described(Some(too_long));
+        assert_eq!((answer.suggested, answer.confidence), (false, Confidence::None));
+        assert!(answer.signals.is_empty() && answer.rationale.starts_with("no marker file"));
     }
 }

@@ -165,7 +165,8 @@ async fn sixteen_chats_run_with_one_agent_and_no_more() {
     }
     let call = json!({ "agent_id": "helper", "prompt": "p", "session_id": "one-more" });
     let error = client.raw("agents.chat", call).await.unwrap_err();
-    assert_eq!((error.code, &error.data.unwrap()["limit"]), (codes::LIMIT, &json!(16)));
+    let data = error.data.unwrap();
+    assert_eq!((error.code, &data["limit"], &data["got"]), (codes::LIMIT, &json!(16), &json!(17)));
     assert!(say(&mut agent, "c3", "done", json!({})).await);
     begin(&mut client, &mut agent, "one-more").await;
 }
@@ -231,6 +232,25 @@ async fn attachments_are_checked_and_passed_on_untouched() {
         let error = client.raw("agents.chat", call(bad)).await.unwrap_err();
         assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)));
     }
+    let mut none = call(image.clone());
+    none["attachments"] = json!([]);
+    none["goal"] = json!({ "check": "true" });
+    none["session_id"] = json!("c");
+    for null in ["stream", "voice_input", "model"] {
+        none[null] = json!(null);
+    }
+    let id = client.send("agents.chat", none).await;
+    let asked = accept(&mut agent).await;
+    assert!(asked.goal.is_some() && asked.stream && !asked.context.voice_input);
+    client.reply(id).await.unwrap();
+    assert!(say(&mut agent, "c", "done", json!({ "text": null, "finish_reason": null })).await);
+    let last = to_the_end(&mut client).await.pop().unwrap();
+    assert_eq!((&last["text"], &last["finish_reason"]), (&json!(""), &json!("stop")));
+    let mut standing = call(image.clone());
+    standing["session_id"] = json!("c");
+    let id = client.send("agents.chat", standing).await;
+    assert_eq!(accept(&mut agent).await.goal, None, "a goal does not go with images");
+    client.reply(id).await.unwrap();
     let mut both = call(image);
     both["goal"] = json!({ "check": "true" });
     assert_eq!(client.raw("agents.chat", both).await.unwrap_err().field(), Some("attachments"));

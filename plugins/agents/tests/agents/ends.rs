@@ -11,6 +11,18 @@ use crate::{
     host, to_the_end,
 };
 
+/// The lines of the audit, once there are so many.
+async fn audited(host: &carport_core::testing::TestHost, lines: usize) -> String {
+    let path = host.root().join("journals/peer.jsonl");
+    loop {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.lines().count() >= lines {
+            return text;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn only_the_originator_or_the_host_cancels_and_hears_how_far_it_came() {
     let host = host().await;
@@ -102,7 +114,7 @@ async fn a_plugin_chats_too_and_cancels_by_letting_go() {
         ask.session_id
     });
     drop(chat);
-    say(&mut agent, &id, "token", json!({ "delta": "to nobody" })).await;
+    // The agent hears of it although it says nothing.
     assert_eq!(agent.notification("agent.chat.cancel").await["session_id"], json!(id));
     assert!(!say(&mut agent, &id, "token", json!({})).await);
 }
@@ -115,12 +127,107 @@ async fn the_audit_holds_outcomes_and_no_text() {
     begin(&mut client, &mut agent, "c").await;
     say(&mut agent, "c", "done", json!({ "text": "a secret answer" })).await;
     to_the_end(&mut client).await;
-    let path = host.root().join("journals/peer.jsonl");
-    let mut lines = String::new();
-    while lines.lines().count() < 2 {
-        tokio::task::yield_now().await;
-        lines = std::fs::read_to_string(&path).unwrap_or_default();
-    }
+    let lines = audited(&host, 2).await;
     assert!(lines.contains("chat.begin") && lines.contains("chat.done"), "{lines}");
     assert!(!lines.contains("secret") && !lines.contains("hello"), "{lines}");
+}
+
+#[tokio::test]
+async fn a_plugins_chat_has_the_bounds_of_a_connections_and_holds_what_came_early() {
+    let host = host().await;
+    let mut agent = attach(&host, "helper").await;
+    let agents = host.service(&AGENTS);
+    let turn = |id: &str, prompt: String, chat: &str| Turn {
+        agent_id: id.into(),
+        prompt,
+        session_id: Some(chat.into()),
+    };
+    for (bad, field) in [
+        (turn("a/b", "p".into(), "c"), "agent_id"),
+        (turn("helper", String::new(), "c"), "prompt"),
+        (turn("helper", "p".repeat(256 * 1024 + 1), "c"), "prompt"),
+        (turn("helper", "p".into(), "a b"), "session_id"),
+    ] {
+        let error = agents.chat(bad).await.unwrap_err();
+        assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)));
+    }
+    let (chat, ()) = tokio::join!(agents.chat(turn("helper", "p".into(), "c")), async {
+        let (id, _) = agent.asked::<AskChat>().await;
+        for _ in 0..256 {
+            assert!(say(&mut agent, "c", "token", json!({ "delta": "x" })).await);
+        }
+        agent.answer(&id, json!({ "accepted": true })).await;
+    });
+    let mut chat = chat.unwrap();
+    for seq in 1..=256 {
+        assert_eq!(chat.events.recv().await.unwrap()["seq"], seq);
+    }
+}
+
+#[tokio::test]
+async fn an_agents_own_words_are_cut_and_in_no_audit() {
+    let host = host().await;
+    let mut agent = attach(&host, "helper").await;
+    let mut client = host.client().await;
+    let call = json!({ "agent_id": "helper", "prompt": "p", "session_id": "c" });
+    let id = client.send("agents.chat", call).await;
+    let (ask, _) = agent.asked::<AskChat>().await;
+    let words = format!("secret {}", "\u{fc}".repeat(1 << 14));
+    agent.answer_error(&ask, &carport_core::RpcError::new(-32050, &words)).await;
+    let error = client.reply(id).await.unwrap_err();
+    let said = error.data.unwrap()["agent_error"].as_str().unwrap().to_owned();
+    assert!(said.len() <= 1024 && words.starts_with(&said) && said.len() > 1000);
+    assert!(error.message.len() < 1200);
+
+    begin(&mut client, &mut agent, "c").await;
+    let pending = json!({ "approval_id": "a", "tool": "rm" });
+    say(&mut agent, "c", "approval_pending", pending).await;
+    let decide = json!({ "session_id": "c", "approval_id": "a", "decision": null });
+    let id = client.send("agents.chat.approve", decide.clone()).await;
+    let (ask, asked) = agent.asked::<carport_agents::AskApprove>().await;
+    assert_eq!(asked.decision, json!(false), "null is as good as absent");
+    agent.answer_error(&ask, &carport_core::RpcError::new(-32050, &words)).await;
+    assert!(client.reply(id).await.unwrap_err().message.len() < 1200);
+    say(&mut agent, "c", "error", json!({ "error": words })).await;
+    to_the_end(&mut client).await;
+    begin(&mut client, &mut agent, "c").await;
+    say(&mut agent, "c", "error", json!({ "delta": "secret too" })).await;
+    let lines = audited(&host, 5).await;
+    assert!(lines.contains("code -32050") && lines.contains("chat.error"), "{lines}");
+    assert!(!lines.contains("secret"), "{lines}");
+}
+
+#[tokio::test]
+async fn whoever_leaves_while_the_agent_is_asked_leaves_a_line_and_no_decision() {
+    let host = host().await;
+    let mut agent = attach(&host, "helper").await;
+    let (mut client, mut leaving) = (host.client().await, host.host().await);
+    begin(&mut client, &mut agent, "c").await;
+    say(&mut agent, "c", "approval_pending", json!({ "approval_id": "a" })).await;
+    let decide = json!({ "session_id": "c", "approval_id": "a", "decision": true });
+    leaving.send("agents.chat.approve", decide.clone()).await;
+    agent.asked::<carport_agents::AskApprove>().await;
+    leaving.send("agents.chat", json!({ "agent_id": "helper", "prompt": "p" })).await;
+    agent.asked::<AskChat>().await;
+    leaving.vanish();
+    agent.notification("agent.chat.cancel").await;
+    assert!(audited(&host, 2).await.contains("abandoned"));
+    let id = client.send("agents.chat.approve", decide).await;
+    let (ask, _) = agent.asked::<carport_agents::AskApprove>().await;
+    agent.answer(&ask, json!({ "resolved": true })).await;
+    assert_eq!(client.reply(id).await.unwrap()["resolved"], true);
+}
+
+#[tokio::test]
+async fn an_agent_of_a_manifest_that_nobody_took_is_known_and_not_there() {
+    let host = host().await;
+    attach(&host, "helper").await;
+    host.stop().await;
+    let section = json!({ "supervise": "on_demand" });
+    let again = crate::host_with(section).on_root_of(&host).start().await;
+    let mut client = again.client().await;
+    for (agent, code) in [("helper", codes::GONE), ("nobody", codes::NOT_FOUND)] {
+        let call = json!({ "agent_id": agent, "prompt": "p" });
+        assert_eq!(client.raw("agents.chat", call).await.unwrap_err().code, code, "{agent}");
+    }
 }

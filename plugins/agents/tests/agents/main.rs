@@ -6,6 +6,7 @@ mod chatting;
 mod ends;
 mod goals;
 mod registry;
+mod slow;
 mod supervising;
 
 use carport_core::testing::{TestClient, TestHost, TestHostBuilder};
