@@ -190,12 +190,29 @@ impl Adapter {
         fill(self.stdin.as_deref()?, &|name| values.get(name, None))
     }
 
-    fn templates(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// A placeholder whose value would be taken for an option: one that begins an argument, not behind
+    /// `--`, with a value that begins with `-`.
+    pub(crate) fn option_in(&self, values: &Values) -> Option<&'static str> {
+        let templates: Vec<_> = self.arguments_as_written().collect();
+        let before = templates.iter().position(|it| *it == "--").unwrap_or(templates.len());
+        templates[..before].iter().find_map(|template| {
+            let name = placeholders(template).first().copied()?;
+            let begins = template.starts_with('{') && template[1..].starts_with(name);
+            let value = values.get(name, None).filter(|_| begins)?;
+            PLACEHOLDERS.into_iter().find(|it| *it == name && value.starts_with('-'))
+        })
+    }
+
+    fn arguments_as_written(&self) -> impl Iterator<Item = &str> {
         let arguments = self.run_args.iter().flat_map(|it| match it {
             Argument::One(one) => std::slice::from_ref(one),
             Argument::Group(group) => group,
         });
-        let arguments = arguments.map(|it| (".run_args", it.as_str()));
+        arguments.map(String::as_str)
+    }
+
+    fn templates(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let arguments = self.arguments_as_written().map(|it| (".run_args", it));
         arguments.chain(self.stdin.iter().map(|it| (".stdin", it.as_str())))
     }
 }

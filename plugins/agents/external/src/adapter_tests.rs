@@ -73,6 +73,20 @@ fn a_table_that_cannot_work_says_which_member_is_wrong() {
 }
 
 #[test]
+fn a_value_is_no_option() {
+    let claude = builtin("claude-code");
+    let session = |id: &str| Values { session_id: Some(id.into()), ..Values::default() };
+    assert_eq!(claude.option_in(&session("--dangerously-skip-permissions")), Some("session_id"));
+    assert_eq!(claude.option_in(&session("3f")), None);
+    let dash = Values { task: "-x".into(), ..Values::default() };
+    assert_eq!(claude.option_in(&dash), None, "it is read, not an argument");
+    let table = |args| adapter(json!({ "binary": "fake", "run_args": args })).unwrap();
+    assert_eq!(table(json!(["{task}"])).option_in(&dash), Some("task"));
+    assert_eq!(table(json!(["--task={task}"])).option_in(&dash), None);
+    assert_eq!(table(json!(["--", "{task}"])).option_in(&dash), None);
+}
+
+#[test]
 fn a_table_is_put_over_the_built_in_one_member_by_member() {
     let own = AdapterTable { binary: Some("/opt/codex".into()), ..AdapterTable::default() };
     let both = own.over(builtin_tables().remove("codex").unwrap());

@@ -27,6 +27,14 @@ pub enum ExternalError {
         /// The parameter.
         field: &'static str,
     },
+    /// The agent would take it for an option.
+    #[error("must not start with `-`: `{id}` would take it for an option")]
+    LooksLikeOption {
+        /// The adapter.
+        id: String,
+        /// The parameter.
+        field: &'static str,
+    },
     /// The task is larger than an argument may be.
     #[error("`{id}` takes its task as an argument, which may have at most {limit} bytes")]
     TaskTooLong {
@@ -43,7 +51,8 @@ impl From<ExternalError> for RpcError {
             ExternalError::Unknown(_) => Self::not_found(error),
             ExternalError::Unusable { id, .. } => Self::unavailable(id.clone(), &error),
             ExternalError::Busy(limit) => Self::overloaded(&error).with("limit", *limit),
-            ExternalError::CannotBeTold { field, .. } => Self::invalid_params(field, &error),
+            ExternalError::CannotBeTold { field, .. }
+            | ExternalError::LooksLikeOption { field, .. } => Self::invalid_params(field, &error),
             ExternalError::TaskTooLong { limit, .. } => {
                 Self::invalid_params("task", &error).with("limit", *limit)
             }

@@ -176,6 +176,13 @@ impl Externals {
         slot.map_err(|_| ExternalError::Busy(self.0.most))
     }
 
+    /// Waits until none runs.
+    pub async fn idle(&self) {
+        let most = u32::try_from(self.0.most).unwrap_or(u32::MAX);
+        // Nobody closes it.
+        let _ = self.0.slots.acquire_many(most).await;
+    }
+
     /// Runs an adapter to its end and hands on what it says. Dropping this ends the run's whole tree.
     pub async fn run(
         &self,
@@ -263,6 +270,9 @@ impl Adapter {
         let cannot = asked.iter().find(|(name, _, asked)| *asked && !self.takes(name));
         if let Some((_, field, _)) = cannot {
             return Err(ExternalError::CannotBeTold { id: self.id.clone(), field });
+        }
+        if let Some(field) = self.option_in(values) {
+            return Err(ExternalError::LooksLikeOption { id: self.id.clone(), field });
         }
         let large = self.arguments(values).iter().any(|it| it.len() > ARGUMENT_BYTES);
         match large {

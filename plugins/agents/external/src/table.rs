@@ -10,7 +10,7 @@ use crate::view::HealthStatus;
 
 /// How an external agent is found, asked, run and read. What a table leaves out is as in the built-in
 /// table of the same id, if there is one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdapterTable {
     /// `false` takes the adapter out.
@@ -80,7 +80,7 @@ pub enum OutputFormat {
 }
 
 /// What is taken from a JSON document. Places in it are JSON pointers (RFC 6901).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventRule {
     /// What the document has to hold at these places for the rule to count.

@@ -2,9 +2,13 @@
 
 mod book;
 mod error;
+mod run;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use carport_agents_api::{Chat, Turn};
 use carport_core::{Clock, Counter, Guarded, Result, RpcError, Session, Tasks, codes};
@@ -13,11 +17,15 @@ use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
 pub(crate) use book::Party;
+pub(crate) use run::RunRoute;
 pub use wire::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
 
-use self::book::{Book, Cut, Delivery, NewChat};
+use self::{
+    book::{Book, Cut, Delivery, NewChat, Speaker},
+    run::Partner,
+};
 use crate::{goals::Goals, journal::Journal, roster::Roster};
 
 /// How long an agent may take to acknowledge a turn or a decision.
@@ -35,7 +43,7 @@ pub(crate) const EVENT_BYTES: usize = 1 << 20;
 #[derive(Clone)]
 struct Line {
     origin: Ear,
-    agent: Arc<Session>,
+    agent: Partner,
 }
 
 /// Who hears a chat.
@@ -56,6 +64,7 @@ pub(crate) struct Chats {
     /// Events that counted for nothing.
     stray: Counter,
     idle_secs: i64,
+    runs: AtomicU64,
 }
 
 /// A route whose agent has not accepted yet. Dropped so, it goes, and the agent is told.
@@ -86,8 +95,9 @@ impl Chats {
         stray: Counter,
         idle_secs: i64,
     ) -> Arc<Self> {
-        let book = Guarded::default();
-        let chats = Arc::new(Self { book, goals, roster, clock, tasks, journal, stray, idle_secs });
+        let (book, runs) = (Guarded::default(), AtomicU64::default());
+        let chats =
+            Arc::new(Self { book, goals, roster, clock, tasks, journal, stray, idle_secs, runs });
         let sweeper = chats.clone();
         chats.tasks.spawn("chat-sweeper", async move {
             loop {
@@ -138,9 +148,9 @@ impl Chats {
         let new = NewChat {
             session_id: ask.session_id.clone(),
             agent_id: agent_id.to_owned(),
-            agent: agent.serial(),
+            agent: Speaker::Session(agent.serial()),
             origin: party,
-            ear: Line { origin: ear, agent: agent.clone() },
+            ear: Line { origin: ear, agent: Partner::Session(agent.clone()) },
             stream: ask.stream,
         };
         let serial = self.book.lock().open(self.now(), new)?;
@@ -183,10 +193,22 @@ impl Chats {
         kind: &str,
         members: Map<String, Value>,
     ) -> bool {
-        let mut book = self.book.lock();
-        let Some(delivery) = book.event(self.now(), from.serial(), session_id, kind, members)
-        else {
+        let heard = self.take(Speaker::Session(from.serial()), session_id, kind, members);
+        if !heard {
             self.stray.inc();
+        }
+        heard
+    }
+
+    fn take(
+        &self,
+        from: Speaker,
+        session_id: &str,
+        kind: &str,
+        members: Map<String, Value>,
+    ) -> bool {
+        let mut book = self.book.lock();
+        let Some(delivery) = book.event(self.now(), from, session_id, kind, members) else {
             return false;
         };
         let deaf = delivery.ending.is_none() && delivery.ear.origin.is_gone();
@@ -200,14 +222,22 @@ impl Chats {
     /// The agent broke a bound: its chat ends with this error.
     pub(crate) fn fail(&self, from: &Session, session_id: &str, error: &str) {
         let mut book = self.book.lock();
-        let cut = book.fail(session_id, from.serial(), error);
+        let cut = book.fail(session_id, Speaker::Session(from.serial()), error);
         self.finish(cut);
     }
 
     /// Ends a chat for its originator; `false` if no such chat runs.
     pub(crate) fn cancel(&self, by: &Session, host: bool, session_id: &str) -> Result<bool> {
+        let party = Party::Session(by.serial());
         let mut book = self.book.lock();
-        let cut = book.cancel(session_id, Party::Session(by.serial()), host)?;
+        if let Some(Line { agent: Partner::Run(stopper), .. }) =
+            book.ear(session_id, party, host)?
+        {
+            // It tells its end itself, once nothing of it lives and the audit file knows.
+            stopper.stop();
+            return Ok(true);
+        }
+        let cut = book.cancel(session_id, party, host)?;
         let found = cut.is_some();
         self.finish(cut);
         Ok(found)
@@ -217,7 +247,10 @@ impl Chats {
     pub(crate) async fn decide(&self, by: &Session, host: bool, ask: &AskApprove) -> Result<bool> {
         let party = Party::Session(by.serial());
         let line = self.book.lock().decide(&ask.session_id, &ask.approval_id, party, host)?;
-        match line.agent.request(ask, ACKNOWLEDGE).await {
+        let Partner::Session(agent) = line.agent else {
+            return Err(error::ChatError::UnknownApproval(ask.approval_id.clone()).into());
+        };
+        match agent.request(ask, ACKNOWLEDGE).await {
             Ok(ApprovalHeard { resolved }) => Ok(resolved),
             Err(error) => {
                 self.book.lock().reopen(&ask.session_id, &ask.approval_id);
@@ -261,7 +294,7 @@ impl Chats {
 
     fn tell_agents(&self, cuts: impl IntoIterator<Item = Cut<Line>>) {
         for Cut { session_id, ear: line, .. } in cuts {
-            line.agent.notify(&ChatCancelled { session_id });
+            line.agent.cancel(session_id);
         }
     }
 

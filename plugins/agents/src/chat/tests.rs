@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 const AGENTS: u64 = 3;
+const AGENT: Speaker = Speaker::Session(1);
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -67,7 +68,7 @@ proptest! {
             match op {
                 Op::Open { chat, agent, origin } => {
                     let new = NewChat {
-                        session_id: name(chat), agent_id: agent.to_string(), agent,
+                        session_id: name(chat), agent_id: agent.to_string(), agent: Speaker::Session(agent),
                         origin: Party::Session(origin), ear: book.next_serial, stream: true,
                     };
                     let running = book.chats.contains_key(&name(chat));
@@ -83,7 +84,7 @@ proptest! {
                     heard.take(book.go_live(&name(chat), *serial));
                 }
                 Op::Say { chat, from, kind } => {
-                    let delivery = book.event(now, from, &name(chat), kind, members(kind));
+                    let delivery = book.event(now, Speaker::Session(from), &name(chat), kind, members(kind));
                     heard.take(delivery);
                 }
                 Op::Cancel { chat, by, host } => {
@@ -116,7 +117,7 @@ fn open(book: &mut Book<u64>, stream: bool) -> u64 {
     let new = NewChat {
         session_id: "c".into(),
         agent_id: "a".into(),
-        agent: 1,
+        agent: AGENT,
         origin: Party::Session(2),
         ear: 0,
         stream,
@@ -129,10 +130,10 @@ fn what_is_held_is_bounded_and_the_end_is_kept_all_the_same() {
     let mut book = Book::default();
     let serial = open(&mut book, true);
     for _ in 0..300 {
-        book.event(0, 1, "c", "token", members("token")).unwrap();
+        book.event(0, AGENT, "c", "token", members("token")).unwrap();
     }
-    book.event(0, 1, "c", "done", Map::new()).unwrap();
-    assert!(book.event(0, 1, "c", "token", Map::new()).is_none());
+    book.event(0, AGENT, "c", "done", Map::new()).unwrap();
+    assert!(book.event(0, AGENT, "c", "token", Map::new()).is_none());
     let Delivery { events, ending, .. } = book.go_live("c", serial).unwrap();
     assert_eq!(events.len(), HELD_EVENTS);
     let ending = ending.unwrap();
@@ -143,7 +144,7 @@ fn what_is_held_is_bounded_and_the_end_is_kept_all_the_same() {
     let serial = open(&mut book, true);
     let large = Map::from_iter([("delta".to_owned(), Value::from("y".repeat(1 << 20)))]);
     for _ in 0..10 {
-        book.event(0, 1, "c", "token", large.clone()).unwrap();
+        book.event(0, AGENT, "c", "token", large.clone()).unwrap();
     }
     let text = book.chats["c"].text.len();
     assert_eq!(text, TEXT_BYTES);
@@ -154,7 +155,7 @@ fn what_is_held_is_bounded_and_the_end_is_kept_all_the_same() {
 fn an_open_approval_gives_a_silent_chat_an_hour() {
     let mut book = Book::default();
     open(&mut book, true);
-    book.event(10, 1, "c", "approval_pending", members("approval_pending")).unwrap();
+    book.event(10, AGENT, "c", "approval_pending", members("approval_pending")).unwrap();
     assert!(book.sweep(10 + IDLE_WITH_APPROVAL - 1, 900).is_empty());
     assert_eq!(book.decide("c", "a", Party::Session(2), false), Ok(0));
     assert_eq!(

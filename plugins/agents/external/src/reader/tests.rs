@@ -82,12 +82,12 @@ proptest! {
 }
 
 #[test]
-fn a_hundred_megabytes_without_a_line_end_are_held_nowhere() {
+fn a_long_output_without_a_line_end_is_held_nowhere() {
     let portion = vec![b'x'; 1 << 20];
     for format in FORMATS {
         let mut reader = Reader::new(&adapter(format));
         let mut said = 0;
-        for _ in 0..100 {
+        for _ in 0..20 {
             for saying in reader.push(&portion) {
                 let Saying::Token(text) = saying else { panic!("{format}: {saying:?}") };
                 assert!(text.len() <= TOKEN_BYTES);
@@ -98,7 +98,7 @@ fn a_hundred_megabytes_without_a_line_end_are_held_nowhere() {
         let (_, outcome) = reader.finish();
         assert!(outcome.answer.len() <= ANSWER_BYTES);
         match format {
-            "lines" => assert!(said > 99 << 20 && outcome.truncated),
+            "lines" => assert!(said > 19 << 20 && outcome.truncated),
             "text" => assert!(outcome.truncated && outcome.answer.len() == ANSWER_BYTES),
             _ => assert!(outcome.error.is_some(), "{format}"),
         }
