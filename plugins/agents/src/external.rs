@@ -162,7 +162,7 @@ impl ExternalRuns {
             // Whoever waited may be gone.
             Waiting::Reply(reply) => drop(reply.send(result)),
             Waiting::Chat(route) => {
-                let (kind, members) = ending(result, stopped);
+                let (kind, members) = ending(&result, stopped);
                 self.chats.say(&route, kind, members);
             }
         }
@@ -235,7 +235,7 @@ fn event(saying: Saying) -> (&'static str, Map<String, Value>) {
 }
 
 /// The last event of a run's chat: what came out of it, the agent's session under a name of its own.
-fn ending(result: InvokeResult, stopped: bool) -> (&'static str, Map<String, Value>) {
+fn ending(result: &InvokeResult, stopped: bool) -> (&'static str, Map<String, Value>) {
     let (kind, finish_reason) = match (stopped, result.is_error) {
         (true, _) => ("done", "cancelled"),
         (false, true) => ("error", "error"),

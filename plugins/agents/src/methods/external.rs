@@ -286,7 +286,7 @@ impl InvokeExternal {
             let cwd = working_directory(place.as_deref(), &roots)?;
             let files = files.unwrap_or_default();
             let given = files.len();
-            let images = own.images(&id, under_roots(files, &roots))?;
+            let images = own.images(&id, under_roots(&files, &roots))?;
             Ok::<_, RpcError>((cwd, given, images))
         });
         let (cwd, given, images) = on_disk.await??;
@@ -311,7 +311,7 @@ fn working_directory(place: Option<&str>, roots: &[String]) -> Result<PathBuf> {
 }
 
 /// The files that lie under one of the roots, without links.
-fn under_roots(files: Vec<Attachment>, roots: &[String]) -> Vec<PathBuf> {
+fn under_roots(files: &[Attachment], roots: &[String]) -> Vec<PathBuf> {
     let absolute = files.iter().map(|it| Path::new(&it.path)).filter(|it| it.is_absolute());
     let real = absolute.filter_map(|it| it.canonicalize().ok());
     real.filter(|it| is_under(it, roots)).collect()

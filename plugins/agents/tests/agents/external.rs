@@ -223,7 +223,7 @@ async fn a_cancel_ends_the_tree_before_the_chat() {
     let (mut client, mut other) = (world.host.client().await, world.host.client().await);
     client.raw("agents.invoke_external", stream("c")).await.unwrap();
     client.notification("agents.chat.event").await;
-    assert!(world.alive() >= 4);
+    world.until("all are there", |it| it.alive() >= 4).await;
     let error = client.raw("agents.invoke_external", stream("c")).await.unwrap_err();
     assert_eq!(error.code, codes::CONFLICT, "the chat runs");
     let cancel = json!({ "session_id": "c" });
@@ -328,10 +328,10 @@ async fn an_observer_runs_external_agents_too() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "`agents.external.fake.run_args` has `{tusk}`")]
 async fn a_table_that_cannot_work_stops_the_boot_and_names_its_member() {
-    let directory = place();
-    let mut section = section(directory.path(), "exit 0");
-    section["external"]["fake"]["run_args"] = json!(["{tusk}"]);
-    let error = host_with(section).try_start().await.unwrap_err();
-    assert!(error.to_string().contains("`agents.external.fake.run_args`"), "{error}");
+    world_with("exit 0", |section| {
+        section["external"]["fake"]["run_args"] = json!(["{tusk}"]);
+    })
+    .await;
 }
