@@ -21,6 +21,9 @@ const PLACEHOLDERS: [&str; 8] = [
     "image",
 ];
 
+/// What the Agent Client Protocol hands over without a placeholder.
+const OF_ACP: [&str; 5] = ["task", "allowed_tools", "no_tools", "session_id", "mcp_config"];
+
 /// Why a table is no adapter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`agents.external.{id}{field}` {why}")]
@@ -129,6 +132,9 @@ impl Adapter {
         if !self.takes("task") {
             return Err((".run_args", "or `stdin` must have `{task}`".into()));
         }
+        if self.output == OutputFormat::Acp && self.stdin.is_some() {
+            return Err((".stdin", "is the protocol's for the format `acp`".into()));
+        }
         let is_json = matches!(self.output, OutputFormat::Json | OutputFormat::JsonLines);
         match (is_json, self.events.is_empty()) {
             (true, true) => return Err((".events", "are required for this format".into())),
@@ -146,16 +152,17 @@ impl Adapter {
         &self.id
     }
 
-    /// Whether the table has this placeholder.
+    /// Whether what this placeholder stands for can be handed over.
     pub fn takes(&self, placeholder: &str) -> bool {
-        self.templates().any(|(_, it)| placeholders(it).contains(&placeholder))
+        let by_protocol = self.output == OutputFormat::Acp && OF_ACP.contains(&placeholder);
+        by_protocol || self.templates().any(|(_, it)| placeholders(it).contains(&placeholder))
     }
 
     /// What can be handed over and told.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             streaming: match self.output {
-                OutputFormat::Lines => true,
+                OutputFormat::Lines | OutputFormat::Acp => true,
                 OutputFormat::JsonLines => self.events.iter().any(|it| it.token.is_some()),
                 OutputFormat::Text | OutputFormat::Json => false,
             },

@@ -15,6 +15,7 @@ use crate::{
     adapter::{Adapter, Values},
     externals::Ground,
     reader::{Outcome, Reader, Saying},
+    table::OutputFormat,
 };
 
 /// Between TERM and KILL when a run is stopped.
@@ -63,6 +64,8 @@ pub enum End {
     TimedOut(Duration),
     /// Somebody stopped it.
     Stopped,
+    /// Its turn was over and it would have waited for another.
+    Finished,
 }
 
 /// How a run came out.
@@ -82,17 +85,19 @@ pub(crate) async fn run(
     stop: &Stopper,
     mut hear: impl FnMut(Saying),
 ) -> Result<Ended, SpawnError> {
-    let servers = invocation.mcp_endpoint.as_deref().map(|url| ground.mcp_config(url));
-    let servers = servers.transpose()?;
+    let is_acp = adapter.output == OutputFormat::Acp;
+    let endpoint = invocation.mcp_endpoint.as_deref();
+    let servers = endpoint.filter(|_| !is_acp).map(|url| ground.mcp_config(url)).transpose()?;
     invocation.values.mcp_config = servers.as_ref().map(|it| it.path().display().to_string());
     let input = adapter.input(&invocation.values);
+    let mut reader = Reader::new(adapter, &invocation.values, &invocation.cwd, endpoint);
     let command = Command {
         args: adapter.arguments(&invocation.values),
         program: invocation.program,
         env: ground.environment_of(adapter),
         cwd: invocation.cwd,
         grace: LEFT_GRACE,
-        input: input.is_some(),
+        input: input.is_some() || is_acp,
     };
     let Started { mut process, mut stdout, mut stderr } =
         command.start(&ground.shim_for(adapter.id())).await?;
@@ -100,12 +105,20 @@ pub(crate) async fn run(
         process.write(input).await;
         process.finish_input().await;
     }
-    let (mut reader, mut last_words) = (Reader::new(adapter), Vec::new());
+    let mut last_words = Vec::new();
     let (mut out, mut err) = (vec![0; 64 << 10], vec![0; 4 << 10]);
     let (mut out_open, mut err_open) = (true, true);
     let mut limit = Instant::now() + invocation.timeout;
     let (mut end, mut gone) = (None, None);
     while gone.is_none() || out_open || err_open {
+        for text in reader.outgoing() {
+            process.write(text).await;
+        }
+        if reader.is_over() && end.is_none() && gone.is_none() {
+            end = Some(End::Finished);
+            process.finish_input().await;
+            process.end(STOP_GRACE).await;
+        }
         tokio::select! {
             read = stdout.read(&mut out), if out_open => {
                 let count = read.unwrap_or(0);
@@ -159,7 +172,7 @@ fn error(end: &End, said: Option<String>, last_words: &[u8]) -> Option<String> {
         End::TimedOut(limit) => {
             return Some(format!("it took more than {} s", limit.as_secs_f64()));
         }
-        End::Exited(Exit::Code(0)) => return said,
+        End::Finished | End::Exited(Exit::Code(0)) => return said,
         End::Exited(Exit::Code(code)) => format!("it ended with code {code}"),
         End::Exited(Exit::Signal(signal)) => format!("signal {signal} ended it"),
         End::Exited(Exit::Unknown) => "nobody saw how it ended".into(),

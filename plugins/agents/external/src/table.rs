@@ -77,6 +77,9 @@ pub enum OutputFormat {
     Json,
     /// Each line is a JSON document; other lines are passed over.
     JsonLines,
+    /// It speaks the Agent Client Protocol, version 1, over standard input and output. The protocol
+    /// hands over task, session, tools by their name or kind, and MCP endpoint; no placeholder has to.
+    Acp,
 }
 
 /// What is taken from a JSON document. Places in it are JSON pointers (RFC 6901).

@@ -38,10 +38,7 @@ impl Said {
             self.token(token);
         }
         if let Some(tool) = text(&rule.tool) {
-            self.outcome.tool_calls = self.outcome.tool_calls.saturating_add(1);
-            let small = |it: &&Value| it.to_string().len() <= PARAMS_BYTES;
-            let params = at(&rule.params).filter(small).cloned();
-            self.sayings.push(Saying::ToolCall { tool: name(tool), params });
+            tool_call(self, tool, at(&rule.params));
         }
         if let Some(answer) = text(&rule.answer) {
             self.answer = Some(Text::of(answer));
@@ -64,6 +61,13 @@ impl Said {
             self.fail(error);
         }
     }
+}
+
+/// A tool is called.
+pub(super) fn tool_call(said: &mut Said, tool: &str, params: Option<&Value>) {
+    said.outcome.tool_calls = said.outcome.tool_calls.saturating_add(1);
+    let params = params.filter(|it| it.to_string().len() <= PARAMS_BYTES).cloned();
+    said.sayings.push(Saying::ToolCall { tool: name(tool), params });
 }
 
 fn name(text: &str) -> String {

@@ -1,13 +1,16 @@
 //! What an external agent prints, turned into what it says and how its run came out. Pure and bounded.
 
+mod acp;
 mod document;
 mod lines;
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use self::lines::Lines;
+use self::{acp::Acp, lines::Lines};
 use crate::{
-    adapter::Adapter,
+    adapter::{Adapter, Values},
     table::{EventRule, OutputFormat},
 };
 
@@ -55,6 +58,7 @@ pub struct Outcome {
 pub struct Reader {
     format: OutputFormat,
     rules: Vec<EventRule>,
+    acp: Option<Acp>,
     lines: Lines,
     said: Said,
 }
@@ -95,29 +99,46 @@ impl Text {
 }
 
 impl Reader {
-    /// A reader of what this adapter's agent prints.
-    pub fn new(adapter: &Adapter) -> Self {
+    /// A reader of what this adapter's agent prints, when it is told `values` and runs in `cwd`.
+    pub fn new(adapter: &Adapter, values: &Values, cwd: &Path, mcp_endpoint: Option<&str>) -> Self {
         let lines = match adapter.output {
             OutputFormat::Text => Lines::all(ANSWER_BYTES),
             OutputFormat::Json => Lines::all(DOCUMENT_BYTES),
             OutputFormat::Lines => Lines::pieces(TOKEN_BYTES),
-            OutputFormat::JsonLines => Lines::whole(DOCUMENT_BYTES),
+            OutputFormat::JsonLines | OutputFormat::Acp => Lines::whole(DOCUMENT_BYTES),
         };
         let rules = adapter.events.clone();
-        Self { format: adapter.output, rules, lines, said: Said::default() }
+        let acp =
+            (adapter.output == OutputFormat::Acp).then(|| Acp::new(values, cwd, mcp_endpoint));
+        Self { format: adapter.output, rules, acp, lines, said: Said::default() }
     }
 
     /// Takes more of the output, and answers what it says.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Saying> {
-        let (format, rules, said) = (self.format, &self.rules, &mut self.said);
-        self.lines.push(bytes, |line| take(format, rules, said, line));
+        let (format, rules, acp) = (self.format, &self.rules, &mut self.acp);
+        let said = &mut self.said;
+        self.lines.push(bytes, |line| take(format, rules, acp.as_mut(), said, line));
         std::mem::take(&mut said.sayings)
+    }
+
+    /// What is to be written to the agent by now, in this order; it may be asked for at any time.
+    pub fn outgoing(&mut self) -> Vec<String> {
+        self.acp.as_mut().map(|it| std::mem::take(&mut it.outgoing)).unwrap_or_default()
+    }
+
+    /// Whether an agent that would go on has nothing more to do.
+    pub fn is_over(&self) -> bool {
+        self.acp.as_ref().is_some_and(Acp::is_over)
     }
 
     /// Takes the end of the output: what it still says, and how it came out.
     pub fn finish(mut self) -> (Vec<Saying>, Outcome) {
-        let (format, rules, said) = (self.format, &self.rules, &mut self.said);
-        let complete = self.lines.finish(|line| take(format, rules, said, line));
+        let (format, rules, acp) = (self.format, &self.rules, &mut self.acp);
+        let said = &mut self.said;
+        let complete = self.lines.finish(|line| take(format, rules, acp.as_mut(), said, line));
+        if self.format == OutputFormat::Acp && !self.is_over() {
+            self.said.fail("it ended before its turn did");
+        }
         match (self.format, complete) {
             (OutputFormat::Text, false) => {
                 self.said.answer.get_or_insert_default().truncated = true;
@@ -136,13 +157,21 @@ impl Reader {
 }
 
 /// Takes one line, or all of the output.
-fn take(format: OutputFormat, rules: &[EventRule], said: &mut Said, bytes: &[u8]) {
+fn take(
+    format: OutputFormat,
+    rules: &[EventRule],
+    acp: Option<&mut Acp>,
+    said: &mut Said,
+    bytes: &[u8],
+) {
     match format {
         OutputFormat::Text => said.answer = Some(Text::of(&String::from_utf8_lossy(bytes))),
         OutputFormat::Lines => said.token(&String::from_utf8_lossy(bytes)),
-        OutputFormat::Json | OutputFormat::JsonLines => {
-            if let Ok(document) = serde_json::from_slice(bytes) {
-                document::take(rules, said, &document);
+        OutputFormat::Json | OutputFormat::JsonLines | OutputFormat::Acp => {
+            let Ok(document) = serde_json::from_slice(bytes) else { return };
+            match acp {
+                Some(acp) => acp.take(said, &document),
+                None => document::take(rules, said, &document),
             }
         }
     }

@@ -17,14 +17,20 @@ fn adapter(id: &str) -> Adapter {
             "events": [{ "answer": "/response", "error": "/error/message" }],
         }))
         .unwrap(),
+        "acp" => serde_json::from_value(json!({ "binary": "x", "output": "acp" })).unwrap(),
         id => builtin_tables().remove(id).unwrap(),
     };
     Adapter::new("fake", table).unwrap()
 }
 
+fn reader(id: &str) -> Reader {
+    let values = Values { task: "t".into(), ..Values::default() };
+    Reader::new(&adapter(id), &values, Path::new("/w"), None)
+}
+
 /// Everything that is said, and how it came out.
 fn read<'a>(id: &str, portions: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Saying>, Outcome) {
-    let mut reader = Reader::new(&adapter(id));
+    let mut reader = reader(id);
     let mut sayings: Vec<_> = portions.into_iter().flat_map(|it| reader.push(it)).collect();
     let (last, outcome) = reader.finish();
     sayings.extend(last);
@@ -39,7 +45,7 @@ fn tokens(sayings: &[Saying]) -> String {
     sayings.iter().map(token).collect()
 }
 
-const FORMATS: [&str; 6] = ["text", "lines", "json", "claude-code", "codex", "gemini"];
+const FORMATS: [&str; 7] = ["text", "lines", "json", "acp", "claude-code", "codex", "gemini"];
 
 /// Bytes with a bent for what the formats look for.
 fn output() -> impl Strategy<Value = Vec<u8>> {
@@ -52,6 +58,9 @@ fn output() -> impl Strategy<Value = Vec<u8>> {
             "{\"type\":\"item.started\",\"item\":{\"type\":\"mcp_tool_call\",\"tool\":7}}\n",
             "{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"tool_use\",\"name\":\"n\"}]}}\n",
             "{\"response\":",
+            "{\"id\":0,\"result\":{\"protocolVersion\":1}}\n",
+            "{\"id\":1,\"result\":{}}\n",
+            "{\"id\":9,\"method\":\"session/request_permission\"}\n",
             "\n",
         ])
         .prop_map(|it| it.as_bytes().to_vec()),
@@ -85,7 +94,7 @@ proptest! {
 fn a_long_output_without_a_line_end_is_held_nowhere() {
     let portion = vec![b'x'; 1 << 20];
     for format in FORMATS {
-        let mut reader = Reader::new(&adapter(format));
+        let mut reader = reader(format);
         let mut said = 0;
         for _ in 0..20 {
             for saying in reader.push(&portion) {

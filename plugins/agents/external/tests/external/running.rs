@@ -252,3 +252,27 @@ async fn a_program_that_cannot_be_started_is_an_error_and_slots_are_few() {
     drop(two);
     assert!(externals.slot().is_ok());
 }
+
+#[tokio::test]
+async fn an_agent_that_speaks_the_client_protocol_takes_one_turn_and_is_ended() {
+    let world = World::new();
+    let helper = env!("CARGO_BIN_EXE_carport-agents-external-helper");
+    let mark = world.path("").display().to_string();
+    let table = json!({
+        "binary": "fake-agent", "run_args": ["acp-agent"], "output": "acp", "env": { "MARK": mark },
+    });
+    world.program("fake-agent", &format!("exec {helper} $@"));
+    let externals = world.externals(table);
+    for (tools, chosen) in [(vec!["execute".to_owned()], "yes"), (Vec::new(), "no")] {
+        let mut invocation = invocation(&world, "do it");
+        invocation.values.allowed_tools = Some(tools);
+        let (said, ended) = run(&externals, invocation).await;
+        let text = format!("do it: {chosen}");
+        assert_eq!((said, &ended.outcome.answer), (vec![token(&text)], &text));
+        assert_eq!((ended.end, ended.outcome.error), (End::Finished, None));
+        assert_eq!(ended.outcome.session_id.as_deref(), Some("acp-1"));
+        assert_eq!(alive(&mark), 0);
+    }
+    let listed = externals.list(false, false).await;
+    assert!(listed[0].capabilities.streaming && listed[0].capabilities.mcp);
+}
