@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use carport_agents_external::{
-    BadAdapter, End, Ended, Externals, Ground, Invocation, Saying, Stopper,
+    BadAdapter, End, Ended, Externals, Ground, Invocation, Outcome, Saying, Stopper,
 };
 use carport_agents_process::{Rules, SpawnError, own_environment};
 use carport_core::{Clock, Guarded, Result, RpcError, StartContext, Tasks, mask_text};
@@ -206,7 +206,7 @@ fn result(
 ) -> InvokeResult {
     let (outcome, error) = match ended {
         Ok(ended) => (ended.outcome.clone(), ended.outcome.error),
-        Err(error) => (Default::default(), Some(error.to_string())),
+        Err(error) => (Outcome { turns: Some(0), ..Outcome::default() }, Some(error.to_string())),
     };
     InvokeResult {
         answer: outcome.answer,

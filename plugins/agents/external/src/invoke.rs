@@ -2,11 +2,12 @@
 
 use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
-use carport_agents_process::{Command, Gone, SpawnError, Started, machine::Exit};
+use carport_agents_process::{Command, Gone, Process, SpawnError, Started, machine::Exit};
 use carport_core::mask_text;
 use tempfile::NamedTempFile;
 use tokio::{
     io::AsyncReadExt,
+    process::{ChildStderr, ChildStdout},
     sync::Notify,
     time::{Instant, sleep_until},
 };
@@ -90,7 +91,7 @@ pub(crate) async fn run(
     let servers = endpoint.filter(|_| !is_acp).map(|url| ground.mcp_config(url)).transpose()?;
     invocation.values.mcp_config = servers.as_ref().map(|it| it.path().display().to_string());
     let input = adapter.input(&invocation.values);
-    let mut reader = Reader::new(adapter, &invocation.values, &invocation.cwd, endpoint);
+    let reader = Reader::new(adapter, &invocation.values, &invocation.cwd, endpoint);
     let command = Command {
         args: adapter.arguments(&invocation.values),
         program: invocation.program,
@@ -99,70 +100,91 @@ pub(crate) async fn run(
         grace: LEFT_GRACE,
         input: input.is_some() || is_acp,
     };
-    let Started { mut process, mut stdout, mut stderr } =
+    let Started { mut process, stdout, stderr } =
         command.start(&ground.shim_for(adapter.id())).await?;
     if let Some(input) = input {
         process.write(input).await;
         process.finish_input().await;
     }
-    let mut last_words = Vec::new();
-    let (mut out, mut err) = (vec![0; 64 << 10], vec![0; 4 << 10]);
-    let (mut out_open, mut err_open) = (true, true);
-    let mut limit = Instant::now() + invocation.timeout;
-    let (mut end, mut gone) = (None, None);
-    while gone.is_none() || out_open || err_open {
-        for text in reader.outgoing() {
-            process.write(text).await;
-        }
-        if reader.is_over() && end.is_none() && gone.is_none() {
-            end = Some(End::Finished);
-            process.finish_input().await;
-            process.end(STOP_GRACE).await;
-        }
-        tokio::select! {
-            read = stdout.read(&mut out), if out_open => {
-                let count = read.unwrap_or(0);
-                out_open = count > 0;
-                reader.push(&out[..count]).into_iter().for_each(&mut hear);
+    let mut live = Live { process, reader, last_words: Vec::new(), end: None };
+    let gone = live.follow((stdout, stderr), invocation.timeout, stop, &mut hear).await;
+    Ok(live.ended(adapter, gone.as_ref(), hear))
+}
+
+/// A run that was started.
+struct Live {
+    process: Process,
+    reader: Reader,
+    last_words: Vec<u8>,
+    /// Why it is being ended, if it is.
+    end: Option<End>,
+}
+
+impl Live {
+    /// Reads until nothing of the run lives; `None` if that was never said.
+    async fn follow(
+        &mut self,
+        (mut stdout, mut stderr): (ChildStdout, ChildStderr),
+        timeout: Duration,
+        stop: &Stopper,
+        hear: &mut impl FnMut(Saying),
+    ) -> Option<Gone> {
+        let (mut out, mut err) = (vec![0; 64 << 10], vec![0; 4 << 10]);
+        let (mut out_open, mut err_open) = (true, true);
+        let (mut gone, mut limit) = (None, Instant::now() + timeout);
+        while gone.is_none() || out_open || err_open {
+            for text in self.reader.outgoing() {
+                self.process.write(text).await;
             }
-            read = stderr.read(&mut err), if err_open => {
-                let count = read.unwrap_or(0);
-                err_open = count > 0;
-                keep_end(&mut last_words, &err[..count]);
+            let ending = self.end.is_some() || gone.is_some();
+            if self.reader.is_over() && !ending {
+                self.process.finish_input().await;
+                self.stop(End::Finished).await;
+                continue;
             }
-            how = process.gone(), if gone.is_none() => {
-                gone = Some(how);
-                limit = Instant::now() + DRAIN;
-            }
-            () = stop.0.notified(), if end.is_none() && gone.is_none() => {
-                end = Some(End::Stopped);
-                process.end(STOP_GRACE).await;
-            }
-            () = sleep_until(limit), if end.is_none() || gone.is_some() => {
-                if gone.is_some() {
-                    break;
+            tokio::select! {
+                read = stdout.read(&mut out), if out_open => {
+                    let count = read.unwrap_or(0);
+                    out_open = count > 0;
+                    self.reader.push(&out[..count]).into_iter().for_each(&mut *hear);
                 }
-                end = Some(End::TimedOut(invocation.timeout));
-                process.end(STOP_GRACE).await;
+                read = stderr.read(&mut err), if err_open => {
+                    let count = read.unwrap_or(0);
+                    err_open = count > 0;
+                    keep_end(&mut self.last_words, &err[..count]);
+                }
+                how = self.process.gone(), if gone.is_none() => {
+                    gone = Some(how);
+                    limit = Instant::now() + DRAIN;
+                }
+                () = stop.0.notified(), if !ending => self.stop(End::Stopped).await,
+                () = sleep_until(limit), if !ending => self.stop(End::TimedOut(timeout)).await,
+                () = sleep_until(limit), if gone.is_some() => break,
             }
         }
+        gone
     }
-    let (rest, mut outcome) = reader.finish();
-    rest.into_iter().for_each(hear);
-    let exit = match &gone {
-        Some(Gone::Exited(exit)) => *exit,
-        Some(Gone::Outlived(_)) | None => Exit::Unknown,
-    };
-    let end = end.unwrap_or(End::Exited(exit));
-    outcome.error = error(&end, outcome.error, &last_words);
-    if let Some(Gone::Outlived(pids)) = gone {
-        tracing::error!(
-            ?pids,
-            agent = adapter.id(),
-            "processes of an external agent outlived KILL"
-        );
+
+    async fn stop(&mut self, why: End) {
+        self.end = Some(why);
+        self.process.end(STOP_GRACE).await;
     }
-    Ok(Ended { outcome, end })
+
+    fn ended(self, adapter: &Adapter, gone: Option<&Gone>, hear: impl FnMut(Saying)) -> Ended {
+        let (rest, mut outcome) = self.reader.finish();
+        rest.into_iter().for_each(hear);
+        let exit = match gone {
+            Some(Gone::Exited(exit)) => *exit,
+            Some(Gone::Outlived(pids)) => {
+                tracing::error!(?pids, agent = adapter.id(), "processes outlived KILL");
+                Exit::Unknown
+            }
+            None => Exit::Unknown,
+        };
+        let end = self.end.unwrap_or(End::Exited(exit));
+        outcome.error = error(&end, outcome.error, &self.last_words);
+        Ended { outcome, end }
+    }
 }
 
 /// Why the task failed: what ended it before its time, else what it said, else how it exited.
