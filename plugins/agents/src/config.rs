@@ -1,5 +1,8 @@
 //! What an operator may set.
 
+use std::collections::BTreeMap;
+
+use carport_agents_external::AdapterTable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,8 +82,16 @@ pub struct Config {
     /// Seconds without an event after which a chat ends, 1 at the least.
     #[schemars(range(min = 1))]
     pub chat_idle_secs: u32,
-    /// Directories that goals may be suggested for.
+    /// Directories that external agents may work in and goals may be suggested for.
     pub external_roots: Vec<String>,
+    /// External agents by id, member by member over the built-in `claude-code`, `codex` and `gemini`.
+    pub external: BTreeMap<String, AdapterTable>,
+    /// How many external agents may run at a time, 1 to 256.
+    #[schemars(range(min = 1, max = 256))]
+    pub external_max: u32,
+    /// Seconds that an external agent may take to tell its version or who is signed in, 1 to 60.
+    #[schemars(range(min = 1, max = 60))]
+    pub external_ask_secs: u32,
 }
 
 impl Default for Config {
@@ -97,6 +108,9 @@ impl Default for Config {
             peer_chat: false,
             chat_idle_secs: 900,
             external_roots: Vec::new(),
+            external: BTreeMap::new(),
+            external_max: 4,
+            external_ask_secs: 10,
         }
     }
 }

@@ -4,6 +4,7 @@ mod authority;
 mod chat;
 mod config;
 mod directory;
+mod external;
 mod files;
 mod goals;
 mod journal;
@@ -24,19 +25,23 @@ use carport_core::{
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+pub use carport_agents_external::{
+    AdapterTable, Argument, EventRule, ExternalAgentHealth, ExternalAgentSpec, OutputFormat,
+};
 pub use carport_agents_process::shim::run as run_shim;
 pub use chat::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
 pub use config::{Config, InheritEnv, Manage, Supervise, Survivor};
 pub use directory::{Entry, ServiceStatus};
+pub use external::InvokeResult;
 pub use goals::{GoalState, GoalStatus};
 pub use methods::*;
 pub use roster::AgentChanged;
 
 use crate::{
-    authority::Authority, chat::Chats, goals::Goals, journal::Journal, keeping::Keeping,
-    roster::Roster, tokens::AgentTokens,
+    authority::Authority, chat::Chats, external::ExternalRuns, goals::Goals, journal::Journal,
+    keeping::Keeping, roster::Roster, tokens::AgentTokens,
 };
 
 carport_core::plugin!(Agents {
@@ -56,6 +61,10 @@ carport_core::plugin!(Agents {
         CancelChat,
         ApproveInChat,
         HearChatEvent,
+        ListExternal,
+        DetectExternal,
+        HealthOfExternal,
+        InvokeExternal,
         SetGoal,
         GoalOf,
         ClearGoal,
@@ -81,6 +90,7 @@ pub struct Agents {
     pub(crate) roster: Arc<Roster>,
     pub(crate) chats: Arc<Chats>,
     pub(crate) goals: Arc<Goals>,
+    pub(crate) external: Arc<ExternalRuns>,
     /// Where services announce themselves.
     pub(crate) registry: PathBuf,
     pub(crate) registry_writer: Arc<Mutex<()>>,
@@ -124,6 +134,7 @@ impl Plugin for Agents {
             stray,
             config.chat_idle_secs.max(1).into(),
         );
+        let external = Arc::new(ExternalRuns::new(cx, &config, &keeping.rules, chats.clone())?);
         let tokens = keeping.tokens.clone();
         let authority = Authority { roster: roster.clone(), tokens, keeping: keeping.clone() };
         cx.provide(&AGENT_AUTHORITY, Arc::new(authority) as Arc<dyn AgentAuthority>);
@@ -133,7 +144,17 @@ impl Plugin for Agents {
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
         let registry = root.join("registry");
         let registry_writer = Arc::default();
-        Ok(Self { config, clock, keeping, roster, chats, goals, registry, registry_writer })
+        Ok(Self {
+            config,
+            clock,
+            keeping,
+            roster,
+            chats,
+            goals,
+            external,
+            registry,
+            registry_writer,
+        })
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
@@ -142,7 +163,7 @@ impl Plugin for Agents {
     }
 
     async fn shutdown(&self) {
-        self.keeping.close().await;
+        tokio::join!(self.external.close(), self.keeping.close());
         self.goals.flush().await;
     }
 }
@@ -168,10 +189,7 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
         state_root: state_root.clone(),
         manifest: manifest_path.clone(),
         rules: rules.clone(),
-        inherit: match config.inherit_env {
-            InheritEnv::Basic => Inherit::Basic,
-            InheritEnv::All => Inherit::All,
-        },
+        inherit: config.inherit_env.into(),
         on_survivor: match config.on_survivor {
             Survivor::Wait => OnSurvivor::Wait,
             Survivor::Kill => OnSurvivor::Kill,
@@ -192,6 +210,15 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
         tokens,
         roster: roster.clone(),
     })
+}
+
+impl From<InheritEnv> for Inherit {
+    fn from(inherit: InheritEnv) -> Self {
+        match inherit {
+            InheritEnv::Basic => Self::Basic,
+            InheritEnv::All => Self::All,
+        }
+    }
 }
 
 fn shim(config: &Config) -> Result<Vec<OsString>> {

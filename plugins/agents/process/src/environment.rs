@@ -34,17 +34,30 @@ pub fn child_environment(
     spec: &AgentSpec,
     identity: Vec<(String, String)>,
 ) -> BTreeMap<String, String> {
+    let mut environment = inherited_environment(inherit, daemon, &spec.pass_env, &spec.env);
+    environment.extend(identity);
+    environment
+}
+
+/// The environment of a process that is told nothing of itself: what it inherits of `daemon`, then
+/// what is `passed` by name, then what is `set`.
+pub fn inherited_environment(
+    inherit: Inherit,
+    daemon: &BTreeMap<String, String>,
+    passed: &[String],
+    set: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let inherited = daemon.iter().filter(|(name, _)| match inherit {
         Inherit::Basic => is_among(&BASIC, name),
         Inherit::All => !is_among(&NEVER, name),
     });
-    let passed = spec.pass_env.iter().filter_map(|name| daemon.get_key_value(name));
-    let own = inherited.chain(passed).chain(&spec.env);
-    own.map(|(name, value)| (name.clone(), value.clone())).chain(identity).collect()
+    let passed = passed.iter().filter_map(|name| daemon.get_key_value(name));
+    let all = inherited.chain(passed).chain(set);
+    all.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// This process's own environment, less what is not UTF-8.
-pub(crate) fn of_this_process() -> BTreeMap<String, String> {
+pub fn own_environment() -> BTreeMap<String, String> {
     let all = std::env::vars_os();
     all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()

@@ -29,11 +29,20 @@ pub(crate) enum Party {
     Inside,
 }
 
+/// Who speaks in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// An agent's connection, by its serial.
+    Session(u64),
+    /// A run of an external agent, by its number. Its own time limit ends it.
+    Run(u64),
+}
+
 /// A chat that is about to begin. `ear` is where its events go, and whatever else ends with it.
 pub(crate) struct NewChat<E> {
     pub(crate) session_id: String,
     pub(crate) agent_id: String,
-    pub(crate) agent: u64,
+    pub(crate) agent: Speaker,
     pub(crate) origin: Party,
     pub(crate) ear: E,
     pub(crate) stream: bool,
@@ -43,7 +52,7 @@ struct Chat<E> {
     /// Tells this chat from an earlier one of the same id.
     serial: u64,
     agent_id: String,
-    agent: u64,
+    agent: Speaker,
     origin: Party,
     ear: E,
     stream: bool,
@@ -158,7 +167,7 @@ impl<E: Clone> Book<E> {
     pub(crate) fn event(
         &mut self,
         now: i64,
-        from: u64,
+        from: Speaker,
         session_id: &str,
         kind: &str,
         members: Map<String, Value>,
@@ -187,6 +196,20 @@ impl<E: Clone> Book<E> {
         match host || chat.origin == by {
             true => Ok(chat),
             false => Err(ChatError::NotOriginator),
+        }
+    }
+
+    /// The ear of a running chat, for whoever may cancel it; `Ok(None)`: no such chat runs.
+    pub(crate) fn ear(
+        &mut self,
+        session_id: &str,
+        by: Party,
+        host: bool,
+    ) -> Result<Option<E>, ChatError> {
+        match self.check_origin(session_id, by, host) {
+            Ok(chat) => Ok(Some(chat.ear.clone())),
+            Err(ChatError::Unknown(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -256,7 +279,7 @@ impl<E: Clone> Book<E> {
             Some(Cut { session_id: id, ear: chat.ear, delivery: None })
         });
         let dropped = dropped.collect();
-        let asked = self.ids(|it| it.agent == session);
+        let asked = self.ids(|it| it.agent == Speaker::Session(session));
         let ended = asked.into_iter().filter_map(|id| self.end(&id, "agent disconnected"));
         let ended = ended.collect();
         (dropped, ended)
@@ -273,16 +296,20 @@ impl<E: Clone> Book<E> {
     pub(crate) fn fail(
         &mut self,
         session_id: &str,
-        from: u64,
+        from: Speaker,
         error: &'static str,
     ) -> Option<Cut<E>> {
         self.running(session_id).filter(|it| it.agent == from)?;
         self.end(session_id, error)
     }
 
-    /// Ends every chat without an event for `idle` seconds; for an hour while an approval is open.
+    /// Ends every chat with a connection that is without an event for `idle` seconds; for an hour while
+    /// an approval is open.
     pub(crate) fn sweep(&mut self, now: i64, idle: i64) -> Vec<Cut<E>> {
         let stale = self.ids(|it| {
+            if matches!(it.agent, Speaker::Run(_)) {
+                return false;
+            }
             let limit =
                 if it.approvals.is_any_open() { idle.max(IDLE_WITH_APPROVAL) } else { idle };
             now - it.last_event_at >= limit

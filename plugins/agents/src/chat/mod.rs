@@ -4,9 +4,14 @@ mod asked;
 mod book;
 mod error;
 mod memory;
+mod run;
 mod wire;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use carport_agents_api::{Chat, Turn};
 use carport_core::{Clock, Counter, Guarded, Result, RpcError, Session, Tasks, bounds, codes};
@@ -15,13 +20,15 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(crate) use book::Party;
+pub(crate) use run::RunRoute;
 pub use wire::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
 
 use self::{
     asked::{Asked, Deciding, take_back},
-    book::{Book, Cut, Delivery, Ending, NewChat},
+    book::{Book, Cut, Delivery, Ending, NewChat, Speaker},
+    run::Partner,
 };
 use crate::{goals::Goals, journal::Journal, methods::check_session_id, roster::Roster};
 
@@ -45,7 +52,7 @@ pub(crate) const PROMPT_BYTES: std::ops::RangeInclusive<usize> = 1..=256 * 1024;
 #[derive(Clone)]
 struct Line {
     origin: Ear,
-    agent: Arc<Session>,
+    agent: Partner,
 }
 
 /// Who hears a chat.
@@ -70,6 +77,7 @@ pub(crate) struct Chats {
     /// Events that counted for nothing.
     stray: Counter,
     idle_secs: i64,
+    runs: AtomicU64,
 }
 
 impl Chats {
@@ -82,8 +90,9 @@ impl Chats {
         stray: Counter,
         idle_secs: i64,
     ) -> Arc<Self> {
-        let book = Arc::default();
-        let chats = Arc::new(Self { book, goals, roster, clock, tasks, journal, stray, idle_secs });
+        let (book, runs) = (Arc::default(), AtomicU64::default());
+        let chats =
+            Arc::new(Self { book, goals, roster, clock, tasks, journal, stray, idle_secs, runs });
         let sweeper = chats.clone();
         chats.tasks.spawn("chat-sweeper", async move {
             loop {
@@ -160,9 +169,9 @@ impl Chats {
         let new = NewChat {
             session_id: ask.session_id.clone(),
             agent_id: agent_id.to_owned(),
-            agent: agent.serial(),
+            agent: Speaker::Session(agent.serial()),
             origin: party,
-            ear: Line { origin: ear, agent: agent.clone() },
+            ear: Line { origin: ear, agent: Partner::Session(agent.clone()) },
             stream: ask.stream,
         };
         let serial = self.book.lock().open(self.now(), new)?;
@@ -223,10 +232,22 @@ impl Chats {
         kind: &str,
         members: Map<String, Value>,
     ) -> bool {
-        let mut book = self.book.lock();
-        let Some(delivery) = book.event(self.now(), from.serial(), session_id, kind, members)
-        else {
+        let heard = self.take(Speaker::Session(from.serial()), session_id, kind, members);
+        if !heard {
             self.stray.inc();
+        }
+        heard
+    }
+
+    fn take(
+        &self,
+        from: Speaker,
+        session_id: &str,
+        kind: &str,
+        members: Map<String, Value>,
+    ) -> bool {
+        let mut book = self.book.lock();
+        let Some(delivery) = book.event(self.now(), from, session_id, kind, members) else {
             return false;
         };
         let deaf = delivery.ending.is_none() && delivery.ear.origin.is_gone();
@@ -240,14 +261,22 @@ impl Chats {
     /// The agent broke a bound: its chat ends with this error.
     pub(crate) fn fail(&self, from: &Session, session_id: &str, error: &'static str) {
         let mut book = self.book.lock();
-        let cut = book.fail(session_id, from.serial(), error);
+        let cut = book.fail(session_id, Speaker::Session(from.serial()), error);
         self.finish(&mut book, cut);
     }
 
     /// Ends a chat for its originator; `false` if no such chat runs.
     pub(crate) fn cancel(&self, by: &Session, host: bool, session_id: &str) -> Result<bool> {
+        let party = Party::Session(by.serial());
         let mut book = self.book.lock();
-        let cut = book.cancel(session_id, Party::Session(by.serial()), host)?;
+        if let Some(Line { agent: Partner::Run(stopper), .. }) =
+            book.ear(session_id, party, host)?
+        {
+            // It tells its end itself, once nothing of it lives and the audit file knows.
+            stopper.stop();
+            return Ok(true);
+        }
+        let cut = book.cancel(session_id, party, host)?;
         let found = cut.is_some();
         self.finish(&mut book, cut);
         Ok(found)
@@ -259,8 +288,11 @@ impl Chats {
         let AskApprove { session_id, approval_id, .. } = ask;
         let (line, serial) =
             self.book.lock().decide(self.now(), session_id, approval_id, party, host)?;
+        let Partner::Session(agent) = line.agent else {
+            return Err(error::ChatError::UnknownApproval(approval_id.clone()).into());
+        };
         let mut deciding = Deciding { chats: self, ask, serial, is_heard: false };
-        match line.agent.request(ask, ACKNOWLEDGE).await {
+        match agent.request(ask, ACKNOWLEDGE).await {
             Ok(ApprovalHeard { resolved }) => {
                 deciding.is_heard = true;
                 Ok(resolved)
@@ -307,7 +339,7 @@ impl Chats {
                     self.goals.heard(&session_id, "done", &members);
                 }
             }
-            line.agent.notify(&ChatCancelled { session_id });
+            line.agent.cancel(session_id);
         }
     }
 

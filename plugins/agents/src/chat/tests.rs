@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{super::memory::TEXT_BYTES, *};
 
 const AGENTS: u64 = 3;
+const AGENT: Speaker = Speaker::Session(1);
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -101,7 +102,7 @@ proptest! {
             match op {
                 Op::Open { chat, agent, origin } => {
                     let new = NewChat {
-                        session_id: name(chat), agent_id: agent.to_string(), agent,
+                        session_id: name(chat), agent_id: agent.to_string(), agent: Speaker::Session(agent),
                         origin: Party::Session(origin), ear: book.next_serial, stream: true,
                     };
                     let running = book.chats.contains_key(&name(chat));
@@ -117,7 +118,7 @@ proptest! {
                     heard.take(book.go_live(&name(chat), *serial));
                 }
                 Op::Say { chat, from, kind } => {
-                    let delivery = book.event(now, from, &name(chat), kind, members(kind));
+                    let delivery = book.event(now, Speaker::Session(from), &name(chat), kind, members(kind));
                     heard.take(delivery);
                 }
                 Op::Cancel { chat, by, host } => {
@@ -156,7 +157,7 @@ fn open(book: &mut Book<u64>, stream: bool) -> u64 {
     let new = NewChat {
         session_id: "c".into(),
         agent_id: "a".into(),
-        agent: 1,
+        agent: AGENT,
         origin: Party::Session(2),
         ear: 0,
         stream,
@@ -169,23 +170,23 @@ fn what_is_held_is_bounded_and_the_end_is_kept_all_the_same() {
     let mut book = Book::default();
     let serial = open(&mut book, true);
     for _ in 0..300 {
-        book.event(0, 1, "c", "token", members("token")).unwrap();
+        book.event(0, AGENT, "c", "token", members("token")).unwrap();
     }
-    book.event(0, 1, "c", "done", Map::new()).unwrap();
-    assert!(book.event(0, 1, "c", "token", Map::new()).is_none());
+    book.event(0, AGENT, "c", "done", Map::new()).unwrap();
+    assert!(book.event(0, AGENT, "c", "token", Map::new()).is_none());
     let Delivery { events, ending, .. } = book.go_live("c", serial).unwrap();
     assert_eq!(events.len(), HELD_EVENTS);
     let ending = ending.unwrap().event;
     assert_eq!(ending.seq, 301, "the lost ones show as a gap");
     assert_eq!(ending.members["text"], "x".repeat(300));
-    assert_eq!(book.event(0, 1, "c", "token", Map::new()).map(|_| ()), None);
+    assert_eq!(book.event(0, AGENT, "c", "token", Map::new()).map(|_| ()), None);
     book.withdraw("c", serial);
     assert!(book.chats.is_empty());
 
     let serial = open(&mut book, true);
     let large = Map::from_iter([("delta".to_owned(), Value::from("y".repeat(1 << 20)))]);
     for _ in 0..10 {
-        book.event(0, 1, "c", "token", large.clone()).unwrap();
+        book.event(0, AGENT, "c", "token", large.clone()).unwrap();
     }
     let text = book.chats["c"].text.text.len();
     assert_eq!(text, TEXT_BYTES);
@@ -196,7 +197,7 @@ fn what_is_held_is_bounded_and_the_end_is_kept_all_the_same() {
 fn an_open_approval_gives_a_silent_chat_an_hour() {
     let mut book = Book::default();
     open(&mut book, true);
-    book.event(10, 1, "c", "approval_pending", members("approval_pending")).unwrap();
+    book.event(10, AGENT, "c", "approval_pending", members("approval_pending")).unwrap();
     assert!(book.sweep(10 + IDLE_WITH_APPROVAL - 1, 900).is_empty());
     let serial = book.chats["c"].serial;
     assert_eq!(book.decide(20, "c", "a", Party::Session(2), false), Ok((0, serial)));
@@ -228,13 +229,13 @@ fn an_end_that_waits_for_room_keeps_the_id_and_counts() {
     let mut book = Book::default();
     let first = open(&mut book, true);
     book.go_live("c", first).unwrap();
-    let ending = book.event(0, 1, "c", "done", Map::new()).unwrap().ending.unwrap();
+    let ending = book.event(0, AGENT, "c", "done", Map::new()).unwrap().ending.unwrap();
     assert_eq!((ending.event.kind.as_str(), ending.why), ("done", None));
     let again = |book: &mut Book<u64>, id: &str| {
         let new = NewChat {
             session_id: id.into(),
             agent_id: "a".into(),
-            agent: 1,
+            agent: AGENT,
             origin: Party::Session(2),
             ear: 0,
             stream: true,
@@ -260,7 +261,7 @@ fn an_end_says_whether_the_host_made_it() {
     let mut book = Book::default();
     let serial = open(&mut book, true);
     book.go_live("c", serial).unwrap();
-    let cut = book.fail("c", 1, "too large").unwrap();
+    let cut = book.fail("c", AGENT, "too large").unwrap();
     let ending = cut.delivery.and_then(|it| it.ending).unwrap();
     assert_eq!(
         (ending.why, &ending.event.members["error"]),
@@ -271,6 +272,6 @@ fn an_end_says_whether_the_host_made_it() {
     book.go_live("c", serial).unwrap();
     let said =
         Map::from_iter([("error".to_owned(), Value::Null), ("delta".to_owned(), json!("x"))]);
-    let ending = book.event(0, 1, "c", "error", said).unwrap().ending.unwrap();
+    let ending = book.event(0, AGENT, "c", "error", said).unwrap().ending.unwrap();
     assert_eq!((ending.why, &ending.event.members["error"]), (None, &json!("x")));
 }

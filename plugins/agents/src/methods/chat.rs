@@ -188,8 +188,11 @@ impl Method for CancelChat {
     }
 
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<ChatIsCancelled> {
-        agents.keeping.refuse_observer()?;
         let Self { session_id } = self;
+        // External agents run on an observer too.
+        if !agents.chats.is_run(&session_id, caller.session()) {
+            agents.keeping.refuse_observer()?;
+        }
         let cancelled = agents.chats.cancel(caller.session(), caller.is_host(), &session_id)?;
         Ok(ChatIsCancelled { cancelled, session_id })
     }

@@ -1,6 +1,7 @@
 //! `agents.*`, `goal.*`, `registry.*` and `agent.chat.event`, a file a group.
 
 mod chat;
+mod external;
 mod goal;
 mod lifecycle;
 mod list;
@@ -12,6 +13,10 @@ mod suggest;
 pub use chat::{
     ApproveInChat, BeginChat, CancelChat, ChatApproved, ChatBegun, ChatIsCancelled, EventHeard,
     HearChatEvent,
+};
+pub use external::{
+    Attachment, DetectExternal, ExternalHealth, HealthOfExternal, InvokeExternal, InvokeReply,
+    ListExternal,
 };
 pub use goal::{ClearGoal, GoalCleared, GoalOf, GoalSet, GoalView, SetGoal};
 pub use lifecycle::{RestartAgent, StartAgent, StopAgent, StopSignal, WaitAgent};

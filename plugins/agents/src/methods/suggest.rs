@@ -100,7 +100,7 @@ impl Method for SuggestGoal {
         let (prompt, place) = (self.prompt, self.working_dir);
         let roots = agents.config.external_roots.clone();
         let found = blocking(move || {
-            let place = inside(&place, &roots)?;
+            let place = inside("working_dir", &place, &roots)?;
             Ok::<_, RpcError>(suggest(&place, &prompt))
         });
         let found = found.await??;
@@ -140,16 +140,19 @@ fn described(found: Option<Suggestion>) -> GoalSuggested {
 }
 
 /// The directory without links, if it lies under one of the roots.
-fn inside(place: &str, roots: &[String]) -> Result<PathBuf> {
-    let refused = || {
-        RpcError::invalid_params("working_dir", "must be a directory under `agents.external_roots`")
-    };
+pub(super) fn inside(field: &str, place: &str, roots: &[String]) -> Result<PathBuf> {
+    let refused =
+        || RpcError::invalid_params(field, "must be a directory under `agents.external_roots`");
     let real = Path::new(place).canonicalize().map_err(|_| refused())?;
-    let under = |root: &String| Path::new(root).canonicalize().is_ok_and(|it| real.starts_with(it));
-    match Path::new(place).is_absolute() && real.is_dir() && roots.iter().any(under) {
+    match Path::new(place).is_absolute() && real.is_dir() && is_under(&real, roots) {
         true => Ok(real),
         false => Err(refused()),
     }
+}
+
+/// Whether a path without links lies under one of the roots.
+pub(super) fn is_under(real: &Path, roots: &[String]) -> bool {
+    roots.iter().any(|root| Path::new(root).canonicalize().is_ok_and(|it| real.starts_with(it)))
 }
 
 #[cfg(test)]

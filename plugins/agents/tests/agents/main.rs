@@ -4,6 +4,7 @@
 mod attaching;
 mod chatting;
 mod ends;
+mod external;
 mod goals;
 mod registry;
 mod slow;

@@ -5,6 +5,7 @@
 //! ends in any way the kernel closes it. Standard output and error are the child's, which inherits
 //! them. Nothing of the child is in the shim's own arguments or environment.
 
+mod input;
 mod tree;
 mod wire;
 
@@ -25,8 +26,8 @@ use std::{
 
 use process_wrap::std::{CommandWrap, ProcessSession};
 
-use self::tree::Tree;
 pub(crate) use self::wire::{Order, Report, Run};
+use self::{input::Input, tree::Tree};
 
 /// The grace of a tree whose daemon is gone: it has to be dead a second later.
 const ORPHAN_GRACE: Duration = Duration::from_millis(250);
@@ -61,8 +62,8 @@ pub fn run() -> i32 {
     let mut orders =
         orders.lines().map_while(Result::ok).map_while(|line| serde_json::from_str(&line).ok());
     let Some(Order::Run(run)) = orders.next() else { return 2 };
-    let pid = match start(&run) {
-        Ok(pid) => pid,
+    let (pid, input) = match start(&run) {
+        Ok(started) => started,
         Err(error) => {
             tell(&mut daemon, &Report::Failed(format!("`{}`: {error}", run.program)));
             return 0;
@@ -75,7 +76,15 @@ pub fn run() -> i32 {
         move || reap(&tree, &news)
     });
     thread::spawn(move || {
-        orders.try_for_each(|order| news.send(News::Order(order))).ok();
+        let mut input = input;
+        let pass_on = |order| match order {
+            Order::Input(text) => {
+                input.pass_on(text);
+                Ok(())
+            }
+            order => news.send(News::Order(order)),
+        };
+        orders.try_for_each(pass_on).ok();
         news.send(News::Orphaned)
     });
     let_go_of_output();
@@ -85,14 +94,14 @@ pub fn run() -> i32 {
     0
 }
 
-/// The child, in a session of its own, with nothing to read.
-fn start(run: &Run) -> std::io::Result<u32> {
+/// The child, in a session of its own, and its standard input, if it has one.
+fn start(run: &Run) -> std::io::Result<(u32, Input)> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).env_clear().envs(run.env.iter().map(|(name, value)| (name, value)));
-    command.current_dir(&run.cwd).stdin(Stdio::null());
+    command.current_dir(&run.cwd).stdin(if run.input { Stdio::piped() } else { Stdio::null() });
     command.arg0(&run.program);
-    let child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
-    Ok(child.id())
+    let mut child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
+    Ok((child.id(), Input::of(child.stdin().take())))
 }
 
 /// The shim holds no end of the child's output: who reads it sees when the tree has let go of it.
@@ -150,7 +159,8 @@ impl Warden {
                 Ok(News::Order(Order::End { grace_ms })) => {
                     self.end_within(Duration::from_millis(grace_ms));
                 }
-                Ok(News::Order(Order::Run(_))) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(News::Order(Order::Run(_) | Order::Input(_)))
+                | Err(RecvTimeoutError::Timeout) => {}
                 Ok(News::Orphaned) => self.end_within(ORPHAN_GRACE),
                 Ok(News::Ended) => self.end_within(grace),
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -10,6 +10,8 @@ use crate::machine::Exit;
 pub(crate) enum Order {
     /// Start this.
     Run(Run),
+    /// More for the child's standard input, if it was given one; nothing ends it.
+    Input(Option<String>),
     /// End the tree: TERM, so long a grace, KILL. Without a grace, KILL at once.
     End {
         /// Milliseconds.
@@ -30,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) cwd: String,
     /// Milliseconds for what it leaves behind when it ends by itself.
     pub(crate) grace_ms: u64,
+    /// Whether it has anything to read.
+    pub(crate) input: bool,
 }
 
 /// From the shim.

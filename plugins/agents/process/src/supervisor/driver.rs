@@ -311,7 +311,7 @@ async fn next_report(process: &mut Option<Running>) -> Option<Report> {
 }
 
 /// Kills what a record names until nothing is left, or answers who is after five seconds.
-async fn end_tree(record: Incarnation) -> Option<u32> {
+pub(super) async fn end_tree(record: Incarnation) -> Option<u32> {
     let swept = async {
         loop {
             let record = record.clone();
@@ -338,7 +338,7 @@ fn prepare(inner: &Inner, spec: &AgentSpec) -> Result<Run, SpawnError> {
     };
     let identity = (inner.settings.identity)(&spec.id);
     let identity = identity.map_err(|error| io_error("saying who it is", error))?;
-    let daemon = environment::of_this_process();
+    let daemon = environment::own_environment();
     let env = environment::child_environment(inner.settings.inherit, &daemon, spec, identity);
     Ok(Run {
         program: spec.command.clone().unwrap_or_default(),
@@ -346,6 +346,7 @@ fn prepare(inner: &Inner, spec: &AgentSpec) -> Result<Run, SpawnError> {
         env: env.into_iter().collect(),
         cwd,
         grace_ms: Duration::from_secs_f64(spec.stop_grace_secs).as_millis() as u64,
+        input: false,
     })
 }
 

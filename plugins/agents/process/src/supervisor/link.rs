@@ -93,6 +93,11 @@ impl Link {
         let _ = self.order(&Order::End { grace_ms }).await;
     }
 
+    /// More for the child's standard input; `None` ends it. A shim that is gone is noticed by its reports.
+    pub(super) async fn input(&mut self, text: Option<String>) {
+        let _ = self.order(&Order::Input(text)).await;
+    }
+
     /// The next report; `None` if the shim is gone. May be cancelled without losing one.
     pub(super) async fn report(&mut self) -> Option<Report> {
         let line = self.reports.next_line().await.ok()??;

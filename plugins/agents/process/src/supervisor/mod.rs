@@ -1,6 +1,7 @@
 //! The supervisor: every agent of one daemon, each with a task of its own that keeps it.
 
 mod agent;
+pub(crate) mod command;
 mod driver;
 mod link;
 

@@ -1,0 +1,116 @@
+//! One command under a shim of its own, with its output piped to whoever asked for it.
+
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
+
+use tokio::process::{ChildStderr, ChildStdout};
+
+use super::{
+    driver::end_tree,
+    link::{Launched, Link},
+};
+use crate::{
+    error::SpawnError,
+    incarnation::Incarnation,
+    machine::Exit,
+    shim::{Report, Run},
+};
+
+/// What is to be run. It is not held against the rules for commands: see
+/// [`Rules::check_command`](crate::Rules::check_command).
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// An absolute path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// How long what it leaves behind may go on once it ended by itself; then it is killed.
+    pub grace: Duration,
+    /// Whether it has a standard input; see [`Process::write`].
+    pub input: bool,
+}
+
+/// How a process is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gone {
+    /// It ended so, and nothing of its tree is left.
+    Exited(Exit),
+    /// These outlived KILL by [`KILL_WAIT`](crate::KILL_WAIT).
+    Outlived(Vec<u32>),
+}
+
+/// A running command. Dropping it ends its whole tree, within a second and without waiting for it.
+pub struct Process {
+    link: Link,
+    incarnation: Option<Incarnation>,
+}
+
+/// What [`Command::start`] answers.
+pub struct Started {
+    /// The command as it runs.
+    pub process: Process,
+    /// Its standard output; it ends when the tree has let go of it. Somebody has to read it.
+    pub stdout: ChildStdout,
+    /// Its standard error, likewise.
+    pub stderr: ChildStderr,
+}
+
+impl Command {
+    /// Starts it. `shim` is the program and first arguments that run [`shim::run`](crate::shim::run),
+    /// and whatever a list of processes is to show.
+    pub async fn start(self, shim: &[OsString]) -> Result<Started, SpawnError> {
+        let run = Run {
+            program: self.program.display().to_string(),
+            args: self.args,
+            env: self.env.into_iter().collect(),
+            cwd: self.cwd.display().to_string(),
+            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
+            input: self.input,
+        };
+        let Launched { link, pid, shim_pid, stdout, stderr } = Link::launch(shim, run).await?;
+        let incarnation = Incarnation::of(pid, shim_pid).ok();
+        Ok(Started { process: Process { link, incarnation }, stdout, stderr })
+    }
+}
+
+impl Process {
+    /// Queues a text for its standard input. A process that does not read gets no more once 256 wait.
+    pub async fn write(&mut self, text: String) {
+        self.link.input(Some(text)).await;
+    }
+
+    /// Ends its standard input behind what was written.
+    pub async fn finish_input(&mut self) {
+        self.link.input(None).await;
+    }
+
+    /// Asks for the end of its tree: TERM, so long a grace, KILL. Without a grace, KILL at once.
+    /// [`Self::gone`] tells when it is done.
+    pub async fn end(&mut self, grace: Duration) {
+        self.link.end(grace).await;
+    }
+
+    /// Waits until nothing of its tree is left, however that comes about. May be cancelled.
+    pub async fn gone(&mut self) -> Gone {
+        loop {
+            match self.link.report().await {
+                Some(Report::Gone(exit)) => return Gone::Exited(exit),
+                Some(Report::Outlived(pids)) => return Gone::Outlived(pids),
+                Some(Report::Started { .. } | Report::Failed(_)) => {}
+                None => return self.sweep().await,
+            }
+        }
+    }
+
+    /// Somebody killed the shim: what is left of the tree is ended from here.
+    async fn sweep(&self) -> Gone {
+        let left = match self.incarnation.clone() {
+            Some(incarnation) => end_tree(incarnation).await,
+            None => None,
+        };
+        left.map_or(Gone::Exited(Exit::Unknown), |pid| Gone::Outlived(vec![pid]))
+    }
+}
