@@ -69,8 +69,8 @@ impl Chats {
     }
 
     /// Whether a chat of this id is that of a run.
-    pub(crate) fn is_run(&self, session_id: &str, by: &Session) -> bool {
-        let ear = self.book.lock().ear(session_id, Party::Session(by.serial()), true);
+    pub(crate) fn is_run(&self, session_id: &str) -> bool {
+        let ear = self.book.lock().ear(session_id, Party::Inside, true);
         matches!(ear, Ok(Some(Line { agent: Partner::Run(_), .. })))
     }
 }

@@ -275,3 +275,25 @@ fn an_end_says_whether_the_host_made_it() {
     let ending = book.event(0, AGENT, "c", "error", said).unwrap().ending.unwrap();
     assert_eq!((ending.why, &ending.event.members["error"]), (None, &json!("x")));
 }
+
+#[test]
+fn a_run_is_never_stale_and_no_earlier_run_of_the_same_chat_speaks_in_it() {
+    let mut book = Book::default();
+    let run = |number| NewChat {
+        session_id: "c".into(),
+        agent_id: "a".into(),
+        agent: Speaker::Run(number),
+        origin: Party::Session(2),
+        ear: 0,
+        stream: true,
+    };
+    book.open(0, run(1)).unwrap();
+    assert!(book.sweep(1_000_000, 900).is_empty());
+    assert_eq!(book.ear("c", Party::Session(3), false), Err(ChatError::NotOriginator));
+    assert_eq!(book.ear("c", Party::Session(2), false), Ok(Some(0)));
+    assert_eq!(book.session_gone(2).0.len(), 1);
+    book.open(0, run(2)).unwrap();
+    assert!(book.event(0, Speaker::Run(1), "c", "done", Map::new()).is_none());
+    assert!(book.event(0, Speaker::Run(2), "c", "done", Map::new()).is_some());
+    assert_eq!(book.ear("c", Party::Session(2), false), Ok(None), "it has ended");
+}

@@ -190,7 +190,7 @@ impl Method for CancelChat {
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<ChatIsCancelled> {
         let Self { session_id } = self;
         // External agents run on an observer too.
-        if !agents.chats.is_run(&session_id, caller.session()) {
+        if !agents.chats.is_run(&session_id) {
             agents.keeping.refuse_observer()?;
         }
         let cancelled = agents.chats.cancel(caller.session(), caller.is_host(), &session_id)?;
