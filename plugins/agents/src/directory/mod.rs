@@ -135,6 +135,8 @@ impl Places {
         if !is_plain(path) {
             return Err(refused("must not contain `..` or a NUL"));
         }
+        // Without a slash at its end, by which a link would be followed.
+        let path: &Path = &path.components().collect::<PathBuf>();
         if path.is_symlink() {
             return Err(refused("must not be a symbolic link"));
         }
@@ -152,7 +154,7 @@ fn refused(why: impl Display) -> RpcError {
 
 /// An absolute path without detours.
 fn is_plain(path: &Path) -> bool {
-    let detour = |part| matches!(part, Component::ParentDir | Component::CurDir);
+    let detour = |part| part == Component::ParentDir;
     path.is_absolute()
         && !path.components().any(detour)
         && !path.as_os_str().as_bytes().contains(&0)

@@ -73,7 +73,9 @@ async fn a_foreign_directory_is_taken_if_nothing_else_can_be_overwritten() {
     fs::write(at("new").join("notes.txt"), "not our affair").unwrap();
     assert!(listed(&host, &at("new")).await.is_ok());
     std::os::unix::fs::symlink(at("new"), at("link")).unwrap();
-    assert!(listed(&host, &at("link")).await.unwrap_err().contains("link"));
+    for link in ["link", "link/", "link/."] {
+        assert!(listed(&host, &at(link)).await.unwrap_err().contains("link"), "{link}");
+    }
     assert!(listed(&host, &at("new/../new")).await.unwrap_err().contains(".."));
     fs::write(at("file"), "").unwrap();
     assert!(listed(&host, &at("file")).await.unwrap_err().contains("no directory"));

@@ -17,7 +17,7 @@ async fn a_plugin_hears_of_every_change_of_an_agent() {
     assert_eq!((written.agent.id.as_str(), written.agent.attached), ("helper", false));
     assert_eq!((bound.agent.attached, bound.removed), (true, false));
     assert_eq!(bound.cursor, written.cursor + 1);
-    assert_eq!(agents.list(), [bound.agent.clone()]);
+    assert_eq!(agents.list(), std::slice::from_ref(&bound.agent));
     host.host().await.raw("agents.remove", json!({ "id": "helper" })).await.unwrap();
     let mut last = changes.recv().await.unwrap();
     while !last.removed {
