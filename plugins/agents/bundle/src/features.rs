@@ -121,7 +121,7 @@ impl Advertised {
 /// Every wire name of the methods that stand for a feature: those that are called
 /// `namespace.feature`, a dash as an underscore, and with them their other names. The feature `*` is
 /// every method of the namespace, and of those that offer its kind.
-pub fn methods_of(
+fn methods_of(
     feature: &Feature,
     methods: &BTreeMap<&'static str, &'static str>,
 ) -> BTreeSet<&'static str> {
