@@ -52,6 +52,41 @@ pub enum Survivor {
     Kill,
 }
 
+/// What is done about a manifest whose signature is missing or does not hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Signatures {
+    /// The report says so.
+    #[default]
+    Warn,
+    /// It is not installed.
+    Require,
+}
+
+/// What becomes of messages between agents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerMessages {
+    /// They are delivered.
+    #[default]
+    Allow,
+    /// They wait for a person with the host role.
+    Hold,
+    /// They are refused.
+    Deny,
+}
+
+/// Which directories outside the state root services may announce themselves in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignPaths {
+    /// Those of `registry_paths` alone.
+    #[default]
+    Listed,
+    /// Also any other that holds nothing but entries.
+    EntriesOnly,
+}
+
 /// The section `[agents]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -92,6 +127,21 @@ pub struct Config {
     /// Seconds that an external agent may take to tell its version or who is signed in, 1 to 60.
     #[schemars(range(min = 1, max = 60))]
     pub external_ask_secs: u32,
+    /// Features that this daemon offers to agents beside those of its plugins: `namespace.feature`, or
+    /// `namespace.*` for all of one.
+    pub capabilities: Vec<String>,
+    /// What is done about a manifest that is not signed, or not rightly: `warn`, or `require` one.
+    pub signatures: Signatures,
+    /// The CAR release that this daemon claims to speak; manifests may ask for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub car_version: Option<String>,
+    /// What becomes of messages between agents: `allow`, `hold` until the host decides, or `deny`.
+    pub peer_messages: PeerMessages,
+    /// Directories, by absolute paths, that `registry.*` may work in beside its own.
+    pub registry_paths: Vec<String>,
+    /// Which other directories `registry.*` may work in: `listed` (none), or `entries_only`: any that is
+    /// no link and whose `*.json` files are all entries.
+    pub registry_foreign_paths: ForeignPaths,
 }
 
 impl Default for Config {
@@ -111,6 +161,12 @@ impl Default for Config {
             external: BTreeMap::new(),
             external_max: 4,
             external_ask_secs: 10,
+            capabilities: Vec::new(),
+            signatures: Signatures::default(),
+            car_version: None,
+            peer_messages: PeerMessages::default(),
+            registry_paths: Vec::new(),
+            registry_foreign_paths: ForeignPaths::default(),
         }
     }
 }

@@ -83,8 +83,21 @@ pub(crate) struct ExternalRuns {
 #[derive(Default)]
 struct Running {
     next: u64,
-    stoppers: BTreeMap<u64, Stopper>,
+    stoppers: BTreeMap<u64, (String, Stopper)>,
     closed: bool,
+}
+
+/// One that runs.
+pub(crate) struct Run {
+    pub(crate) adapter_id: String,
+    number: u64,
+}
+
+impl Run {
+    /// What tells it from other runs of its adapter.
+    pub(crate) fn address(&self) -> String {
+        format!("{}#{}", self.adapter_id, self.number)
+    }
 }
 
 impl ExternalRuns {
@@ -121,7 +134,7 @@ impl ExternalRuns {
             }
             running.next += 1;
             let number = running.next;
-            running.stoppers.insert(number, job.stopper.clone());
+            running.stoppers.insert(number, (job.adapter_id.clone(), job.stopper.clone()));
             number
         };
         let own = self.clone();
@@ -132,6 +145,16 @@ impl ExternalRuns {
         Ok(())
     }
 
+    /// Those that run, the oldest first.
+    pub(crate) fn runs(&self) -> Vec<Run> {
+        let running = self.running.lock();
+        let run = |(number, (adapter_id, _)): (&u64, &(String, Stopper))| Run {
+            adapter_id: adapter_id.clone(),
+            number: *number,
+        };
+        running.stoppers.iter().map(run).collect()
+    }
+
     /// Stops every run and waits until none is left.
     pub(crate) async fn close(&self) {
         let stoppers = {
@@ -139,7 +162,7 @@ impl ExternalRuns {
             running.closed = true;
             std::mem::take(&mut running.stoppers)
         };
-        stoppers.values().for_each(Stopper::stop);
+        stoppers.values().for_each(|(_, stopper)| stopper.stop());
         self.externals.idle().await;
     }
 

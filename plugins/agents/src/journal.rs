@@ -53,10 +53,19 @@ impl Journal {
 
     /// Writes a line, and waits until it is in the file or lost, which is logged.
     pub(crate) async fn write(&self, line: &Value) {
+        self.until_written(format!("{line}\n")).await;
+    }
+
+    /// Waits until every line that was queued is in the file.
+    pub(crate) async fn flush(&self) {
+        self.until_written(String::new()).await;
+    }
+
+    async fn until_written(&self, text: String) {
         let (written, heard) = oneshot::channel();
-        let line = Line { text: format!("{line}\n"), written: Some(written) };
+        let line = Line { text, written: Some(written) };
         if self.0.send(line).await.is_err() || heard.await.is_err() {
-            tracing::error!("an audit line was lost: the daemon is shutting down");
+            tracing::error!("audit lines were lost: the daemon is shutting down");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use carport_agents_process::{
-    AgentSpec, Ending, ManagedAgent, Manifest, ManifestError, Rules, Status, SuperviseError,
-    Supervisor, View,
+    AgentSpec, Ending, Followed, KILL_WAIT, ManagedAgent, Manifest, ManifestError, Rules, Status,
+    SuperviseError, Supervisor, View,
     logs::{self, TailLog, Window},
 };
 use carport_core::{Caller, Guarded, Identity, ManifestRole, Result, RpcError, codes};
@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{
     authority::narrow,
+    bundles::Bundles,
     config::Supervise,
     methods::AgentHealth,
     roster::{REDACTED, Roster, show},
@@ -31,6 +32,7 @@ pub(crate) struct Keeping {
     pub(crate) rules: Arc<Rules>,
     pub(crate) tokens: AgentTokens,
     pub(crate) roster: Arc<Roster>,
+    pub(crate) bundles: Arc<Bundles>,
 }
 
 impl Keeping {
@@ -70,7 +72,14 @@ impl Keeping {
         if self.role() == ManifestRole::Owner {
             return Ok(());
         }
-        let manifest = blocking(move || manifest.own().map(|_| manifest)).await??;
+        let bundles = self.bundles.clone();
+        let owned = move || {
+            manifest.own().map(|_| {
+                bundles.load(manifest.agents().keys());
+                manifest
+            })
+        };
+        let manifest = blocking(owned).await??;
         *self.role.lock() = manifest.role();
         self.refuse_observer()?;
         for spec in manifest.agents().values() {
@@ -98,17 +107,24 @@ impl Keeping {
         }
     }
 
-    /// Ends every agent and takes the tokens back.
+    /// Takes the tokens back and ends every agent. The tokens first: nobody can use one any more, and
+    /// a second signal may end this process while agents have their grace.
     pub(crate) async fn close(&self) {
-        self.supervisor.shutdown().await;
-        if self.role() != ManifestRole::Owner {
-            return;
-        }
-        for id in self.manifest.lock().await.agents().keys() {
-            if let Err(error) = self.tokens.remove(id) {
-                tracing::warn!(id, %error, "the agent's token stays");
+        if self.role() == ManifestRole::Owner {
+            for id in self.manifest.lock().await.agents().keys() {
+                if let Err(error) = self.tokens.remove(id) {
+                    tracing::warn!(id, %error, "the agent's token stays");
+                }
             }
         }
+        self.supervisor.shutdown().await;
+    }
+
+    /// How long the end of the agent with the longest grace may take.
+    pub(crate) fn longest_end(&self) -> Duration {
+        let agents = self.supervisor.list();
+        let grace = agents.iter().map(|it| it.spec.stop_grace_secs).fold(0.0, f64::max);
+        Duration::from_secs_f64(grace) + KILL_WAIT
     }
 
     /// The specs as the file has them now.
@@ -167,15 +183,20 @@ impl Keeping {
         });
         // The guard stays until the supervisor knows: two upserts reach it in the file's order.
         let (spec, guard) = written.await??;
-        if let Some(session) = self.roster.attached(&spec.id) {
-            narrow(&session, &spec);
-        }
+        self.narrow_attached(&spec);
         let agent = self.supervisor.put(spec)?;
         drop(guard);
         Ok(self.roster.shown(&agent, caller.identity()))
     }
 
-    /// Ends an agent and forgets it; `false` if there is none.
+    /// Lets an attached agent call what its spec and its manifest say now.
+    pub(crate) fn narrow_attached(&self, spec: &AgentSpec) {
+        if let Some(session) = self.roster.attached(&spec.id) {
+            narrow(&session, spec, self.bundles.denied(&spec.id));
+        }
+    }
+
+    /// Ends an agent and forgets it and its manifest; `false` if there is neither.
     pub(crate) async fn remove(&self, id: &str, purge: bool) -> Result<bool> {
         self.own().await?;
         match self.supervisor.stop(id, Ending::Term).await {
@@ -183,9 +204,12 @@ impl Keeping {
             Err(error) => return Err(error.into()),
         }
         let mut manifest = self.manifest.clone().lock_owned().await;
-        let name = id.to_owned();
-        let (removed, guard) =
-            blocking(move || manifest.remove(&name).map(|removed| (removed, manifest))).await??;
+        let (name, bundles) = (id.to_owned(), self.bundles.clone());
+        let forgotten = blocking(move || -> Result<_> {
+            let removed = manifest.remove(&name)?;
+            Ok((removed, bundles.remove(&name)?, manifest))
+        });
+        let (removed, bundle, guard) = forgotten.await??;
         self.supervisor.remove(id, purge).await?;
         drop(guard);
         if removed {
@@ -194,7 +218,7 @@ impl Keeping {
                 session.end("the agent was removed");
             }
         }
-        Ok(removed)
+        Ok(removed || bundle)
     }
 
     /// What supervision makes of an agent, as the caller may see it.
@@ -237,8 +261,21 @@ impl Keeping {
     }
 }
 
+impl Keeping {
+    /// The end of an agent's logs and what comes after it.
+    pub(crate) async fn follow(&self, id: &str, window: Window) -> Result<Followed> {
+        match self.role() {
+            ManifestRole::Owner => self.supervisor.follow(id, window).await,
+            ManifestRole::Observer => Err(self.not_owned()),
+            ManifestRole::None => {
+                Err(RpcError::conflict("this daemon keeps no agent yet: start one first"))
+            }
+        }
+    }
+}
+
 /// Puts the stored values back where a client sent what it had been shown.
-fn unredacted(mut spec: AgentSpec, stored: Option<&AgentSpec>) -> AgentSpec {
+pub(crate) fn unredacted(mut spec: AgentSpec, stored: Option<&AgentSpec>) -> AgentSpec {
     for (name, value) in spec.env.iter_mut().filter(|(_, value)| *value == REDACTED) {
         if let Some(known) = stored.and_then(|stored| stored.env.get(name)) {
             known.clone_into(value);
@@ -247,7 +284,7 @@ fn unredacted(mut spec: AgentSpec, stored: Option<&AgentSpec>) -> AgentSpec {
     spec
 }
 
-fn failed(id: &str, error: &io::Error) -> RpcError {
+pub(crate) fn failed(id: &str, error: &io::Error) -> RpcError {
     RpcError::internal(format!("the token of agent `{id}`: {error}"))
 }
 

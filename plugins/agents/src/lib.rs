@@ -1,30 +1,34 @@
 //! Agents: supervised processes, who they are, chats with them, their goals, and services that announce themselves.
 
 mod authority;
+mod bundles;
 mod chat;
 mod config;
 mod directory;
 mod external;
 mod files;
+mod following;
 mod goals;
 mod journal;
 mod keeping;
 mod methods;
+mod peers;
 mod roster;
 mod tokens;
 
-use std::{ffi::OsString, io, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use carport_agents_api::{AGENTS, Agent, Chat, Turn};
+use carport_agents_api::{AGENTS, Agent, Change, Chat, Target, Turn};
 use carport_agents_process::{Inherit, Manifest, OnSurvivor, Rules, Settings, Supervisor};
 use carport_core::{
     AGENT_AUTHORITY, AgentAuthority, Clock, Counter, Guarded, HostAgent, HostPart, Identity,
-    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Time,
+    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Tasks, Time,
 };
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, broadcast};
 
+pub use carport_agents_bundle::Feature;
 pub use carport_agents_external::{
     AdapterTable, Argument, EventRule, ExternalAgentHealth, ExternalAgentSpec, OutputFormat,
 };
@@ -32,16 +36,21 @@ pub use carport_agents_process::shim::run as run_shim;
 pub use chat::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
-pub use config::{Config, InheritEnv, Manage, Supervise, Survivor};
+pub use config::{
+    Config, ForeignPaths, InheritEnv, Manage, PeerMessages, Signatures, Supervise, Survivor,
+};
 pub use directory::{Entry, ServiceStatus};
 pub use external::InvokeResult;
+pub use following::AgentLogLine;
 pub use goals::{GoalState, GoalStatus};
 pub use methods::*;
+pub use peers::{HeldMessage, Outcome, Peer, PeerMessage};
 pub use roster::AgentChanged;
 
 use crate::{
-    authority::Authority, chat::Chats, external::ExternalRuns, goals::Goals, journal::Journal,
-    keeping::Keeping, roster::Roster, tokens::AgentTokens,
+    authority::Authority, bundles::Bundles, chat::Chats, directory::Places, external::ExternalRuns,
+    goals::Goals, journal::Journal, keeping::Keeping, peers::Peers, roster::Roster,
+    tokens::AgentTokens,
 };
 
 carport_core::plugin!(Agents {
@@ -50,6 +59,7 @@ carport_core::plugin!(Agents {
         FollowAgents,
         UnfollowAgents,
         UpsertAgent,
+        InstallAgent,
         RemoveAgent,
         CheckAgents,
         StartAgent,
@@ -57,6 +67,8 @@ carport_core::plugin!(Agents {
         RestartAgent,
         WaitAgent,
         TailAgentLog,
+        FollowLog,
+        UnfollowLog,
         BeginChat,
         CancelChat,
         ApproveInChat,
@@ -65,6 +77,10 @@ carport_core::plugin!(Agents {
         DetectExternal,
         HealthOfExternal,
         InvokeExternal,
+        ListPeers,
+        SendMessage,
+        ListHeld,
+        DecideMessage,
         SetGoal,
         GoalOf,
         ClearGoal,
@@ -75,8 +91,8 @@ carport_core::plugin!(Agents {
         ListServices,
         ReapServices,
     ],
-    notifications: [AgentChanged, ChatEvent, ChatCancelled],
-    client_requests: [AskChat, AskApprove],
+    notifications: [AgentChanged, AgentLogLine, ChatEvent, ChatCancelled],
+    client_requests: [AskChat, AskApprove, PeerMessage],
 });
 
 /// The hidden subcommand under which a daemon's own program is the shim: it calls [`run_shim`].
@@ -91,9 +107,11 @@ pub struct Agents {
     pub(crate) chats: Arc<Chats>,
     pub(crate) goals: Arc<Goals>,
     pub(crate) external: Arc<ExternalRuns>,
+    pub(crate) peers: Peers,
+    journal: Journal,
+    pub(crate) tasks: Tasks,
     /// Where services announce themselves.
-    pub(crate) registry: PathBuf,
-    pub(crate) registry_writer: Arc<Mutex<()>>,
+    pub(crate) registry: Arc<Places>,
 }
 
 impl Plugin for Agents {
@@ -130,11 +148,19 @@ impl Plugin for Agents {
             roster.clone(),
             clock.clone(),
             cx.tasks(),
-            journal,
+            journal.clone(),
             stray,
             config.chat_idle_secs.max(1).into(),
         );
         let external = Arc::new(ExternalRuns::new(cx, &config, &keeping.rules, chats.clone())?);
+        let peers = Peers {
+            book: Guarded::default(),
+            roster: roster.clone(),
+            clock: clock.clone(),
+            journal: journal.clone(),
+            policy: config.peer_messages,
+            external: external.clone(),
+        };
         let tokens = keeping.tokens.clone();
         let authority = Authority { roster: roster.clone(), tokens, keeping: keeping.clone() };
         cx.provide(&AGENT_AUTHORITY, Arc::new(authority) as Arc<dyn AgentAuthority>);
@@ -142,8 +168,7 @@ impl Plugin for Agents {
             Arc::new(View { keeping: keeping.clone(), chats: chats.clone(), since: clock.now() });
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
-        let registry = root.join("registry");
-        let registry_writer = Arc::default();
+        let registry = Arc::new(Places::new(root.join("registry"), &config)?);
         Ok(Self {
             config,
             clock,
@@ -152,19 +177,32 @@ impl Plugin for Agents {
             chats,
             goals,
             external,
+            peers,
+            journal,
+            tasks: cx.tasks(),
             registry,
-            registry_writer,
         })
     }
 
+    async fn session_opened(&self, session: &Arc<Session>) {
+        self.roster.opened(session);
+    }
+
     async fn session_closed(&self, session: &Arc<Session>) {
-        self.roster.detach(session);
+        following::end_all(session);
+        self.roster.closed(session);
         self.chats.session_gone(session);
+    }
+
+    /// The longest grace of an agent, and what is waited for after it.
+    fn shutdown_limit(&self) -> Duration {
+        self.keeping.longest_end() + Duration::from_secs(10)
     }
 
     async fn shutdown(&self) {
         tokio::join!(self.external.close(), self.keeping.close());
         self.goals.flush().await;
+        self.journal.flush().await;
     }
 }
 
@@ -209,6 +247,7 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
         rules,
         tokens,
         roster: roster.clone(),
+        bundles: Arc::new(Bundles::new(cx.state_dir("agents")?, cx.methods().clone(), config)?),
     })
 }
 
@@ -301,14 +340,7 @@ impl HostPart for View {
 impl carport_agents_api::Agents for View {
     fn list(&self) -> Vec<Agent> {
         let agents = self.keeping.roster.list(&Identity::Client);
-        let plain = |agent: carport_agents_process::ManagedAgent| Agent {
-            id: agent.spec.id.clone(),
-            name: agent.spec.display_name().to_owned(),
-            capabilities: agent.spec.capabilities.clone(),
-            status: agent.view.status.as_str().to_owned(),
-            attached: agent.attached,
-        };
-        agents.into_iter().map(plain).collect()
+        agents.iter().map(roster::plain).collect()
     }
 
     fn attached(&self, id: &str) -> Option<String> {
@@ -319,9 +351,15 @@ impl carport_agents_api::Agents for View {
         (Some(self.keeping.manifest_path.display().to_string()), self.keeping.role())
     }
 
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.keeping.roster.changes()
+    }
+
     async fn chat(&self, turn: Turn) -> Result<Chat> {
         self.keeping.refuse_observer()?;
-        self.keeping.refuse_absent(&turn.agent_id).await?;
+        if let Target::Agent(id) = &turn.target {
+            self.keeping.refuse_absent(id).await?;
+        }
         self.chats.begin_inside(turn).await
     }
 }

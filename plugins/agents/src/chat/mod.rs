@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use carport_agents_api::{Chat, Turn};
+use carport_agents_api::{Chat, Target, Turn};
 use carport_core::{Clock, Counter, Guarded, Result, RpcError, Session, Tasks, bounds, codes};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -119,14 +119,25 @@ impl Chats {
         keep: bool,
     ) -> Result<u64> {
         let origin = Ear::Session(from.clone());
-        self.ask(Party::Session(from.serial()), origin, agent_id, ask, keep).await
+        let agent = self.roster.session_of(agent_id)?;
+        self.ask(Party::Session(from.serial()), origin, agent_id, agent, ask, keep).await
     }
 
     /// Begins a chat for a plugin.
     pub(crate) async fn begin_inside(self: &Arc<Self>, turn: Turn) -> Result<Chat> {
-        bounds::agent_id("agent_id", &turn.agent_id)?;
         bounds::bytes("prompt", &turn.prompt, PROMPT_BYTES)?;
         turn.session_id.as_deref().map_or(Ok(()), check_session_id)?;
+        let (name, session) = match turn.target {
+            Target::Agent(id) => {
+                bounds::agent_id("agent_id", &id)?;
+                let session = self.roster.session_of(&id)?;
+                (id, session)
+            }
+            Target::Client(id) => {
+                let session = self.roster.client(&id)?;
+                (id, session)
+            }
+        };
         let (said, events) = mpsc::channel(INSIDE_EVENTS);
         let (_lasting, mut over) = mpsc::channel(1);
         let session_id = turn.session_id.unwrap_or_else(fresh_id);
@@ -141,7 +152,7 @@ impl Chats {
             goal: self.goals.standing(&session_id),
         };
         let ear = Ear::Inside { said: said.clone(), _lasting };
-        let serial = self.ask(Party::Inside, ear, &turn.agent_id, &ask, false).await?;
+        let serial = self.ask(Party::Inside, ear, &name, session, &ask, false).await?;
         self.go_live(&session_id, serial);
         let chats = self.clone();
         self.tasks.spawn("chat-ear", async move {
@@ -162,10 +173,10 @@ impl Chats {
         party: Party,
         ear: Ear,
         agent_id: &str,
+        agent: Arc<Session>,
         ask: &AskChat,
         keep: bool,
     ) -> Result<u64> {
-        let agent = self.roster.session_of(agent_id)?;
         let new = NewChat {
             session_id: ask.session_id.clone(),
             agent_id: agent_id.to_owned(),

@@ -1,19 +1,22 @@
 //! Services that announce themselves by a file each; no process keeps the list.
 
+mod places;
+
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use carport_core::{
-    Result, RpcError, bounds, decode_name, encode_name, make_private_dir, resolve_under,
-};
+use carport_core::{Result, RpcError, bounds, decode_name, encode_name, make_private_dir};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use places::Places;
+
+use self::places::refused;
 use crate::{files, methods::default_if_null};
 
 /// How many services one directory holds, and how large the file of one and all files may be, in
@@ -95,53 +98,64 @@ impl Entry {
 
 /// One directory of entries. Every call works on the files as they are.
 #[derive(Debug, Clone)]
-pub(crate) struct Directory(PathBuf);
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// The usual directory, if this is one below it: the number of these is bounded.
+    below: Option<PathBuf>,
+}
 
 impl Directory {
-    /// `base` itself, or the directory `path` below it, which need not be there yet.
-    pub(crate) fn under(base: &Path, path: Option<&str>) -> Result<Self> {
-        make_private_dir(base).map_err(RpcError::internal)?;
-        let Some(path) = path else { return Ok(Self(base.to_owned())) };
-        let refuse = |why: &str| Err(RpcError::invalid_params("registry_path", why));
-        if Path::new(path).components().any(|part| is_entry_name(part.as_os_str())) {
-            return refuse("no part may end in `.json`, as entries do");
-        }
-        let directory = resolve_under(base, "registry_path", path)?;
-        match directory.metadata() {
-            Ok(found) if !found.is_dir() => refuse("is no directory"),
-            _ => Ok(Self(directory)),
-        }
-    }
-
-    /// Makes the directory, if services have room for one more; `base` bounds them.
-    fn make(&self, base: &Path) -> Result<()> {
-        if self.0.is_dir() {
+    /// Makes the directory, if the registry has room for one more.
+    fn make(&self) -> Result<()> {
+        if self.path.is_dir() {
             return Ok(());
         }
-        let missing = self.0.ancestors().take_while(|it| !it.is_dir()).count();
-        let got = directories(base).map_err(RpcError::internal)? + missing;
-        if got > MAX_DIRECTORIES {
-            let error = RpcError::limit("directories of the registry", MAX_DIRECTORIES as u64);
-            return Err(error.with("got", got));
+        if let Some(base) = &self.below {
+            let missing = self.path.ancestors().take_while(|it| !it.is_dir()).count();
+            let got = directories(base).map_err(RpcError::internal)? + missing;
+            if got > MAX_DIRECTORIES {
+                let error = RpcError::limit("directories of the registry", MAX_DIRECTORIES as u64);
+                return Err(error.with("got", got));
+            }
         }
-        make_private_dir(&self.0).map_err(|error| {
-            RpcError::invalid_params("registry_path", format!("is no directory: {error}"))
-        })
+        make_private_dir(&self.path).map_err(|error| refused(format!("is no directory: {error}")))
     }
 
-    fn path(&self, name: &str) -> Result<PathBuf> {
-        Ok(self.0.join(format!("{}.json", encode_name("name", name)?)))
+    /// Whether every `*.json` in it is an entry, so that no other file can be overwritten. One that
+    /// does not exist holds nothing.
+    fn holds_entries_alone(&self) -> io::Result<bool> {
+        let files = match fs::read_dir(&self.path) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        for file in files {
+            let path = file?.path();
+            let Some(stem) = path.file_name().and_then(|it| it.as_bytes().strip_suffix(b".json"))
+            else {
+                continue;
+            };
+            let name = str::from_utf8(stem).ok().and_then(decode_name);
+            if name.is_none_or(|name| load(&path, &name).is_none()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    /// Writes an entry below `base`; a reader sees the old one or the new one.
-    pub(crate) fn register(&self, base: &Path, mut entry: Entry, now: i64) -> Result<()> {
-        let path = self.path(&entry.name)?;
+    fn file(&self, name: &str) -> Result<PathBuf> {
+        Ok(self.path.join(format!("{}.json", encode_name("name", name)?)))
+    }
+
+    /// Writes an entry; a reader sees the old one or the new one.
+    pub(crate) fn register(&self, mut entry: Entry, now: i64) -> Result<()> {
+        let path = self.file(&entry.name)?;
         for time in [&mut entry.registered_at, &mut entry.last_heartbeat_at] {
             // Nothing happened in the future: such an entry would never be reaped.
             *time = if *time == 0 { now } else { (*time).min(now) };
         }
         let bytes = encoded(&entry)?;
-        self.make(base)?;
+        self.make()?;
         let mut others = self.files().map_err(RpcError::internal)?;
         others.remove(&entry.name);
         let count = others.len() + 1;
@@ -156,7 +170,7 @@ impl Directory {
 
     /// Notes that a service is there; `false` if it has no entry that can be read.
     pub(crate) fn heartbeat(&self, name: &str, now: i64) -> Result<bool> {
-        let path = self.path(name)?;
+        let path = self.file(name)?;
         let Some(mut entry) = load(&path, name) else { return Ok(false) };
         entry.last_heartbeat_at = now;
         files::replace(&path, &encoded(&entry)?).map(|()| true).map_err(RpcError::internal)
@@ -164,7 +178,7 @@ impl Directory {
 
     /// Removes an entry, if there is one.
     pub(crate) fn unregister(&self, name: &str) -> Result<()> {
-        files::remove(&self.path(name)?).map(drop).map_err(RpcError::internal)
+        files::remove(&self.file(name)?).map(drop).map_err(RpcError::internal)
     }
 
     /// Entries by name; files that are none are passed over, and so are the last ones if strangers to
@@ -205,7 +219,7 @@ impl Directory {
     /// Files that may be entries, by the names of these, each with its size.
     fn files(&self) -> io::Result<BTreeMap<String, (PathBuf, u64)>> {
         let mut found = BTreeMap::new();
-        let files = match fs::read_dir(&self.0) {
+        let files = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
             files => files?,
         };
@@ -238,10 +252,6 @@ fn directories(base: &Path) -> io::Result<usize> {
         }
     }
     Ok(found)
-}
-
-fn is_entry_name(part: &OsStr) -> bool {
-    part.as_encoded_bytes().ends_with(b".json")
 }
 
 /// The entry in a file, if it is one and bears the file's name.

@@ -2,11 +2,14 @@
 
 mod chat;
 mod external;
+mod follow;
 mod goal;
+mod install;
 mod lifecycle;
 mod list;
 mod logs;
 mod manifest;
+mod peers;
 mod registry;
 mod suggest;
 
@@ -18,7 +21,9 @@ pub use external::{
     Attachment, DetectExternal, ExternalHealth, HealthOfExternal, InvokeExternal, InvokeReply,
     ListExternal,
 };
+pub use follow::{FollowLog, LogFollowed, LogUnfollowed, UnfollowLog};
 pub use goal::{ClearGoal, GoalCleared, GoalOf, GoalSet, GoalView, SetGoal};
+pub use install::{InstallAgent, InstallReport, Installed, SignatureState};
 pub use lifecycle::{RestartAgent, StartAgent, StopAgent, StopSignal, WaitAgent};
 pub use list::{
     AgentHealth, AgentsFollowed, AgentsUnfollowed, CheckAgents, FollowAgents, ListAgents,
@@ -26,6 +31,10 @@ pub use list::{
 };
 pub use logs::TailAgentLog;
 pub use manifest::{AgentRemoved, RemoveAgent, UpsertAgent};
+pub use peers::{
+    DecideMessage, HeldMessages, ListHeld, ListPeers, MessageDecided, MessageSent, PeerList,
+    SendMessage,
+};
 pub use registry::{
     Heartbeat, ListServices, ReapServices, Refreshed, RegisterService, UnregisterService,
 };

@@ -1,7 +1,5 @@
 //! `registry.*`: services that announce themselves.
 
-use std::path::Path;
-
 use carport_agents_process::agent_id;
 use carport_core::{Access, Caller, Method, Result, bounds};
 use schemars::JsonSchema;
@@ -25,22 +23,22 @@ impl Agents {
         path: Option<String>,
         work: impl FnOnce(Directory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let base = self.registry.clone();
-        blocking(move || work(Directory::under(&base, path.as_deref())?)).await?
+        let places = self.registry.clone();
+        blocking(move || work(places.directory(path.as_deref())?)).await?
     }
 
-    /// Changes a directory of entries, with the base of all and the time of day in Unix seconds. One
-    /// change runs at a time, also one whose caller has left: each reads before it writes.
+    /// Changes a directory of entries, with the time of day in Unix seconds. One change runs at a
+    /// time, also one whose caller has left.
     async fn changing<T: Send + 'static>(
         &self,
         path: Option<String>,
-        work: impl FnOnce(Directory, &Path, i64) -> Result<T> + Send + 'static,
+        work: impl FnOnce(Directory, i64) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let writer = self.registry_writer.clone().lock_owned().await;
-        let (base, now) = (self.registry.clone(), self.clock.now().timestamp());
+        let writer = self.registry.writer.clone().lock_owned().await;
+        let now = self.clock.now().timestamp();
         self.in_directory(path, move |it| {
             let _writer = writer;
-            work(it, &base, now)
+            work(it, now)
         })
         .await
     }
@@ -51,7 +49,7 @@ impl Agents {
 pub struct RegisterService {
     /// The service.
     pub entry: Entry,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -70,7 +68,7 @@ impl Method for RegisterService {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<()> {
         let Self { entry, registry_path } = self;
-        agents.changing(registry_path, move |it, base, now| it.register(base, entry, now)).await
+        agents.changing(registry_path, move |it, now| it.register(entry, now)).await
     }
 }
 
@@ -80,7 +78,7 @@ pub struct Heartbeat {
     /// The service.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -106,7 +104,7 @@ impl Method for Heartbeat {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<Refreshed> {
         let Self { name, registry_path } = self;
-        let beat = move |it: Directory, _: &Path, now| it.heartbeat(&name, now);
+        let beat = move |it: Directory, now| it.heartbeat(&name, now);
         Ok(Refreshed { refreshed: agents.changing(registry_path, beat).await? })
     }
 }
@@ -117,7 +115,7 @@ pub struct UnregisterService {
     /// The service.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -136,14 +134,14 @@ impl Method for UnregisterService {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<()> {
         let Self { name, registry_path } = self;
-        agents.changing(registry_path, move |it, _, _| it.unregister(&name)).await
+        agents.changing(registry_path, move |it, _| it.unregister(&name)).await
     }
 }
 
 /// Lists services by name; files that are no entries are passed over.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListServices {
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -170,7 +168,7 @@ pub struct ReapServices {
     /// How many seconds a service may be silent.
     #[serde(default = "minute")]
     pub max_age_secs: u32,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -192,6 +190,6 @@ impl Method for ReapServices {
 
     async fn run(self, agents: &Agents, _: &Caller) -> Result<Vec<String>> {
         let age = self.max_age_secs.into();
-        agents.changing(self.registry_path, move |it, _, now| it.reap(age, now)).await
+        agents.changing(self.registry_path, move |it, now| it.reap(age, now)).await
     }
 }

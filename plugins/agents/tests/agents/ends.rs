@@ -1,7 +1,7 @@
 //! How chats end: by a word, by a leaving end, by silence.
 
 use carport_agents::AskChat;
-use carport_agents_api::{AGENTS, Turn};
+use carport_agents_api::{AGENTS, Target, Turn};
 use carport_core::codes;
 use serde_json::json;
 
@@ -95,7 +95,8 @@ async fn a_plugin_chats_too_and_cancels_by_letting_go() {
     let mut agent = attach(&host, "helper").await;
     let agents = host.service(&AGENTS);
     assert!(agents.attached("helper").is_some() && agents.attached("nobody").is_none());
-    let turn = Turn { agent_id: "helper".into(), prompt: "p".into(), session_id: None };
+    let turn =
+        Turn { target: Target::Agent("helper".into()), prompt: "p".into(), session_id: None };
     let (chat, id) = tokio::join!(agents.chat(turn.clone()), async {
         let (id, ask) = agent.asked::<AskChat>().await;
         agent.answer(&id, json!({ "accepted": true })).await;
@@ -120,6 +121,18 @@ async fn a_plugin_chats_too_and_cancels_by_letting_go() {
 }
 
 #[tokio::test]
+async fn a_clean_stop_writes_down_what_it_ended() {
+    let host = host().await;
+    let mut agent = attach(&host, "helper").await;
+    let mut client = host.client().await;
+    begin(&mut client, &mut agent, "c").await;
+    host.stop().await;
+    let lines = std::fs::read_to_string(host.root().join("journals/peer.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.contains("chat.error"), "{lines}");
+}
+
+#[tokio::test]
 async fn the_audit_holds_outcomes_and_no_text() {
     let host = host().await;
     let mut agent = attach(&host, "helper").await;
@@ -138,7 +151,7 @@ async fn a_plugins_chat_has_the_bounds_of_a_connections_and_holds_what_came_earl
     let mut agent = attach(&host, "helper").await;
     let agents = host.service(&AGENTS);
     let turn = |id: &str, prompt: String, chat: &str| Turn {
-        agent_id: id.into(),
+        target: Target::Agent(id.into()),
         prompt,
         session_id: Some(chat.into()),
     };

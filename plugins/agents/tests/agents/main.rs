@@ -5,8 +5,12 @@ mod attaching;
 mod chatting;
 mod ends;
 mod external;
+mod following;
 mod goals;
+mod installing;
+mod peering;
 mod registry;
+mod services;
 mod slow;
 mod supervising;
 
