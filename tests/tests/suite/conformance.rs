@@ -225,6 +225,7 @@ fn least(name: &str, schema: &Value) -> Value {
         ("chunk", _) => json!({ "kind": "text", "text": "a" }),
         ("decision", _) => json!({ "kind": "allow" }),
         ("rule", _) => json!("deny_tool"),
+        ("entry", _) => json!({ "name": "a", "dashboard_url": "http://127.0.0.1:1" }),
         ("tier", _) => json!("read_only"),
         (_, Some("integer")) => json!(schema["minimum"].as_u64().unwrap_or(1)),
         (_, Some("boolean")) => json!(true),
