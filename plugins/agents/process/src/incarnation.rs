@@ -6,13 +6,12 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use procfs::process::{Process, Stat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -69,13 +68,13 @@ impl Incarnation {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 
-    /// Writes the record, for this user only.
+    /// Writes the record, for this user only. It is not synced: after a power cut it would name nobody.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut options = AtomicWriteFile::options();
-        options.preserve_mode(false).mode(0o600);
-        let mut file = options.open(path)?;
+        let new = path.with_extension("new");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec(self)?)?;
-        file.commit()
+        fs::rename(new, path)
     }
 
     /// A process of it that still lives: the child, else the shim, else any other.

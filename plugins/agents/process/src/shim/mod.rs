@@ -108,7 +108,8 @@ fn let_go_of_output() {
 /// Takes in every process that ends under this shim, until there is none.
 fn reap(tree: &Tree, news: &SyncSender<News>) {
     while let Some(was_child) = tree.reap_one() {
-        if was_child {
+        // A child that leaves nobody behind leaves nothing to end.
+        if was_child && !tree.is_empty() {
             let _ = news.send(News::Ended);
         }
     }

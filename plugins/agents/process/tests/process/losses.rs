@@ -163,9 +163,15 @@ async fn the_next_daemon_kills_trees_that_outlived_daemon_and_shim_if_it_is_told
 #[tokio::test]
 async fn a_child_that_runs_away_from_its_killers_is_caught() {
     let (world, _directory) = world();
-    let script = "export HOPS=100000 HOP='HOPS=$((HOPS-1))
-            [ $HOPS -gt 0 ] && setsid sh -c \"$HOP\" &'
-        echo ready; eval \"$HOP\"; sleep 1000";
+    let script = "exec python3 -c '
+import os, time
+print(\"ready\", flush=True)
+if os.fork(): time.sleep(1000)
+for hop in range(100000):
+    if os.fork(): os._exit(0)
+    os.setsid()
+print(\"escaped\", flush=True)
+'";
     let id = world.put("runner", script, |_| {});
     world.start(&id).await;
     world.kill(&id).await;

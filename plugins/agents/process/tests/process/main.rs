@@ -10,6 +10,7 @@ mod output;
 mod specs;
 mod starts;
 mod tails;
+mod unkillable;
 mod world;
 
 use std::path::PathBuf;
