@@ -74,8 +74,9 @@ pub enum Vouch {
 /// Knows agents and their tokens.
 #[async_trait]
 pub trait AgentAuthority: Send + Sync {
-    /// Whether `token` is the token of `agent`.
-    async fn vouch(&self, agent: &str, token: &str) -> Vouch;
+    /// Whether `token` is the token of `agent`. An error is the answer to the proof, whatever it
+    /// shows: this authority binds nobody now.
+    async fn vouch(&self, agent: &str, token: &str) -> Result<Vouch>;
 
     /// Whether this authority knows `agent` at all.
     fn knows(&self, agent: &str) -> bool;

@@ -24,7 +24,7 @@ use carport_core::{
     ManifestRole, Plugin, Result, RpcError, Session, StartContext, Time,
 };
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, watch};
 
 pub use carport_agents_bundle::Feature;
 pub use carport_agents_process::shim::run as run_shim;
@@ -105,8 +105,10 @@ impl Plugin for Agents {
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
         let config: Config = cx.config()?;
         let clock = cx.clock();
-        let roster = Arc::<Roster>::default();
-        let keeping = Arc::new(keeping(cx, &config, &roster)?);
+        let agents = cx.state_dir("agents")?;
+        let bundles = Arc::new(Bundles::new(agents, cx.methods().clone(), &config)?);
+        let roster = Arc::new(Roster::new(bundles.clone()));
+        let keeping = Arc::new(keeping(cx, &config, &roster, bundles)?);
         if config.supervise == Supervise::Boot
             && let Err(error) = keeping.own().await
         {
@@ -170,11 +172,15 @@ impl Plugin for Agents {
 }
 
 /// Reads the manifest and makes a supervisor that has nothing to do yet.
-fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Result<Keeping> {
+fn keeping(
+    cx: &StartContext<'_>,
+    config: &Config,
+    roster: &Arc<Roster>,
+    bundles: Arc<Bundles>,
+) -> Result<Keeping> {
     let state_root = cx.state_dir("")?;
     let tokens = AgentTokens::new(cx.state_dir("run/agents")?);
     cx.state_dir("logs")?;
-    cx.state_dir("agents")?;
     let manifest_path = match config.manifest.as_deref().map(PathBuf::from) {
         None => state_root.join("agents.json"),
         Some(path) if path.is_absolute() => path,
@@ -206,14 +212,15 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
     Ok(Keeping {
         manifest: Arc::new(Mutex::new(manifest)),
         manifest_path,
-        role: Guarded::new(ManifestRole::None),
+        role: watch::Sender::new(ManifestRole::None),
         supervise: config.supervise,
         state_root,
         supervisor,
         rules,
         tokens,
         roster: roster.clone(),
-        bundles: Arc::new(Bundles::new(cx.state_dir("agents")?, cx.methods().clone(), config)?),
+        bundles,
+        tails: Semaphore::new(keeping::TAILS),
     })
 }
 

@@ -10,6 +10,8 @@ use carport_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{authority::narrow, bundles::Bundles};
+
 /// An agent is otherwise than it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentChanged {
@@ -26,10 +28,10 @@ impl Notification for AgentChanged {
 }
 
 /// Every agent as it was last heard of, and the connections that are bound to agents.
-#[derive(Default)]
 pub(crate) struct Roster {
     state: Guarded<State>,
     followers: Subscribers<Sees>,
+    bundles: Arc<Bundles>,
 }
 
 /// What a follower may see of an agent's environment.
@@ -63,16 +65,30 @@ impl Listener for Roster {
     fn changed(&self, agent: &Arc<ManagedAgent>, removed: bool) {
         let mut state = self.state.lock();
         let id = agent.spec.id.clone();
-        match removed {
-            true => drop(state.agents.remove(&id)),
-            false => drop(state.agents.insert(id, agent.clone())),
+        let before = match removed {
+            true => state.agents.remove(&id),
+            false => state.agents.insert(id.clone(), agent.clone()),
+        };
+        match state.attached.get(&id) {
+            Some(session) if removed => {
+                session.end(REMOVED);
+                state.attached.remove(&id);
+            }
+            Some(session) => narrow(session, &agent.spec, self.bundles.denied(&id)),
+            None => {}
         }
-        let shown = state.shown(agent);
-        self.tell(&mut state, shown, removed);
+        if removed || before.as_ref() != Some(agent) {
+            let shown = state.shown(agent);
+            self.tell(&mut state, shown, removed);
+        }
     }
 }
 
 impl Roster {
+    pub(crate) fn new(bundles: Arc<Bundles>) -> Self {
+        Self { state: Guarded::default(), followers: Subscribers::default(), bundles }
+    }
+
     fn tell(&self, state: &mut State, agent: ManagedAgent, removed: bool) {
         state.cursor += 1;
         let mut changed = AgentChanged { agent, cursor: state.cursor, removed };
@@ -115,20 +131,33 @@ impl Roster {
         self.followers.unsubscribe(&Sees::NoValues, session) || all
     }
 
-    /// A connection is bound to an agent now.
-    pub(crate) fn attach(&self, id: &str, session: &Arc<Session>) {
+    /// A connection is bound to an agent now, and narrowed to what that may call; `false` if there is
+    /// no such agent, which narrows nothing.
+    pub(crate) fn attach(&self, id: &str, session: &Arc<Session>) -> bool {
         let mut state = self.state.lock();
+        let known = state.agents.get(id);
+        if let Some(agent) = known {
+            narrow(session, &agent.spec, self.bundles.denied(id));
+        }
+        let known = known.is_some();
         state.attached.insert(id.to_owned(), session.clone());
         self.tell_of(&mut state, id);
+        known
     }
 
     /// A connection ended; whoever came in its place stays.
     pub(crate) fn detach(&self, session: &Session) {
-        let Some(id) = session.identity().agent_id().map(str::to_owned) else { return };
+        if let Some(id) = session.identity().agent_id() {
+            self.detach_from(id, session);
+        }
+    }
+
+    /// A connection is that agent no more.
+    pub(crate) fn detach_from(&self, id: &str, session: &Session) {
         let mut state = self.state.lock();
-        if state.attached.get(&id).is_some_and(|it| it.serial() == session.serial()) {
-            state.attached.remove(&id);
-            self.tell_of(&mut state, &id);
+        if state.attached.get(id).is_some_and(|it| it.serial() == session.serial()) {
+            state.attached.remove(id);
+            self.tell_of(&mut state, id);
         }
     }
 
@@ -184,6 +213,9 @@ impl Roster {
         agents.into_iter().map(row).collect()
     }
 }
+
+/// Why a removed agent's connection closes.
+pub(crate) const REMOVED: &str = "the agent was removed";
 
 /// What stands for a value that a reader may not see.
 pub(crate) const REDACTED: &str = "[redacted]";

@@ -49,7 +49,7 @@ async fn a_hundred_megabytes_without_a_newline_are_taken_and_rotated() {
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_the_output_and_not_the_child() {
+async fn a_log_that_takes_nothing_costs_the_output_and_not_the_child() {
     let (world, _directory) = world();
     fs::create_dir(world.root.join("logs")).unwrap();
     std::os::unix::fs::symlink("/dev/full", world.root.join("logs/full.stdout.log")).unwrap();
