@@ -43,8 +43,8 @@ impl Keeping {
         *self.role.lock()
     }
 
-    /// Where the logs are: under this state root, or, for who does not supervise, beside the manifest.
-    fn home(&self) -> &Path {
+    /// Where logs and tokens are: under this state root, or, for who does not supervise, beside the manifest.
+    pub(crate) fn home(&self) -> &Path {
         match (self.role(), self.manifest_path.parent()) {
             (ManifestRole::Observer | ManifestRole::None, Some(beside)) => beside,
             _ => &self.state_root,
