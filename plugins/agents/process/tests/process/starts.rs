@@ -50,6 +50,7 @@ async fn a_child_that_exits_at_once_a_thousand_times_is_restarted_a_thousand_tim
             (seen.view.restart_count, seen.view.status) == (round, Status::Backoff)
         };
         while !waits() {
+            #[allow(clippy::disallowed_methods, reason = "tokio's clock stands still")]
             let look_again = || std::thread::sleep(Duration::from_millis(1));
             tokio::task::spawn_blocking(look_again).await.unwrap();
         }
