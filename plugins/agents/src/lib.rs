@@ -21,7 +21,7 @@ use carport_agents_api::{AGENTS, Agent, Chat, Turn};
 use carport_agents_process::{Inherit, Manifest, OnSurvivor, Rules, Settings, Supervisor};
 use carport_core::{
     AGENT_AUTHORITY, AgentAuthority, Clock, Counter, Guarded, HostAgent, HostPart, Identity,
-    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Time,
+    ManifestRole, Plugin, Result, RpcError, Session, StartContext,
 };
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -107,7 +107,7 @@ impl Plugin for Agents {
         let clock = cx.clock();
         let agents = cx.state_dir("agents")?;
         let bundles = Arc::new(Bundles::new(agents, cx.methods().clone(), &config)?);
-        let roster = Arc::new(Roster::new(bundles.clone()));
+        let roster = Arc::new(Roster::new(bundles.clone(), clock.clone()));
         let keeping = Arc::new(keeping(cx, &config, &roster, bundles)?);
         if config.supervise == Supervise::Boot
             && let Err(error) = keeping.own().await
@@ -119,9 +119,16 @@ impl Plugin for Agents {
         }
         if keeping.role() == ManifestRole::Owner {
             let place = Place::of(cx, &config)?;
-            let starting = keeping.clone().start_all(move || place.url().is_ok());
+            let starting = keeping.clone().start_all(move || place.here().is_ok());
             cx.tasks().spawn("auto-start", starting);
         }
+        let (mut stopping, supervisor) = (cx.stopping(), keeping.supervisor.clone());
+        cx.tasks().spawn("stopping", async move {
+            // Agents whose connections end now are not started again meanwhile.
+            if stopping.wait_for(|stopping| *stopping).await.is_ok() {
+                supervisor.close();
+            }
+        });
         let root = cx.state_dir("")?;
         let goals = Arc::new(Goals::open(root.join("chat-goals.json"), clock.clone())?);
         let journal = Journal::open(cx.state_dir("journals")?.join("peer.jsonl"), &cx.tasks());
@@ -147,8 +154,7 @@ impl Plugin for Agents {
         let tokens = keeping.tokens.clone();
         let authority = Authority { roster: roster.clone(), tokens, keeping: keeping.clone() };
         cx.provide(&AGENT_AUTHORITY, Arc::new(authority) as Arc<dyn AgentAuthority>);
-        let view =
-            Arc::new(View { keeping: keeping.clone(), chats: chats.clone(), since: clock.now() });
+        let view = Arc::new(View { keeping: keeping.clone(), chats: chats.clone() });
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
         let registry = root.join("registry");
@@ -273,11 +279,16 @@ impl Place {
         Ok(Self { set: config.url.clone(), endpoint })
     }
 
-    /// The daemon's URL; an error until this very process listens.
+    /// What agents are told; an error while this process does not listen and nothing else is set.
     fn url(&self) -> io::Result<String> {
-        if let Some(url) = &self.set {
-            return Ok(url.clone());
+        match &self.set {
+            Some(url) => Ok(url.clone()),
+            None => self.here(),
         }
+    }
+
+    /// Where this very process listens; an error until it does.
+    fn here(&self) -> io::Result<String> {
         let endpoint: Endpoint = serde_json::from_slice(&std::fs::read(&self.endpoint)?)?;
         match endpoint.pid == std::process::id() {
             true => Ok(endpoint.url),
@@ -290,12 +301,11 @@ impl Place {
 struct View {
     keeping: Arc<Keeping>,
     chats: Arc<Chats>,
-    since: Time,
 }
 
 impl HostPart for View {
     fn agents(&self) -> Vec<HostAgent> {
-        self.keeping.roster.rows(self.since)
+        self.keeping.roster.rows()
     }
 
     fn manifest(&self) -> Option<(String, ManifestRole)> {

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use carport_agents_process::{Listener, ManagedAgent};
 use carport_core::{
-    Caller, Guarded, HostAgent, Identity, Notification, Result, RpcError, Session, Subscribers,
-    codes,
+    Caller, Clock, Guarded, HostAgent, Identity, Notification, Result, RpcError, Session,
+    Subscribers, Time, codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,7 @@ pub(crate) struct Roster {
     state: Guarded<State>,
     followers: Subscribers<Sees>,
     bundles: Arc<Bundles>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What a follower may see of an agent's environment.
@@ -45,6 +46,8 @@ enum Sees {
 struct State {
     agents: BTreeMap<String, Arc<ManagedAgent>>,
     attached: BTreeMap<String, Arc<Session>>,
+    /// When an agent was first heard of and when it last changed.
+    times: BTreeMap<String, (Time, Time)>,
     cursor: u64,
 }
 
@@ -85,16 +88,24 @@ impl Listener for Roster {
 }
 
 impl Roster {
-    pub(crate) fn new(bundles: Arc<Bundles>) -> Self {
-        Self { state: Guarded::default(), followers: Subscribers::default(), bundles }
+    pub(crate) fn new(bundles: Arc<Bundles>, clock: Arc<dyn Clock>) -> Self {
+        let (state, followers) = Default::default();
+        Self { state, followers, bundles, clock }
     }
 
     fn tell(&self, state: &mut State, agent: ManagedAgent, removed: bool) {
         state.cursor += 1;
+        let now = self.clock.now();
+        match removed {
+            true => drop(state.times.remove(&agent.spec.id)),
+            false => state.times.entry(agent.spec.id.clone()).or_insert((now, now)).1 = now,
+        }
         let mut changed = AgentChanged { agent, cursor: state.cursor, removed };
         self.followers.notify(&Sees::All, &changed);
-        redact(&mut changed.agent);
-        self.followers.notify(&Sees::NoValues, &changed);
+        if self.followers.is_heard(&Sees::NoValues) {
+            redact(&mut changed.agent);
+            self.followers.notify(&Sees::NoValues, &changed);
+        }
     }
 
     /// Every agent by id, as `identity` may see them.
@@ -186,11 +197,11 @@ impl Roster {
     }
 
     /// Rows for the view of hosts.
-    pub(crate) fn rows(&self, since: carport_core::Time) -> Vec<HostAgent> {
+    pub(crate) fn rows(&self) -> Vec<HostAgent> {
         use carport_agents_process::Status;
         use carport_core::AgentStatus;
-        let agents = self.list(&Identity::Client);
-        let row = |agent: ManagedAgent| HostAgent {
+        let state = self.state.lock();
+        let row = |agent: ManagedAgent, (registered_at, updated_at): (Time, Time)| HostAgent {
             id: agent.spec.id.clone(),
             name: agent.spec.display_name().to_owned(),
             kind: agent.spec.kind.clone(),
@@ -207,10 +218,13 @@ impl Roster {
             current_task: None,
             message: agent.view.reason,
             session_id: agent.session_id.unwrap_or_default(),
-            registered_at: since,
-            updated_at: since,
+            registered_at,
+            updated_at,
         };
-        agents.into_iter().map(row).collect()
+        let agents = state.agents.iter().filter_map(|(id, agent)| {
+            Some(row(show(state.shown(agent), &Identity::Client), *state.times.get(id)?))
+        });
+        agents.collect()
     }
 }
 

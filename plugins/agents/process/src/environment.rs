@@ -23,7 +23,7 @@ const BASIC: [&str; 15] = [
     "NO_PROXY",
 ];
 
-/// Names that no child inherits, also when it inherits everything.
+/// Names that no child inherits, also when it inherits everything or asks for them.
 const NEVER: [&str; 3] = ["CARPORT_*", "CAR_AUTH_TOKEN", "CAR_HOST_TOKEN"];
 
 /// The environment of a child: what it inherits of `daemon`, then `pass_env`, then `env`, then who it
@@ -38,7 +38,8 @@ pub fn child_environment(
         Inherit::Basic => is_among(&BASIC, name),
         Inherit::All => !is_among(&NEVER, name),
     });
-    let passed = spec.pass_env.iter().filter_map(|name| daemon.get_key_value(name));
+    let passed = spec.pass_env.iter().filter(|name| !is_among(&NEVER, name));
+    let passed = passed.filter_map(|name| daemon.get_key_value(name));
     let own = inherited.chain(passed).chain(&spec.env);
     own.map(|(name, value)| (name.clone(), value.clone())).chain(identity).collect()
 }
@@ -76,7 +77,7 @@ mod tests {
         let daemon = daemon.map(|(name, value)| (name.into(), value.into())).into();
         let spec = serde_json::from_value(json!({
             "id": "a", "command": "/bin/true",
-            "pass_env": ["WANTED", "UNSET"], "env": {"PATH": "/own"},
+            "pass_env": ["WANTED", "UNSET", "CAR_HOST_TOKEN", "CARPORT_TOKEN"], "env": {"PATH": "/own"},
         }));
         let identity = vec![("CAR_AGENT_ID".into(), "a".into())];
         child_environment(inherit, &daemon, &spec.unwrap(), identity)

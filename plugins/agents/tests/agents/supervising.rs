@@ -26,6 +26,11 @@ async fn an_agent_starts_learns_who_it_is_and_stops() {
     assert_eq!(tail["stderr"], json!([token(&host, "helper").trim()]));
     let waited = json!({ "id": "helper", "targets": ["running"] });
     assert_eq!(client.raw("agents.wait", waited).await.unwrap()["pid"], started["pid"]);
+    let cursor = client.raw("agents.subscribe", json!({})).await.unwrap()["cursor"].clone();
+    client.raw("agents.start", json!({ "id": "helper" })).await.unwrap();
+    upsert(&host, spec("helper", script)).await;
+    let again = client.raw("agents.subscribe", json!({})).await.unwrap();
+    assert_eq!(again["cursor"], cursor, "nothing changed, and nobody was told");
     let late = json!({ "id": "helper", "targets": ["errored"], "timeout_secs": 0 });
     let error = client.raw("agents.wait", late).await.unwrap_err();
     assert_eq!((error.code, &error.data.unwrap()["status"]), (codes::DEADLINE, &json!("running")));
@@ -177,6 +182,11 @@ async fn what_starts_with_the_daemon_runs_after_a_restart() {
     drop(root);
     let second = second.start().await;
     let mut client = second.client().await;
+    let early = json!({ "id": "auto", "timeout_secs": 0.2 });
+    let error = client.raw("agents.wait", early).await.unwrap_err();
+    assert_eq!(error.data.unwrap()["status"], "stopped", "not before the daemon listens");
+    let endpoint = json!({ "url": "ws://127.0.0.1:9", "pid": std::process::id() });
+    std::fs::write(second.root().join("run/endpoint.json"), endpoint.to_string()).unwrap();
     let wait = json!({ "id": "auto", "timeout_secs": 30 });
     assert_eq!(client.raw("agents.wait", wait).await.unwrap()["status"], "running");
     let listed = client.raw("agents.list", json!({})).await.unwrap();

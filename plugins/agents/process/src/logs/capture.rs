@@ -15,8 +15,8 @@ use super::{LogLine, MAX_LINE, Stream, TailLog, Window, file, file::LogFile, tai
 /// How much is read at once, in bytes.
 const CHUNK: usize = 32 * 1024;
 
-/// How many chunks wait for the disk.
-const QUEUE: usize = 64;
+/// How many chunks wait for the disk: half a megabyte a stream.
+const QUEUE: usize = 16;
 
 /// How long a child may be kept waiting for a disk that takes nothing, once.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -109,7 +109,8 @@ async fn read(mut from: impl AsyncRead + Unpin, queue: mpsc::Sender<Vec<u8>>, dr
         patient = match timeout(patience, queue.reserve()).await {
             Ok(Ok(place)) => {
                 place.send(buffer[..count].to_vec());
-                true
+                // A disk that takes a chunk now and then is no reason to wait again and again.
+                patient || queue.capacity() > QUEUE / 2
             }
             _ => {
                 dropped.inc_by(count as u64);

@@ -20,8 +20,10 @@ pub(crate) enum Order {
 /// What is to be started.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// An absolute path.
+    /// An absolute path without links: what was checked is what is executed.
     pub(crate) program: String,
+    /// What it is told that it was called by.
+    pub(crate) name: String,
     /// Its arguments.
     pub(crate) args: Vec<String>,
     /// Its whole environment.
@@ -40,8 +42,6 @@ pub(crate) enum Report {
     Started {
         /// The child.
         pid: u32,
-        /// Whether this machine lets the shim adopt orphans.
-        adopts: bool,
     },
     /// It did not.
     Failed(String),

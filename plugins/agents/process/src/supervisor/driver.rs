@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     Ending, Inner, OnSurvivor,
     agent::{Agent, Answer, Call},
-    link::{Launched, Link},
+    link::{Link, Opened},
 };
 use crate::{
     environment,
@@ -44,6 +44,7 @@ pub(super) struct Driver {
 /// A process under its shim.
 struct Running {
     link: Link,
+    pid: u32,
     spec: Arc<AgentSpec>,
     incarnation: Option<Incarnation>,
     started_at: i64,
@@ -58,7 +59,9 @@ impl Driver {
     /// Until the agent is removed.
     pub(super) async fn keep(mut self, mut calls: mpsc::Receiver<Call>) {
         loop {
-            let due = self.machine.due().map(|due| self.inner.epoch + due);
+            // Nothing is started again while the daemon stops.
+            let due = self.machine.due().filter(|_| !self.inner.is_closed());
+            let due = due.map(|due| self.inner.epoch + due);
             tokio::select! {
                 call = calls.recv() => match call {
                     Some(call) => if self.answer(call).await { return },
@@ -66,15 +69,20 @@ impl Driver {
                 },
                 report = next_report(&mut self.process) => self.reported(report).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    // What went wrong is in the view; nobody waits for it here.
-                    let _ = self.step(Event::Due).await;
+                    if !self.inner.is_closed() {
+                        // What went wrong is in the view; nobody waits for it here.
+                        let _ = self.step(Event::Due).await;
+                    }
                 }
             }
         }
     }
 
-    /// Answers one call; `true` once the agent is no more.
+    /// Answers one call; `true` once the agent is no more. Who waits no longer has nothing done.
     async fn answer(&mut self, call: Call) -> bool {
+        if call.is_given_up() {
+            return false;
+        }
         match call {
             Call::Start(asked) => drop(asked.send(self.start().await)),
             Call::Stop(how, asked) => drop(asked.send(self.stop(how).await)),
@@ -196,7 +204,7 @@ impl Driver {
             }
         };
         let _ = timeout(DRAIN, drained).await;
-        let _ = std::fs::remove_file(self.record_path());
+        let _ = tokio::fs::remove_file(self.record_path()).await;
     }
 
     /// Tells the machine, makes the attempt that it asks for, and says how the agent is now.
@@ -262,22 +270,44 @@ impl Driver {
         let (inner, checked) = (self.inner.clone(), spec.clone());
         let prepared = spawn_blocking(move || prepare(&inner, &checked)).await;
         let run = prepared.map_err(|error| io_error("preparing", io::Error::other(error)))??;
-        let Launched { link, pid, shim_pid, stdout, stderr } =
-            Link::launch(&self.inner.shim_for(&spec.id), run).await?;
-        let incarnation = self.record(pid, shim_pid);
+        let Opened { mut link, shim_pid, stdout, stderr } =
+            Link::open(&self.inner.shim_for(&spec.id))?;
+        // Before there is a child: the next daemon finds it, whenever this one is killed.
+        let before = self.record(shim_pid, shim_pid).await;
+        let pid = match link.run(run).await {
+            Ok(pid) => pid,
+            Err(error) => {
+                let left = match (&error, before) {
+                    (SpawnError::Exec(_), _) | (_, None) => Vec::new(),
+                    (_, Some(record)) => end_tree(record).await,
+                };
+                if left.is_empty() {
+                    let _ = tokio::fs::remove_file(self.record_path()).await;
+                }
+                return Err(error);
+            }
+        };
+        let incarnation = self.record(pid, shim_pid).await;
         let pumps = [
             self.agent.capture.pump(Stream::Stdout, stdout),
             self.agent.capture.pump(Stream::Stderr, stderr),
         ];
         let started_at = self.inner.settings.clock.now().timestamp();
-        self.process = Some(Running { link, spec, incarnation, started_at, pumps });
+        self.process = Some(Running { link, pid, spec, incarnation, started_at, pumps });
         Ok(Event::Spawned(pid))
     }
 
     /// A process of an earlier incarnation that still lives, after what is to be done about it.
     async fn survivor(&self) -> Option<u32> {
-        let record = Incarnation::read(&self.record_path())?;
-        let pid = record.survivor()?;
+        if let Some(process) = &self.process {
+            return Some(process.pid);
+        }
+        let path = self.record_path();
+        let look = move || {
+            let record = Incarnation::read(&path)?;
+            Some((record.survivor()?, record))
+        };
+        let (pid, record) = spawn_blocking(look).await.ok()??;
         match self.inner.settings.on_survivor {
             OnSurvivor::Wait => Some(pid),
             OnSurvivor::Kill => end_tree(record).await.first().copied(),
@@ -285,15 +315,18 @@ impl Driver {
     }
 
     /// A daemon that cannot write the record still ends the tree; the next one would not know it.
-    fn record(&self, pid: u32, shim_pid: u32) -> Option<Incarnation> {
+    async fn record(&self, pid: u32, shim_pid: u32) -> Option<Incarnation> {
         let path = self.record_path();
-        let warn = |error: &io::Error| {
-            tracing::warn!(%error, file = %path.display(), "no record of a process");
+        let record = move || {
+            let warn = |error: &io::Error| {
+                tracing::warn!(%error, file = %path.display(), "no record of a process");
+            };
+            let incarnation = Incarnation::of(pid, shim_pid).inspect_err(warn).ok()?;
+            let directory = path.parent().map_or(Ok(()), make_private_dir);
+            let _ = directory.and_then(|()| incarnation.write(&path)).inspect_err(warn);
+            Some(incarnation)
         };
-        let incarnation = Incarnation::of(pid, shim_pid).inspect_err(warn).ok()?;
-        let directory = path.parent().map_or(Ok(()), make_private_dir);
-        let _ = directory.and_then(|()| incarnation.write(&path)).inspect_err(warn);
-        Some(incarnation)
+        spawn_blocking(record).await.ok().flatten()
     }
 
     fn record_path(&self) -> PathBuf {
@@ -325,7 +358,10 @@ async fn end_tree(record: Incarnation) -> Vec<u32> {
 
 /// Holds the spec against the rules and puts together what the shim is to run. Blocks on the disk.
 fn prepare(inner: &Inner, spec: &AgentSpec) -> Result<Run, SpawnError> {
-    inner.settings.rules.check(spec)?;
+    let program = inner.settings.rules.check(spec)?;
+    let program = program.to_str().ok_or_else(|| {
+        io_error("reading where its command leads", io::ErrorKind::InvalidData.into())
+    })?;
     let cwd = match &spec.cwd {
         Some(cwd) => cwd.clone(),
         None => {
@@ -339,7 +375,8 @@ fn prepare(inner: &Inner, spec: &AgentSpec) -> Result<Run, SpawnError> {
     let daemon = environment::of_this_process();
     let env = environment::child_environment(inner.settings.inherit, &daemon, spec, identity);
     Ok(Run {
-        program: spec.command.clone().unwrap_or_default(),
+        program: program.to_owned(),
+        name: spec.command.clone().unwrap_or_default(),
         args: spec.args.clone(),
         env: env.into_iter().collect(),
         cwd,

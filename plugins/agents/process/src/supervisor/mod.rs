@@ -133,6 +133,9 @@ pub(crate) struct Inner {
 impl Supervisor {
     /// A supervisor without agents.
     pub fn new(settings: Settings) -> Self {
+        if let Err(error) = rustix::process::child_subreaper() {
+            tracing::warn!(%error, "no subreaper here: a child ends with its process group alone");
+        }
         Self(Arc::new(Inner {
             settings,
             epoch: Instant::now(),
@@ -202,9 +205,8 @@ impl Supervisor {
         id: &str,
         targets: &[Status],
     ) -> Result<Arc<ManagedAgent>, SuperviseError> {
-        let mut seen = self.find(id)?.watch();
-        let found = seen.wait_for(|agent| targets.contains(&agent.view.status)).await;
-        found.map(|agent| agent.clone()).map_err(|_| SuperviseError::Unknown(id.into()))
+        let reached = self.find(id)?.reaching(targets);
+        reached.await.map_err(|_| SuperviseError::Unknown(id.into()))
     }
 
     /// The end of an agent's logs, and every line that it finishes after that: none twice, none
@@ -215,9 +217,14 @@ impl Supervisor {
         Ok(Followed { tail, lines })
     }
 
+    /// Nothing is started from now on, also not again.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+
     /// Ends all agents at the same time, each with its grace. Nothing starts afterwards.
     pub async fn shutdown(&self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.close();
         let ids: Vec<String> = self.0.agents.lock().keys().cloned().collect();
         let mut ends = JoinSet::new();
         for id in ids {

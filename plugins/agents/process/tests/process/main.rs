@@ -6,6 +6,7 @@ mod endings;
 mod losses;
 mod machine;
 mod manifest;
+mod moments;
 mod output;
 mod specs;
 mod starts;

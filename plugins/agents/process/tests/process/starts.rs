@@ -130,9 +130,9 @@ fn each_rule_refuses_what_breaks_it() {
     let at = |name: &str| home.path().join(name);
     let rules = Rules::new(None, "".into());
     program(&at("good"), 0o755, "#!/bin/sh\n");
-    assert_eq!(rules.check_command(&at("good")), Ok(()));
+    assert_eq!(rules.check_command(&at("good")), Ok(at("good")));
     symlink(at("good"), at("link")).unwrap();
-    assert_eq!(rules.check_command(&at("link")), Ok(()));
+    assert_eq!(rules.check_command(&at("link")), Ok(at("good")));
     for relative in ["sh", "./sh"] {
         assert_eq!(rule(&rules, Path::new(relative)), "C1");
     }
@@ -184,5 +184,7 @@ fn an_interpreter_is_the_first_match_or_an_error() {
     assert_eq!(settled.command.as_deref(), at("two/good").to_str());
     assert_eq!(settled.name.as_deref(), Some("a"));
     assert!(rules.settle(settled.clone(), Some(&settled)).is_ok(), "read and sent back");
+    let another = AgentSpec { interpreter: Some("another".into()), ..settled.clone() };
+    assert!(rules.settle(another, Some(&settled)).is_err(), "an interpreter that is not looked up");
     assert_eq!(rules.settle(settled, None).unwrap_err().field(), Some("command"));
 }
