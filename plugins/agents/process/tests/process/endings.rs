@@ -18,7 +18,7 @@ async fn a_stubborn_tree_is_gone_when_the_stop_answers() {
     let (world, _directory) = world();
     let id = world.put("stubborn", STUBBORN_TREE, |_| {});
     let agent = world.start(&id).await;
-    assert!(world.alive().len() >= 5, "{:?}", world.alive());
+    until("the whole tree is there", || world.alive().len() >= 5).await;
     let asked = Instant::now();
     let stopped = world.supervisor.stop(&id, Ending::Term).await.unwrap();
     world.nothing_lives();
@@ -101,7 +101,7 @@ async fn a_killed_daemon_leaves_nothing_alive_after_a_second() {
     let log = |number| directory.path().join(format!("logs/agent-{number}.stdout.log"));
     let ready = |number| std::fs::read_to_string(log(number)).is_ok_and(|it| it.contains("ready"));
     until("all trees are up", || (0..5).all(ready)).await;
-    assert!(alive(&mark).len() >= 25);
+    until("the whole trees are there", || alive(&mark).len() >= 25).await;
     daemon.kill().unwrap();
     let killed = Instant::now();
     daemon.wait().unwrap();

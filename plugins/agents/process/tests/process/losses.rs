@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// A child that ends, and what it leaves behind: without parents, in a session of its own.
-const LEFT_BEHIND: &str = "(setsid sh -c 'trap \"\" TERM; sleep 1000' &); echo ready; exit 0";
+const LEFT_BEHIND: &str = "(setsid sh -c 'trap \"\" TERM; : > up; sleep 1000' &)
+    until [ -e up ]; do sleep 0.01; done
+    echo ready";
 
 fn kill(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
@@ -33,7 +35,7 @@ async fn when_its_shim_is_killed_the_daemon_ends_the_whole_tree() {
     let (world, _directory) = world();
     let id = world.put("shimless", STUBBORN_TREE, |_| {});
     world.start(&id).await;
-    assert!(world.alive().len() >= 5, "{:?}", world.alive());
+    until("the whole tree is there", || world.alive().len() >= 5).await;
     kill(record(&world.root, &id).shim_pid, Signal::KILL);
     let lost = world.wait(&id, Status::Errored).await;
     assert!(lost.view.reason.as_ref().is_some_and(|it| it.contains("shim")), "{:?}", lost.view);

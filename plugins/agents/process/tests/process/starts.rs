@@ -33,8 +33,7 @@ async fn a_child_that_exits_at_once_is_restarted_thirty_times() {
 
 /// The waits pass at once; the processes are real. While a blocking task runs the clock stands still, so
 /// that no wait for a process comes to an early end.
-#[tokio::test(start_paused = true)]
-async fn a_child_that_exits_at_once_a_thousand_times_is_restarted_a_thousand_times() {
+async fn exits_at_once(times: u32) {
     let (world, _directory) = world();
     let (done, running) = std::sync::mpsc::channel::<()>();
     let standstill = tokio::task::spawn_blocking(move || running.recv());
@@ -44,7 +43,7 @@ async fn a_child_that_exits_at_once_a_thousand_times_is_restarted_a_thousand_tim
         spec.backoff_secs = 30.0;
     });
     world.supervisor.start(&id).await.unwrap();
-    for round in 0..1000 {
+    for round in 0..times {
         let waits = || {
             let seen = world.supervisor.get(&id).unwrap();
             (seen.view.restart_count, seen.view.status) == (round, Status::Backoff)
@@ -59,6 +58,17 @@ async fn a_child_that_exits_at_once_a_thousand_times_is_restarted_a_thousand_tim
     drop(done);
     assert!(standstill.await.unwrap().is_err());
     world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_exits_at_once_is_restarted_a_hundred_times() {
+    exits_at_once(100).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "long: tests/run --long"]
+async fn a_child_that_exits_at_once_is_restarted_a_thousand_times() {
+    exits_at_once(1000).await;
 }
 
 #[tokio::test]
