@@ -42,7 +42,7 @@ impl AgentAuthority for Authority {
 
     fn attach(&self, agent: &str, session: &Arc<Session>) -> Result<()> {
         if !self.roster.attach(agent, session) && !self.tokens.exists(agent) {
-            self.roster.detach_from(agent, session);
+            self.roster.detach(agent, session);
             return Err(RpcError::conflict(format!("agent `{agent}` was removed")));
         }
         Ok(())

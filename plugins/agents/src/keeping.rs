@@ -8,7 +8,7 @@ use std::{
 };
 
 use carport_agents_process::{
-    AgentSpec, Ending, KILL_WAIT, ManagedAgent, Manifest, ManifestError, Rules, Status,
+    AgentSpec, Ending, Followed, KILL_WAIT, ManagedAgent, Manifest, ManifestError, Rules, Status,
     SuperviseError, Supervisor, View,
     logs::{self, TailLog, Window},
 };
@@ -354,6 +354,19 @@ pub(crate) fn write_down(
         }
     })?;
     Ok(())
+}
+
+impl Keeping {
+    /// The end of an agent's logs and what comes after it.
+    pub(crate) async fn follow(&self, id: &str, window: Window) -> Result<Followed> {
+        match self.role() {
+            ManifestRole::Owner => self.supervisor.follow(id, window).await,
+            ManifestRole::Observer => Err(self.not_owned()),
+            ManifestRole::None => {
+                Err(RpcError::conflict("this daemon keeps no agent yet: start one first"))
+            }
+        }
+    }
 }
 
 /// Puts the stored values back where a client sent what it had been shown.

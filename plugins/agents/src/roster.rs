@@ -1,7 +1,11 @@
 //! Who the agents are and who is attached: one view, told to those who follow it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Weak},
+};
 
+use carport_agents_api::{Agent, Change};
 use carport_agents_process::{Listener, ManagedAgent};
 use carport_core::{
     Caller, Clock, Guarded, HostAgent, Identity, Notification, Result, RpcError, Session,
@@ -9,6 +13,7 @@ use carport_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
 
 use crate::{authority::narrow, bundles::Bundles};
 
@@ -27,12 +32,17 @@ impl Notification for AgentChanged {
     const NAME: &'static str = "agents.changed";
 }
 
+/// How many changes a plugin may lag behind.
+const LAG: usize = 256;
+
 /// Every agent as it was last heard of, and the connections that are bound to agents.
 pub(crate) struct Roster {
     state: Guarded<State>,
     followers: Subscribers<Sees>,
     bundles: Arc<Bundles>,
     clock: Arc<dyn Clock>,
+    /// For other plugins.
+    changes: broadcast::Sender<Change>,
 }
 
 /// What a follower may see of an agent's environment.
@@ -48,6 +58,8 @@ struct State {
     attached: BTreeMap<String, Arc<Session>>,
     /// When an agent was first heard of and when it last changed.
     times: BTreeMap<String, (Time, Time)>,
+    /// Every connection, by its `client_id`.
+    open: HashMap<String, Weak<Session>>,
     cursor: u64,
 }
 
@@ -90,7 +102,8 @@ impl Listener for Roster {
 impl Roster {
     pub(crate) fn new(bundles: Arc<Bundles>, clock: Arc<dyn Clock>) -> Self {
         let (state, followers) = Default::default();
-        Self { state, followers, bundles, clock }
+        let changes = broadcast::Sender::new(LAG);
+        Self { state, followers, bundles, clock, changes }
     }
 
     fn tell(&self, state: &mut State, agent: ManagedAgent, removed: bool) {
@@ -99,6 +112,11 @@ impl Roster {
         match removed {
             true => drop(state.times.remove(&agent.spec.id)),
             false => state.times.entry(agent.spec.id.clone()).or_insert((now, now)).1 = now,
+        }
+        if self.changes.receiver_count() > 0 {
+            let change = Change { agent: plain(&agent), cursor: state.cursor, removed };
+            // Nobody may be left to hear it.
+            let _ = self.changes.send(change);
         }
         let mut changed = AgentChanged { agent, cursor: state.cursor, removed };
         self.followers.notify(&Sees::All, &changed);
@@ -156,19 +174,35 @@ impl Roster {
         known
     }
 
-    /// A connection ended; whoever came in its place stays.
-    pub(crate) fn detach(&self, session: &Session) {
-        if let Some(id) = session.identity().agent_id() {
-            self.detach_from(id, session);
+    /// A connection is that agent no more; whoever came in its place stays.
+    pub(crate) fn detach(&self, id: &str, session: &Session) {
+        self.detach_from(&mut self.state.lock(), id, session);
+    }
+
+    fn detach_from(&self, state: &mut State, id: &str, session: &Session) {
+        if state.attached.get(id).is_some_and(|it| it.serial() == session.serial()) {
+            state.attached.remove(id);
+            self.tell_of(state, id);
         }
     }
 
-    /// A connection is that agent no more.
-    pub(crate) fn detach_from(&self, id: &str, session: &Session) {
+    /// Every later change, for other plugins.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// A connection opened.
+    pub(crate) fn opened(&self, session: &Arc<Session>) {
         let mut state = self.state.lock();
-        if state.attached.get(id).is_some_and(|it| it.serial() == session.serial()) {
-            state.attached.remove(id);
-            self.tell_of(&mut state, id);
+        state.open.insert(session.id().to_owned(), Arc::downgrade(session));
+    }
+
+    /// A connection ended.
+    pub(crate) fn closed(&self, session: &Session) {
+        let mut state = self.state.lock();
+        state.open.remove(session.id());
+        if let Some(id) = session.identity().agent_id() {
+            self.detach_from(&mut state, id, session);
         }
     }
 
@@ -194,6 +228,13 @@ impl Roster {
             }
             (None, false) => Err(RpcError::not_found(format!("agent `{id}`"))),
         }
+    }
+
+    /// The connection of this `client_id`, if it has proved who it is.
+    pub(crate) fn client(&self, client_id: &str) -> Result<Arc<Session>> {
+        let found = self.state.lock().open.get(client_id).and_then(Weak::upgrade);
+        let known = found.filter(|it| !it.is_closed() && it.identity() != Identity::Nobody);
+        known.ok_or_else(|| RpcError::not_found(format!("client `{client_id}`")))
     }
 
     /// Rows for the view of hosts.
@@ -225,6 +266,17 @@ impl Roster {
             Some(row(show(state.shown(agent), &Identity::Client), *state.times.get(id)?))
         });
         agents.collect()
+    }
+}
+
+/// An agent as other plugins see it.
+pub(crate) fn plain(agent: &ManagedAgent) -> Agent {
+    Agent {
+        id: agent.spec.id.clone(),
+        name: agent.spec.display_name().to_owned(),
+        capabilities: agent.spec.capabilities.clone(),
+        status: agent.view.status.as_str().to_owned(),
+        attached: agent.attached,
     }
 }
 

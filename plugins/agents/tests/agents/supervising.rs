@@ -42,6 +42,24 @@ async fn an_agent_starts_learns_who_it_is_and_stops() {
 }
 
 #[tokio::test]
+async fn tokens_are_taken_back_before_agents_have_their_grace() {
+    let host = host().await;
+    let script = "trap 'test -e ../../run/agents/helper.token; echo $?; exit 0' TERM; echo ready; \
+                  while :; do sleep 0.05; done";
+    upsert(&host, spec("helper", script)).await;
+    let mut client = host.client().await;
+    client.raw("agents.start", json!({ "id": "helper" })).await.unwrap();
+    let follow = json!({ "id": "helper", "stream": "stdout" });
+    if client.raw("agents.follow_log", follow).await.unwrap()["lines"] == json!([]) {
+        assert_eq!(client.notification("agents.log").await["line"], "ready");
+    }
+    client.close().await;
+    host.stop().await;
+    let log = std::fs::read_to_string(host.root().join("logs/helper.stdout.log")).unwrap();
+    assert_eq!(log, "ready\n1\n");
+}
+
+#[tokio::test]
 async fn values_of_the_environment_are_the_hosts_to_see_and_survive_a_round_trip() {
     let host = host().await;
     let mut with_secret = spec("helper", "true");
