@@ -109,9 +109,9 @@ impl Claims {
     /// told to end has nothing any more, however long its client takes to see that.
     pub(crate) fn take(&self, agent: &Arc<str>, session: &Arc<Session>) -> bool {
         let mut claims = self.0.lock();
-        let taken = claims.get(agent).is_some_and(|holder| {
-            holder.serial() != session.serial() && holder.ending().is_none()
-        });
+        let taken = claims
+            .get(agent)
+            .is_some_and(|holder| holder.serial() != session.serial() && holder.ending().is_none());
         if taken || session.is_closed() {
             return false;
         }

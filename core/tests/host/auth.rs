@@ -293,5 +293,7 @@ async fn an_authority_narrows_turns_away_and_ends_what_it_vouches_for() {
 
     let session = keeper.0.lock().take().unwrap();
     session.end("not wanted any more");
+    // Whoever it was has not seen that yet, and keeps the name from nobody.
+    host.agent("narrow").await;
     assert_eq!(narrow.closed().await, Some(1008));
 }

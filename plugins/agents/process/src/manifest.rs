@@ -314,7 +314,8 @@ fn read(text: &str) -> Result<Known, Unread> {
     for (key, raw) in specs {
         let line = line_of(text, raw.get());
         let mut spec = spec(key, raw.get()).map_err(|(at, why)| (line + at - 1, why))?;
-        spec.validate().map_err(|error| (line, format!("agent `{}`: {}", spec.id, error.message)))?;
+        spec.validate()
+            .map_err(|error| (line, format!("agent `{}`: {}", spec.id, error.message)))?;
         spec.name.get_or_insert_with(|| spec.id.clone());
         if let Some(twice) = agents.insert(spec.id.clone(), spec) {
             return Err((line, format!("has the agent `{}` twice", twice.id)));

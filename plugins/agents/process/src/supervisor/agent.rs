@@ -70,8 +70,7 @@ impl Agent {
         let capture = Capture::new(&settings.state_root, &spec.id, settings.dropped.clone())?;
         let (spec, view) = (Arc::new(spec), View::default());
         let seen = shown(inner, &spec, &view);
-        let state =
-            State { spec, running: None, view, removed: false, seen, waiters: Vec::new() };
+        let state = State { spec, running: None, view, removed: false, seen, waiters: Vec::new() };
         Ok(Self { capture, mailbox, state: Guarded::new(state) })
     }
 
