@@ -9,7 +9,7 @@ use crate::machine::Exit;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Start this.
-    Run(Run),
+    Run(Box<Run>),
     /// End the tree: TERM, so long a grace, KILL. Without a grace, KILL at once.
     End {
         /// Milliseconds.

@@ -67,7 +67,7 @@ impl Link {
     /// after another error it may still be there.
     pub(super) async fn run(&mut self, run: Run) -> Result<u32, SpawnError> {
         let ran = async {
-            let told = self.order(&Order::Run(run)).await;
+            let told = self.order(&Order::Run(Box::new(run))).await;
             told.map_err(|error| failed("telling the shim", error))?;
             match self.report().await {
                 Some(Report::Started { pid }) => Ok(pid),
