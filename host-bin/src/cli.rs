@@ -63,6 +63,9 @@ enum Command {
     Completions(commands::completions::Args),
 }
 
+/// How long work that blocks may take over its end once everything else has ended.
+const STUCK: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Runs the command line of a build made of `bill`. A custom daemon's `main` is this call.
 pub fn main(bill: &'static [BillRow]) -> ExitCode {
     // Before anything else: a shim has no configuration, no threads and no use for standard input.
@@ -74,7 +77,12 @@ pub fn main(bill: &'static [BillRow]) -> ExitCode {
     let json = cli.global.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli, bill)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(run(cli, bill));
+            // A thread that a dead disk holds does not hold the process.
+            runtime.shutdown_timeout(STUCK);
+            ended
+        }
         Err(error) => Err(Exit::failed(format!("cannot start the runtime: {error}"))),
     };
     match ended {

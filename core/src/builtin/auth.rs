@@ -84,8 +84,11 @@ impl Method for Authenticate {
         let proved = match host.prove(&self).await {
             Ok(identity) => identity,
             Err(error) => {
-                session.standing(|standing| standing.failed_proofs += 1);
-                tracing::warn!(from = %session.origin(), client = session.id(), "a proof failed");
+                // Another error says nothing about the proof.
+                if error.code == host.shared.settings.auth.failure_code {
+                    session.standing(|standing| standing.failed_proofs += 1);
+                    tracing::warn!(from = %session.origin(), client = session.id(), "a proof failed");
+                }
                 return Err(error);
             }
         };
@@ -93,6 +96,9 @@ impl Method for Authenticate {
         Ok(host.answer(session))
     }
 }
+
+/// Also about an agent that does not exist: a stranger learns nothing of which do.
+const AGENT_HINT: &str = "`carport token agent ID` shows an agent's token";
 
 impl HostMethods {
     /// The identity that the strongest proof given shows.
@@ -124,12 +130,12 @@ impl HostMethods {
     /// Asks the authority first, then the token files of the state root.
     async fn vouch(&self, agent: &str, token: &str) -> Result<()> {
         let authority = match &self.authority {
-            Some(authority) => Some(authority.vouch(agent, token).await),
+            Some(authority) => Some(authority.vouch(agent, token).await?),
             None => None,
         };
         match authority {
             Some(Vouch::Yes) => Ok(()),
-            Some(Vouch::No) => Err(self.mismatch("not this agent's token")),
+            Some(Vouch::No) => Err(self.mismatch(AGENT_HINT)),
             None if self.shared.tokens.agents.is_none() => {
                 let remedy = "build with the `agents` feature or give the daemon a state root";
                 Err(RpcError::unavailable("agents", remedy))
@@ -137,7 +143,7 @@ impl HostMethods {
             Some(Vouch::Unknown) | None => {
                 match self.shared.tokens.agent_matches(agent, token).await {
                     true => Ok(()),
-                    false => Err(self.mismatch("`carport token agent ID` shows an agent's token")),
+                    false => Err(self.mismatch(AGENT_HINT)),
                 }
             }
         }

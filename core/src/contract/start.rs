@@ -8,6 +8,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{
     approvals::Approvals,
@@ -42,6 +43,7 @@ pub(crate) struct Grounds {
     pub(crate) agent_id: Option<String>,
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) methods: BTreeMap<&'static str, &'static str>,
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl StartContext<'_> {
@@ -75,14 +77,22 @@ impl StartContext<'_> {
         self.services.find(key)
     }
 
-    /// The directory `name` under the state root, made with mode `0700` if it is missing.
+    /// The directory `name` under the state root, with mode `0700`, made if it is missing.
     pub fn state_dir(&self, name: &str) -> Result<PathBuf> {
         let root = self.state_root().ok_or_else(|| {
             RpcError::unavailable("state root", "this host was started without a state root")
         })?;
         let path = root.join(name);
-        make_private_dir(&path)
-            .map_err(|error| RpcError::internal(format!("{}: {error}", path.display())))?;
+        let private = || {
+            use std::os::unix::fs::PermissionsExt;
+            make_private_dir(&path)?;
+            // One that was there before may be open to others. The root itself is its owner's affair.
+            match name {
+                "" => Ok(()),
+                _ => std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)),
+            }
+        };
+        private().map_err(|error| RpcError::internal(format!("{}: {error}", path.display())))?;
         Ok(path)
     }
 
@@ -114,6 +124,11 @@ impl StartContext<'_> {
     /// Background tasks of this plugin.
     pub fn tasks(&self) -> Tasks {
         self.tasks.clone()
+    }
+
+    /// Turns true when the host begins to stop: connections end after that, and then plugins.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.grounds.stopping.clone()
     }
 
     /// The agent that this daemon's own environment names, read once at boot.

@@ -278,6 +278,7 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         host_metrics.pending_approvals.clone(),
     );
     let started_at = clock.now();
+    let stopping = watch::Sender::new(false);
     let grounds = Grounds {
         state_root: config.state_root.clone(),
         clock,
@@ -288,8 +289,8 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         agent_id: config.agent_id.clone(),
         approvals: Arc::new(gate.clone()),
         methods: registry.methods.iter().map(|(name, (own, _))| (*name, own.name)).collect(),
+        stopping: stopping.subscribe(),
     };
-    let stopping = watch::Sender::new(false);
     let (added_settings, added_events) = (settings.clone(), grounds.events.clone());
     let shared = Arc::new(Shared {
         registry,

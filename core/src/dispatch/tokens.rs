@@ -74,8 +74,9 @@ pub enum Vouch {
 /// Knows agents and their tokens.
 #[async_trait]
 pub trait AgentAuthority: Send + Sync {
-    /// Whether `token` is the token of `agent`.
-    async fn vouch(&self, agent: &str, token: &str) -> Vouch;
+    /// Whether `token` is the token of `agent`. An error is the answer to the proof, whatever it
+    /// shows: this authority binds nobody now.
+    async fn vouch(&self, agent: &str, token: &str) -> Result<Vouch>;
 
     /// Whether this authority knows `agent` at all.
     fn knows(&self, agent: &str) -> bool;
@@ -100,22 +101,27 @@ impl Tokens {
 }
 
 /// Which connection is which agent: one at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Claims(Guarded<HashMap<Arc<str>, u64>>);
+#[derive(Default)]
+pub(crate) struct Claims(Guarded<HashMap<Arc<str>, Arc<Session>>>);
 
 impl Claims {
-    /// Gives `agent` to the session, unless another has it or the socket has already ended.
-    pub(crate) fn take(&self, agent: &Arc<str>, session: &Session) -> bool {
+    /// Gives `agent` to the session, unless another has it or the socket has already ended. One that was
+    /// told to end has nothing any more, however long its client takes to see that.
+    pub(crate) fn take(&self, agent: &Arc<str>, session: &Arc<Session>) -> bool {
         let mut claims = self.0.lock();
-        if session.is_closed() {
+        let taken = claims
+            .get(agent)
+            .is_some_and(|holder| holder.serial() != session.serial() && holder.ending().is_none());
+        if taken || session.is_closed() {
             return false;
         }
-        *claims.entry(agent.clone()).or_insert(session.serial()) == session.serial()
+        claims.insert(agent.clone(), session.clone());
+        true
     }
 
     /// The session is gone.
     pub(crate) fn free(&self, session: &Session) {
-        self.0.lock().retain(|_, holder| *holder != session.serial());
+        self.0.lock().retain(|_, holder| holder.serial() != session.serial());
     }
 }
 

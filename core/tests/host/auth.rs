@@ -238,8 +238,11 @@ struct Doorkeeper(Guarded<Option<Arc<Session>>>);
 
 #[async_trait]
 impl AgentAuthority for Doorkeeper {
-    async fn vouch(&self, _: &str, _: &str) -> Vouch {
-        Vouch::Yes
+    async fn vouch(&self, agent: &str, _: &str) -> RpcResult<Vouch> {
+        match agent {
+            "closed" => Err(RpcError::conflict("nobody is bound here")),
+            _ => Ok(Vouch::Yes),
+        }
     }
 
     fn knows(&self, _: &str) -> bool {
@@ -271,6 +274,14 @@ async fn an_authority_narrows_turns_away_and_ends_what_it_vouches_for() {
     let error = narrow.raw("server.ping", json!({})).await.unwrap_err();
     assert_eq!(error.code, codes::FORBIDDEN);
 
+    // Whatever was shown: it counts as no failed proof, however often.
+    let mut client = host.client().await;
+    for _ in 0..10 {
+        let proof = json!({ "token": "t", "agent_id": "closed" });
+        let error = client.raw("session.auth", proof).await.unwrap_err();
+        assert_eq!((error.code, &*error.message), (codes::CONFLICT, "nobody is bound here"));
+    }
+
     // Turned away twice: the name was free again after the first time.
     for _ in 0..2 {
         let mut client = host.client().await;
@@ -282,5 +293,7 @@ async fn an_authority_narrows_turns_away_and_ends_what_it_vouches_for() {
 
     let session = keeper.0.lock().take().unwrap();
     session.end("not wanted any more");
+    // Whoever it was has not seen that yet, and keeps the name from nobody.
+    host.agent("narrow").await;
     assert_eq!(narrow.closed().await, Some(1008));
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use carport_agents_process::AgentSpec;
-use carport_core::{AgentAuthority, AllowedMethods, Result, Session, Vouch};
+use carport_core::{
+    AgentAuthority, AllowedMethods, ManifestRole, Result, RpcError, Session, Vouch,
+};
 
 use crate::{keeping::Keeping, roster::Roster, tokens::AgentTokens};
 
@@ -19,12 +21,19 @@ pub(crate) struct Authority {
 
 #[async_trait]
 impl AgentAuthority for Authority {
-    async fn vouch(&self, agent: &str, token: &str) -> Vouch {
-        match (self.knows(agent), self.tokens.matches(agent, token).await) {
+    async fn vouch(&self, agent: &str, token: &str) -> Result<Vouch> {
+        self.keeping.refuse_observer()?;
+        let holds = self.tokens.matches(agent, token).await;
+        // Who is bound is supervised: its spec says what it may call, and the list shows it.
+        let unread = self.keeping.role() == ManifestRole::None;
+        if holds && unread && self.keeping.is_written(agent).await? {
+            self.keeping.own().await?;
+        }
+        Ok(match (self.knows(agent), holds) {
             (true, true) => Vouch::Yes,
             (true, false) => Vouch::No,
             (false, _) => Vouch::Unknown,
-        }
+        })
     }
 
     fn knows(&self, agent: &str) -> bool {
@@ -32,11 +41,10 @@ impl AgentAuthority for Authority {
     }
 
     fn attach(&self, agent: &str, session: &Arc<Session>) -> Result<()> {
-        self.keeping.refuse_observer()?;
-        if let Some(managed) = self.roster.get(agent) {
-            narrow(session, &managed.spec, self.keeping.bundles.denied(agent));
+        if !self.roster.attach(agent, session) && !self.tokens.exists(agent) {
+            self.roster.detach(agent, session);
+            return Err(RpcError::conflict(format!("agent `{agent}` was removed")));
         }
-        self.roster.attach(agent, session);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use carport_agents_bundle::{
     Advertised, AgentManifest, Document, Feature, Verdict, below_transport,
 };
 use carport_agents_process::{AgentSpec, ManagedAgent, Manifest};
-use carport_core::{Caller, Guarded, Result, RpcError, codes, encode_name, make_private_dir};
+use carport_core::{Guarded, Identity, Result, RpcError, codes, encode_name, make_private_dir};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
@@ -20,7 +20,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::{
     config::{Config, Signatures},
     files,
-    keeping::{Keeping, blocking, failed, unredacted},
+    keeping::{Keeping, blocking, unredacted, write_down},
     methods::{InstallReport, SignatureState},
 };
 
@@ -188,7 +188,7 @@ impl Keeping {
     pub(crate) async fn install(
         &self,
         document: Document,
-        caller: &Caller,
+        identity: &Identity,
     ) -> Result<(InstallReport, Option<ManagedAgent>)> {
         let manifest = document.manifest()?;
         let mut report = self.bundles.judge(&document, &manifest)?;
@@ -199,7 +199,6 @@ impl Keeping {
             report.unenforced = denied.iter().map(ToString::to_string).collect();
             return Ok((report, None));
         };
-        self.narrow_attached(&spec);
         let (id, auto_start) = (spec.id.clone(), spec.auto_start);
         let mut agent = self.supervisor.put(spec)?;
         drop(guard);
@@ -213,7 +212,7 @@ impl Keeping {
                 }
             }
         }
-        Ok((report, Some(self.roster.shown(&agent, caller.identity()))))
+        Ok((report, Some(self.roster.shown(&agent, identity))))
     }
 
     /// Writes the manifest and what is supervised of it: both or neither. The guard stays with the
@@ -247,11 +246,10 @@ impl Keeping {
             }
             bundles.write(id, Some(&document))?;
             if let Some(spec) = &spec {
-                if let Err(error) = agents.put(spec.clone()) {
+                if let Err(error) = write_down(&mut agents, &tokens, spec) {
                     bundles.write(id, installed.as_ref().map(|(it, _)| it))?;
-                    return Err(error.into());
+                    return Err(error);
                 }
-                tokens.mint(id).map_err(|error| failed(id, &error))?;
             }
             bundles.learn(&manifest);
             Ok((spec, agents))

@@ -23,10 +23,10 @@ use carport_agents_api::{AGENTS, Agent, Change, Chat, Target, Turn};
 use carport_agents_process::{Inherit, Manifest, OnSurvivor, Rules, Settings, Supervisor};
 use carport_core::{
     AGENT_AUTHORITY, AgentAuthority, Clock, Counter, Guarded, HostAgent, HostPart, Identity,
-    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Tasks, Time,
+    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Tasks,
 };
 use serde::Deserialize;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 
 pub use carport_agents_bundle::Feature;
 pub use carport_agents_external::{
@@ -123,8 +123,10 @@ impl Plugin for Agents {
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
         let config: Config = cx.config()?;
         let clock = cx.clock();
-        let roster = Arc::<Roster>::default();
-        let keeping = Arc::new(keeping(cx, &config, &roster)?);
+        let agents = cx.state_dir("agents")?;
+        let bundles = Arc::new(Bundles::new(agents, cx.methods().clone(), &config)?);
+        let roster = Arc::new(Roster::new(bundles.clone(), clock.clone()));
+        let keeping = Arc::new(keeping(cx, &config, &roster, bundles)?);
         if config.supervise == Supervise::Boot
             && let Err(error) = keeping.own().await
         {
@@ -135,9 +137,16 @@ impl Plugin for Agents {
         }
         if keeping.role() == ManifestRole::Owner {
             let place = Place::of(cx, &config)?;
-            let starting = keeping.clone().start_all(move || place.url().is_ok());
+            let starting = keeping.clone().start_all(move || place.here().is_ok());
             cx.tasks().spawn("auto-start", starting);
         }
+        let (mut stopping, supervisor) = (cx.stopping(), keeping.supervisor.clone());
+        cx.tasks().spawn("stopping", async move {
+            // Agents whose connections end now are not started again meanwhile.
+            if stopping.wait_for(|stopping| *stopping).await.is_ok() {
+                supervisor.close();
+            }
+        });
         let root = cx.state_dir("")?;
         let goals = Arc::new(Goals::open(root.join("chat-goals.json"), clock.clone())?);
         let journal = Journal::open(cx.state_dir("journals")?.join("peer.jsonl"), &cx.tasks());
@@ -164,8 +173,7 @@ impl Plugin for Agents {
         let tokens = keeping.tokens.clone();
         let authority = Authority { roster: roster.clone(), tokens, keeping: keeping.clone() };
         cx.provide(&AGENT_AUTHORITY, Arc::new(authority) as Arc<dyn AgentAuthority>);
-        let view =
-            Arc::new(View { keeping: keeping.clone(), chats: chats.clone(), since: clock.now() });
+        let view = Arc::new(View { keeping: keeping.clone(), chats: chats.clone() });
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
         let registry = Arc::new(Places::new(root.join("registry"), &config)?);
@@ -207,11 +215,15 @@ impl Plugin for Agents {
 }
 
 /// Reads the manifest and makes a supervisor that has nothing to do yet.
-fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Result<Keeping> {
+fn keeping(
+    cx: &StartContext<'_>,
+    config: &Config,
+    roster: &Arc<Roster>,
+    bundles: Arc<Bundles>,
+) -> Result<Keeping> {
     let state_root = cx.state_dir("")?;
     let tokens = AgentTokens::new(cx.state_dir("run/agents")?);
     cx.state_dir("logs")?;
-    cx.state_dir("agents")?;
     let manifest_path = match config.manifest.as_deref().map(PathBuf::from) {
         None => state_root.join("agents.json"),
         Some(path) if path.is_absolute() => path,
@@ -222,6 +234,8 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
     let scratch = scratch.map(|all| all.into_iter().map(PathBuf::from).collect());
     let rules = Arc::new(Rules::new(scratch, std::env::var_os("PATH").unwrap_or_default()));
     let (place, names) = (Place::of(cx, config)?, tokens.clone());
+    let help = "Bytes of agents' output that no log took";
+    let dropped = cx.metrics().register("agents_dropped_log_bytes", help, Counter::default());
     let supervisor = Supervisor::new(Settings {
         shim: shim(config)?,
         state_root: state_root.clone(),
@@ -236,18 +250,20 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
         clock: cx.clock(),
         jitter: Arc::new(jitter),
         listener: roster.clone(),
+        dropped,
     });
     Ok(Keeping {
         manifest: Arc::new(Mutex::new(manifest)),
         manifest_path,
-        role: Guarded::new(ManifestRole::None),
+        role: watch::Sender::new(ManifestRole::None),
         supervise: config.supervise,
         state_root,
         supervisor,
         rules,
         tokens,
         roster: roster.clone(),
-        bundles: Arc::new(Bundles::new(cx.state_dir("agents")?, cx.methods().clone(), config)?),
+        bundles,
+        tails: Semaphore::new(keeping::TAILS),
     })
 }
 
@@ -306,11 +322,16 @@ impl Place {
         Ok(Self { set: config.url.clone(), endpoint })
     }
 
-    /// The daemon's URL; an error until this very process listens.
+    /// What agents are told; an error while this process does not listen and nothing else is set.
     fn url(&self) -> io::Result<String> {
-        if let Some(url) = &self.set {
-            return Ok(url.clone());
+        match &self.set {
+            Some(url) => Ok(url.clone()),
+            None => self.here(),
         }
+    }
+
+    /// Where this very process listens; an error until it does.
+    fn here(&self) -> io::Result<String> {
         let endpoint: Endpoint = serde_json::from_slice(&std::fs::read(&self.endpoint)?)?;
         match endpoint.pid == std::process::id() {
             true => Ok(endpoint.url),
@@ -323,12 +344,11 @@ impl Place {
 struct View {
     keeping: Arc<Keeping>,
     chats: Arc<Chats>,
-    since: Time,
 }
 
 impl HostPart for View {
     fn agents(&self) -> Vec<HostAgent> {
-        self.keeping.roster.rows(self.since)
+        self.keeping.roster.rows()
     }
 
     fn manifest(&self) -> Option<(String, ManifestRole)> {

@@ -8,12 +8,14 @@ use std::{
 use carport_agents_api::{Agent, Change};
 use carport_agents_process::{Listener, ManagedAgent};
 use carport_core::{
-    Caller, Guarded, HostAgent, Identity, Notification, Result, RpcError, Session, Subscribers,
-    codes,
+    Caller, Clock, Guarded, HostAgent, Identity, Notification, Result, RpcError, Session,
+    Subscribers, Time, codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+
+use crate::{authority::narrow, bundles::Bundles};
 
 /// An agent is otherwise than it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,15 +39,10 @@ const LAG: usize = 256;
 pub(crate) struct Roster {
     state: Guarded<State>,
     followers: Subscribers<Sees>,
+    bundles: Arc<Bundles>,
+    clock: Arc<dyn Clock>,
     /// For other plugins.
     changes: broadcast::Sender<Change>,
-}
-
-impl Default for Roster {
-    fn default() -> Self {
-        let (state, followers) = Default::default();
-        Self { state, followers, changes: broadcast::Sender::new(LAG) }
-    }
 }
 
 /// What a follower may see of an agent's environment.
@@ -59,6 +56,8 @@ enum Sees {
 struct State {
     agents: BTreeMap<String, Arc<ManagedAgent>>,
     attached: BTreeMap<String, Arc<Session>>,
+    /// When an agent was first heard of and when it last changed.
+    times: BTreeMap<String, (Time, Time)>,
     /// Every connection, by its `client_id`.
     open: HashMap<String, Weak<Session>>,
     cursor: u64,
@@ -81,18 +80,39 @@ impl Listener for Roster {
     fn changed(&self, agent: &Arc<ManagedAgent>, removed: bool) {
         let mut state = self.state.lock();
         let id = agent.spec.id.clone();
-        match removed {
-            true => drop(state.agents.remove(&id)),
-            false => drop(state.agents.insert(id, agent.clone())),
+        let before = match removed {
+            true => state.agents.remove(&id),
+            false => state.agents.insert(id.clone(), agent.clone()),
+        };
+        match state.attached.get(&id) {
+            Some(session) if removed => {
+                session.end(REMOVED);
+                state.attached.remove(&id);
+            }
+            Some(session) => narrow(session, &agent.spec, self.bundles.denied(&id)),
+            None => {}
         }
-        let shown = state.shown(agent);
-        self.tell(&mut state, shown, removed);
+        if removed || before.as_ref() != Some(agent) {
+            let shown = state.shown(agent);
+            self.tell(&mut state, shown, removed);
+        }
     }
 }
 
 impl Roster {
+    pub(crate) fn new(bundles: Arc<Bundles>, clock: Arc<dyn Clock>) -> Self {
+        let (state, followers) = Default::default();
+        let changes = broadcast::Sender::new(LAG);
+        Self { state, followers, bundles, clock, changes }
+    }
+
     fn tell(&self, state: &mut State, agent: ManagedAgent, removed: bool) {
         state.cursor += 1;
+        let now = self.clock.now();
+        match removed {
+            true => drop(state.times.remove(&agent.spec.id)),
+            false => state.times.entry(agent.spec.id.clone()).or_insert((now, now)).1 = now,
+        }
         if self.changes.receiver_count() > 0 {
             let change = Change { agent: plain(&agent), cursor: state.cursor, removed };
             // Nobody may be left to hear it.
@@ -100,8 +120,10 @@ impl Roster {
         }
         let mut changed = AgentChanged { agent, cursor: state.cursor, removed };
         self.followers.notify(&Sees::All, &changed);
-        redact(&mut changed.agent);
-        self.followers.notify(&Sees::NoValues, &changed);
+        if self.followers.is_heard(&Sees::NoValues) {
+            redact(&mut changed.agent);
+            self.followers.notify(&Sees::NoValues, &changed);
+        }
     }
 
     /// Every agent by id, as `identity` may see them.
@@ -138,11 +160,30 @@ impl Roster {
         self.followers.unsubscribe(&Sees::NoValues, session) || all
     }
 
-    /// A connection is bound to an agent now.
-    pub(crate) fn attach(&self, id: &str, session: &Arc<Session>) {
+    /// A connection is bound to an agent now, and narrowed to what that may call; `false` if there is
+    /// no such agent, which narrows nothing.
+    pub(crate) fn attach(&self, id: &str, session: &Arc<Session>) -> bool {
         let mut state = self.state.lock();
+        let known = state.agents.get(id);
+        if let Some(agent) = known {
+            narrow(session, &agent.spec, self.bundles.denied(id));
+        }
+        let known = known.is_some();
         state.attached.insert(id.to_owned(), session.clone());
         self.tell_of(&mut state, id);
+        known
+    }
+
+    /// A connection is that agent no more; whoever came in its place stays.
+    pub(crate) fn detach(&self, id: &str, session: &Session) {
+        self.detach_from(&mut self.state.lock(), id, session);
+    }
+
+    fn detach_from(&self, state: &mut State, id: &str, session: &Session) {
+        if state.attached.get(id).is_some_and(|it| it.serial() == session.serial()) {
+            state.attached.remove(id);
+            self.tell_of(state, id);
+        }
     }
 
     /// Every later change, for other plugins.
@@ -156,14 +197,12 @@ impl Roster {
         state.open.insert(session.id().to_owned(), Arc::downgrade(session));
     }
 
-    /// A connection ended; whoever came in the place of its agent stays.
+    /// A connection ended.
     pub(crate) fn closed(&self, session: &Session) {
         let mut state = self.state.lock();
         state.open.remove(session.id());
-        let Some(id) = session.identity().agent_id().map(str::to_owned) else { return };
-        if state.attached.get(&id).is_some_and(|it| it.serial() == session.serial()) {
-            state.attached.remove(&id);
-            self.tell_of(&mut state, &id);
+        if let Some(id) = session.identity().agent_id() {
+            self.detach_from(&mut state, id, session);
         }
     }
 
@@ -199,11 +238,11 @@ impl Roster {
     }
 
     /// Rows for the view of hosts.
-    pub(crate) fn rows(&self, since: carport_core::Time) -> Vec<HostAgent> {
+    pub(crate) fn rows(&self) -> Vec<HostAgent> {
         use carport_agents_process::Status;
         use carport_core::AgentStatus;
-        let agents = self.list(&Identity::Client);
-        let row = |agent: ManagedAgent| HostAgent {
+        let state = self.state.lock();
+        let row = |agent: ManagedAgent, (registered_at, updated_at): (Time, Time)| HostAgent {
             id: agent.spec.id.clone(),
             name: agent.spec.display_name().to_owned(),
             kind: agent.spec.kind.clone(),
@@ -220,10 +259,13 @@ impl Roster {
             current_task: None,
             message: agent.view.reason,
             session_id: agent.session_id.unwrap_or_default(),
-            registered_at: since,
-            updated_at: since,
+            registered_at,
+            updated_at,
         };
-        agents.into_iter().map(row).collect()
+        let agents = state.agents.iter().filter_map(|(id, agent)| {
+            Some(row(show(state.shown(agent), &Identity::Client), *state.times.get(id)?))
+        });
+        agents.collect()
     }
 }
 
@@ -237,6 +279,9 @@ pub(crate) fn plain(agent: &ManagedAgent) -> Agent {
         attached: agent.attached,
     }
 }
+
+/// Why a removed agent's connection closes.
+pub(crate) const REMOVED: &str = "the agent was removed";
 
 /// What stands for a value that a reader may not see.
 pub(crate) const REDACTED: &str = "[redacted]";

@@ -26,9 +26,17 @@ impl AgentTokens {
 
     /// Mints the token of an agent unless it has one.
     pub(crate) fn mint(&self, id: &str) -> io::Result<()> {
+        if self.exists(id) {
+            return Ok(());
+        }
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         files::create(&self.path(id)?, URL_SAFE_NO_PAD.encode(bytes).as_bytes()).map(drop)
+    }
+
+    /// Whether an agent has a token.
+    pub(crate) fn exists(&self, id: &str) -> bool {
+        self.path(id).is_ok_and(|path| path.exists())
     }
 
     /// The token itself, for the environment of the agent's own process.

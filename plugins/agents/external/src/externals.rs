@@ -66,7 +66,8 @@ impl Ground {
     pub(crate) async fn check(&self, program: &Path) -> Result<(), String> {
         let (rules, program) = (self.rules.clone(), program.to_owned());
         let checked = spawn_blocking(move || rules.check_command(&program)).await;
-        checked.map_err(|error| error.to_string())?.map_err(|broken| broken.to_string())
+        let target = checked.map_err(|error| error.to_string())?;
+        target.map(drop).map_err(|broken| broken.to_string())
     }
 }
 

@@ -23,7 +23,7 @@ const BASIC: [&str; 15] = [
     "NO_PROXY",
 ];
 
-/// Names that no child inherits, also when it inherits everything.
+/// Names that no child inherits, also when it inherits everything or asks for them.
 const NEVER: [&str; 3] = ["CARPORT_*", "CAR_AUTH_TOKEN", "CAR_HOST_TOKEN"];
 
 /// The environment of a child: what it inherits of `daemon`, then `pass_env`, then `env`, then who it
@@ -51,7 +51,8 @@ pub fn inherited_environment(
         Inherit::Basic => is_among(&BASIC, name),
         Inherit::All => !is_among(&NEVER, name),
     });
-    let passed = passed.iter().filter_map(|name| daemon.get_key_value(name));
+    let passed = passed.iter().filter(|name| !is_among(&NEVER, name));
+    let passed = passed.filter_map(|name| daemon.get_key_value(name));
     let all = inherited.chain(passed).chain(set);
     all.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
@@ -89,7 +90,7 @@ mod tests {
         let daemon = daemon.map(|(name, value)| (name.into(), value.into())).into();
         let spec = serde_json::from_value(json!({
             "id": "a", "command": "/bin/true",
-            "pass_env": ["WANTED", "UNSET"], "env": {"PATH": "/own"},
+            "pass_env": ["WANTED", "UNSET", "CAR_HOST_TOKEN", "CARPORT_TOKEN"], "env": {"PATH": "/own"},
         }));
         let identity = vec![("CAR_AGENT_ID".into(), "a".into())];
         child_environment(inherit, &daemon, &spec.unwrap(), identity)

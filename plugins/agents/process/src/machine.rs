@@ -117,7 +117,7 @@ impl Machine {
             }
             (Event::NotSpawned(why), State::Starting) => self.failed(policy, now, jitter, &why),
             (Event::Blocked(pid), State::Starting) => {
-                let reason = format!("process {pid} of an earlier daemon still runs");
+                let reason = format!("process {pid} of an earlier start still runs");
                 let due = now + LOOK_AGAIN;
                 self.settle(State::Waiting { due, blocked_by: Some(pid) }, Some(reason))
             }

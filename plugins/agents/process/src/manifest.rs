@@ -11,12 +11,15 @@ use std::{
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use carport_core::{ManifestRole, RpcError, make_private_dir};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::spec::{AgentSpec, MAX_AGENTS};
 
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
+
+/// How large a manifest is written, in bytes: the list of agents has to fit a reply.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Why a manifest was not read, owned or written.
 #[derive(Debug, thiserror::Error)]
@@ -32,15 +35,24 @@ pub enum ManifestError {
         why: String,
     },
     /// Somebody changed it since it was read.
-    #[error("{} was changed on disk since it was read", .0.display())]
+    #[error("{} was changed on disk since it was read: restart the daemon to read it", .0.display())]
     Changed(PathBuf),
     /// Another daemon holds it, or this one has not taken it.
-    #[error("observe-only: the agents of {} are supervised by another daemon", .0.display())]
+    #[error(
+        "observe-only: this daemon does not supervise the agents of {}: another one does, or \
+         `agents.supervise` forbids it", .0.display()
+    )]
     NotOwned(PathBuf),
     /// There is no room for another agent.
     #[error("agents in one manifest: the limit is {MAX_AGENTS}")]
     Full {
         /// How many there would be.
+        got: usize,
+    },
+    /// The specs are too large together.
+    #[error("the manifest would have {got} bytes; the limit is {MAX_BYTES}")]
+    TooLarge {
+        /// How large it would be.
         got: usize,
     },
     /// The disk failed.
@@ -64,6 +76,9 @@ impl From<ManifestError> for RpcError {
                 .with("role", "observer"),
             ManifestError::Full { got } => {
                 Self::limit("agents in one manifest", MAX_AGENTS as u64).with("got", *got)
+            }
+            ManifestError::TooLarge { got } => {
+                Self::limit("bytes of the manifest", MAX_BYTES as u64).with("got", *got)
             }
             _ => Self::internal(&error),
         }
@@ -192,32 +207,43 @@ impl Manifest {
         }
     }
 
-    /// Whole or not at all: a temporary file, synced, renamed over the old one, the directory synced.
-    fn write(&mut self, agents: BTreeMap<String, AgentSpec>) -> Result<(), ManifestError> {
+    /// Whether a change would be taken now: this daemon owns the file, and it is as it was last read.
+    pub fn may_write(&self) -> Result<(), ManifestError> {
         if self.lock.is_none() {
             return Err(ManifestError::NotOwned(self.path.clone()));
         }
+        match self.look()? == self.stamp {
+            true => Ok(()),
+            false => Err(ManifestError::Changed(self.path.clone())),
+        }
+    }
+
+    /// Whole or not at all: a temporary file, synced, renamed over the old one, the directory synced.
+    fn write(&mut self, agents: BTreeMap<String, AgentSpec>) -> Result<(), ManifestError> {
         if agents.len() > MAX_AGENTS {
             return Err(ManifestError::Full { got: agents.len() });
         }
-        if self.look()? != self.stamp {
-            return Err(ManifestError::Changed(self.path.clone()));
-        }
+        self.may_write()?;
         let mut whole = self.other.clone();
         whole.insert("version".into(), VERSION.into());
         whole.insert("agents".into(), json!(agents.values().collect::<Vec<_>>()));
-        self.replace(&Value::Object(whole)).map_err(|error| self.io(error))?;
+        let whole = serde_json::to_vec_pretty(&Value::Object(whole));
+        let mut whole = whole.map_err(|error| self.io(error.into()))?;
+        whole.push(b'\n');
+        if whole.len() > MAX_BYTES && agents.len() >= self.agents.len() {
+            return Err(ManifestError::TooLarge { got: whole.len() });
+        }
+        self.replace(&whole).map_err(|error| self.io(error))?;
         self.agents = agents;
         self.stamp = self.look()?;
         Ok(())
     }
 
-    fn replace(&self, whole: &Value) -> io::Result<()> {
+    fn replace(&self, whole: &[u8]) -> io::Result<()> {
         let mut options = AtomicWriteFile::options();
         options.preserve_mode(false).mode(0o600);
         let mut file = options.open(&self.path)?;
-        serde_json::to_writer_pretty(&mut file, whole)?;
-        file.write_all(b"\n")?;
+        file.write_all(whole)?;
         file.commit()?;
         let directory = self.path.parent().filter(|it| !it.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
@@ -247,10 +273,9 @@ impl Manifest {
 
 /// The form that is written.
 #[derive(Deserialize)]
-struct Versioned {
-    agents: Vec<AgentSpec>,
-    #[serde(flatten)]
-    other: Map<String, Value>,
+struct Agents<'a> {
+    #[serde(borrow)]
+    agents: Vec<&'a RawValue>,
 }
 
 /// The line where reading stopped, and why.
@@ -263,12 +288,17 @@ type Known = (BTreeMap<String, AgentSpec>, Map<String, Value>);
 fn read(text: &str) -> Result<Known, Unread> {
     let shape: Value = parse(text)?;
     let (specs, mut other) = match &shape {
-        Value::Array(_) => (parse::<Vec<AgentSpec>>(text)?, Map::new()),
+        Value::Array(_) => (without_key(parse(text)?), Map::new()),
         Value::Object(whole) if whole.get("agents").is_some_and(Value::is_array) => {
-            let versioned: Versioned = parse(text)?;
-            (versioned.agents, versioned.other)
+            let Agents { agents } = parse(text)?;
+            let mut other = whole.clone();
+            other.remove("agents");
+            (without_key(agents), other)
         }
-        Value::Object(whole) if !whole.contains_key("version") => (by_id(whole)?, Map::new()),
+        Value::Object(whole) if !whole.contains_key("version") => {
+            let by_id: BTreeMap<String, &RawValue> = parse(text)?;
+            (by_id.into_iter().map(|(id, spec)| (Some(id), spec)).collect(), Map::new())
+        }
         _ => return Err((1, "is no manifest: `agents` must be an array".into())),
     };
     match other.remove("version") {
@@ -281,28 +311,40 @@ fn read(text: &str) -> Result<Known, Unread> {
         return Err((1, format!("has {} agents; the limit is {MAX_AGENTS}", specs.len())));
     }
     let mut agents = BTreeMap::new();
-    for spec in specs {
-        spec.validate().map_err(|error| (1, format!("agent `{}`: {}", spec.id, error.message)))?;
+    for (key, raw) in specs {
+        let line = line_of(text, raw.get());
+        let mut spec = spec(key, raw.get()).map_err(|(at, why)| (line + at - 1, why))?;
+        spec.validate()
+            .map_err(|error| (line, format!("agent `{}`: {}", spec.id, error.message)))?;
+        spec.name.get_or_insert_with(|| spec.id.clone());
         if let Some(twice) = agents.insert(spec.id.clone(), spec) {
-            return Err((1, format!("has the agent `{}` twice", twice.id)));
+            return Err((line, format!("has the agent `{}` twice", twice.id)));
         }
     }
     Ok((agents, other))
 }
 
-/// The map's key is the id; a spec in it may leave its own out and may not differ.
-fn by_id(whole: &Map<String, Value>) -> Result<Vec<AgentSpec>, Unread> {
-    let specs = whole.iter().map(|(id, spec)| {
-        let mut spec = spec.clone();
-        if let Value::Object(members) = &mut spec {
-            let own = members.entry("id").or_insert_with(|| id.clone().into());
-            if *own != *id {
-                return Err((1, format!("has the agent {own} under the key `{id}`")));
-            }
+fn without_key(specs: Vec<&RawValue>) -> Vec<(Option<String>, &RawValue)> {
+    specs.into_iter().map(|spec| (None, spec)).collect()
+}
+
+/// The line of the whole text on which a part of it begins.
+fn line_of(text: &str, part: &str) -> usize {
+    let before = part.as_ptr().addr() - text.as_ptr().addr();
+    text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// A map's key is the id; a spec in it may leave its own out and may not differ.
+fn spec(key: Option<String>, text: &str) -> Result<AgentSpec, Unread> {
+    let Some(id) = key else { return parse(text) };
+    let mut spec: Value = parse(text)?;
+    if let Value::Object(members) = &mut spec {
+        let own = members.entry("id").or_insert_with(|| id.clone().into());
+        if *own != *id {
+            return Err((1, format!("has the agent {own} under the key `{id}`")));
         }
-        serde_path_to_error::deserialize(spec).map_err(|error| (1, format!("`{id}`: {error}")))
-    });
-    specs.collect()
+    }
+    serde_path_to_error::deserialize(spec).map_err(|error| (1, format!("`{id}`: {error}")))
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread> {

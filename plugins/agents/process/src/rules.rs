@@ -81,8 +81,10 @@ impl Rules {
         spec.validate()?;
         match (&spec.command, &spec.interpreter) {
             (Some(command), Some(_)) => {
-                let known = stored.and_then(|it| it.command.as_ref());
-                if known != Some(command) {
+                let known = stored.is_some_and(|it| {
+                    it.command.as_ref() == Some(command) && it.interpreter == spec.interpreter
+                });
+                if !known {
                     let why = "`command` and `interpreter` exclude each other";
                     return Err(RpcError::invalid_params("command", why));
                 }
@@ -100,22 +102,26 @@ impl Rules {
         Ok(spec)
     }
 
-    /// Holds the command and the working directory of a spec against the rules.
-    pub fn check(&self, spec: &AgentSpec) -> Result<(), Broken> {
-        self.check_command(Path::new(spec.command.as_deref().unwrap_or_default()))?;
+    /// Holds the command and the working directory of a spec against the rules and answers what
+    /// [`check_command`](Self::check_command) does.
+    pub fn check(&self, spec: &AgentSpec) -> Result<PathBuf, Broken> {
+        let command = Path::new(spec.command.as_deref().unwrap_or_default());
+        let target = self.check_command(command)?;
         match spec.cwd.as_deref().map(Path::new) {
             Some(cwd) if !cwd.is_dir() => Err(Broken::new("cwd", cwd, "is not a directory")),
-            _ => Ok(()),
+            _ => Ok(target),
         }
     }
 
-    /// Holds one command against C1 to C4. C5 is that the path is stored as it was given.
-    pub fn check_command(&self, command: &Path) -> Result<(), Broken> {
+    /// Holds one command against C1 to C4 and answers the file it leads to, without links. C5 is that
+    /// the path is stored as it was given.
+    pub fn check_command(&self, command: &Path) -> Result<PathBuf, Broken> {
         plain_absolute(command)?;
         self.outside_scratch(command, command)?;
         let target = self.walk(command)?;
         self.outside_scratch(command, &target)?;
-        runnable(&target)
+        runnable(&target)?;
+        Ok(target)
     }
 
     /// The first match of a bare program name along the search path. It has to pass the rules: a bad
@@ -124,7 +130,7 @@ impl Rules {
         let directories = std::env::split_paths(&self.search_path);
         let mut found = directories.filter(|it| it.is_absolute()).map(|it| it.join(interpreter));
         match found.find(|path| path.is_file()) {
-            Some(path) => self.check_command(&path).map(|()| path),
+            Some(path) => self.check_command(&path).map(|_| path),
             None => Err(Broken::new("lookup", Path::new(interpreter), "is not on the PATH")),
         }
     }

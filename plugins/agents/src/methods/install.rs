@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check_manager;
-use crate::Agents;
+use crate::{Agents, keeping::whole};
 
 /// Installs an agent from its manifest, and starts it if that says `auto_start`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +63,9 @@ impl Method for InstallAgent {
 
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<Installed> {
         check_manager(agents, caller)?;
-        let (report, agent) = agents.keeping.install(self.0, caller).await?;
+        let (keeping, identity) = (agents.keeping.clone(), caller.identity().clone());
+        let installed = whole(async move { keeping.install(self.0, &identity).await });
+        let (report, agent) = installed.await?;
         Ok(Installed { report, agent })
     }
 }

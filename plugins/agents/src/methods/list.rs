@@ -1,7 +1,7 @@
 //! `agents.list`, `agents.subscribe`, `agents.unsubscribe` and `agents.health`: what there is.
 
 use carport_agents_process::ManagedAgent;
-use carport_core::{Access, Caller, Method, Result};
+use carport_core::{Access, Caller, ManifestRole, Method, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,12 @@ impl Method for FollowAgents {
 
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<AgentsFollowed> {
         agents.keeping.refuse_observer()?;
-        let (agents, cursor) = agents.roster.subscribe(caller)?;
+        let (known, cursor) = agents.roster.subscribe(caller)?;
+        let agents = match agents.keeping.role() {
+            ManifestRole::Owner => known,
+            // What is supervised later is told of as a change.
+            _ => agents.keeping.list(caller.identity()).await?,
+        };
         Ok(AgentsFollowed { agents, cursor })
     }
 }
@@ -66,6 +71,7 @@ impl Method for UnfollowAgents {
     type Reply = AgentsUnfollowed;
 
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<AgentsUnfollowed> {
+        agents.keeping.refuse_observer()?;
         Ok(AgentsUnfollowed { unsubscribed: agents.roster.unsubscribe(caller.session()) })
     }
 }

@@ -47,6 +47,7 @@ impl Method for TailAgentLog {
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<TailLog> {
         check_self(&self.id, caller)?;
         let (lines, offset) = (self.n as usize, self.offset as usize);
-        agents.keeping.tail(self.id, Window { lines, offset, streams: self.stream }).await
+        let window = Window { lines, offset, streams: self.stream };
+        agents.keeping.tail(self.id, window, caller).await
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check_manager;
-use crate::Agents;
+use crate::{Agents, keeping::whole};
 
 /// Writes an agent into the manifest. It is not started, and a child that runs keeps running.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,8 @@ impl Method for UpsertAgent {
 
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<ManagedAgent> {
         check_manager(agents, caller)?;
-        agents.keeping.upsert(self.0, caller).await
+        let (keeping, identity) = (agents.keeping.clone(), caller.identity().clone());
+        whole(async move { keeping.upsert(self.0, &identity).await }).await
     }
 }
 
@@ -59,7 +60,8 @@ impl Method for RemoveAgent {
 
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<AgentRemoved> {
         check_manager(agents, caller)?;
-        let removed = agents.keeping.remove(&self.id, self.purge).await?;
+        let keeping = agents.keeping.clone();
+        let removed = whole(async move { keeping.remove(&self.id, self.purge).await }).await?;
         Ok(AgentRemoved { removed })
     }
 }

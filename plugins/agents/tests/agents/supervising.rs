@@ -1,7 +1,7 @@
 //! What is written down, what runs, and who may know.
 
-use carport_core::codes;
-use serde_json::json;
+use carport_core::{codes, testing::TestHost};
+use serde_json::{Value, json};
 
 use crate::{host, host_with, spec, token, upsert};
 
@@ -26,6 +26,11 @@ async fn an_agent_starts_learns_who_it_is_and_stops() {
     assert_eq!(tail["stderr"], json!([token(&host, "helper").trim()]));
     let waited = json!({ "id": "helper", "targets": ["running"] });
     assert_eq!(client.raw("agents.wait", waited).await.unwrap()["pid"], started["pid"]);
+    let cursor = client.raw("agents.subscribe", json!({})).await.unwrap()["cursor"].clone();
+    client.raw("agents.start", json!({ "id": "helper" })).await.unwrap();
+    upsert(&host, spec("helper", script)).await;
+    let again = client.raw("agents.subscribe", json!({})).await.unwrap();
+    assert_eq!(again["cursor"], cursor, "nothing changed, and nobody was told");
     let late = json!({ "id": "helper", "targets": ["errored"], "timeout_secs": 0 });
     let error = client.raw("agents.wait", late).await.unwrap_err();
     assert_eq!((error.code, &error.data.unwrap()["status"]), (codes::DEADLINE, &json!("running")));
@@ -88,6 +93,7 @@ async fn a_second_daemon_looks_on_and_changes_nothing() {
         ("agents.start", json!({ "id": "helper" })),
         ("agents.remove", json!({ "id": "helper" })),
         ("agents.subscribe", json!({})),
+        ("agents.unsubscribe", json!({})),
         ("agents.chat", json!({ "agent_id": "helper", "prompt": "p" })),
         ("agents.wait", json!({ "id": "helper" })),
     ] {
@@ -97,8 +103,72 @@ async fn a_second_daemon_looks_on_and_changes_nothing() {
         let data = error.data.unwrap();
         assert_eq!((&data["manifest_path"], &data["role"]), (&json!(manifest), &json!("observer")));
     }
+    let proof = json!({ "agent_id": "helper", "token": "any" });
+    let mut stranger = observer.stranger().await;
+    for _ in 0..10 {
+        let error = stranger.raw("session.auth", proof.clone()).await.unwrap_err();
+        assert!(error.code == codes::CONFLICT && error.message.contains("observe-only"), "{error}");
+    }
+    owner.stop().await;
+    drop(owner);
+    let error = host.raw("agents.start", json!({ "id": "helper" })).await.unwrap_err();
+    assert_eq!(error.code, codes::CONFLICT, "who looks on does not take over");
     let snapshot = host.raw("host.subscribe", json!({})).await.unwrap();
     assert_eq!(snapshot["identity"]["manifest_role"], "observer");
+}
+
+/// A daemon on the state root of an earlier one, which knew the agent `helper`.
+async fn later(config: Value) -> TestHost {
+    let earlier = host().await;
+    upsert(&earlier, spec("helper", "sleep 1000")).await;
+    earlier.stop().await;
+    let root = earlier.clone();
+    drop(earlier);
+    let later = host_with(config).on_root_of(&root);
+    drop(root);
+    later.start().await
+}
+
+#[tokio::test]
+async fn before_anything_is_supervised_following_and_waiting_know_what_the_list_knows() {
+    let lazy = later(json!({ "supervise": "on_demand" })).await;
+    let mut client = lazy.client().await;
+    let followed = client.raw("agents.subscribe", json!({})).await.unwrap();
+    assert_eq!(followed["agents"], client.raw("agents.list", json!({})).await.unwrap());
+    assert_eq!(followed["agents"][0]["spec"]["id"], "helper");
+    let stopped = json!({ "id": "helper", "targets": ["stopped"] });
+    assert_eq!(client.raw("agents.wait", stopped).await.unwrap()["status"], "stopped");
+    let unknown = client.raw("agents.wait", json!({ "id": "nobody" })).await.unwrap_err();
+    assert_eq!(unknown.code, codes::NOT_FOUND);
+    let none = json!({ "id": "helper", "timeout_secs": 0 });
+    let late = client.raw("agents.wait", none).await.unwrap_err();
+    assert_eq!((late.code, &late.data.unwrap()["status"]), (codes::DEADLINE, &json!("stopped")));
+    let snapshot = client.raw("host.subscribe", json!({})).await.unwrap();
+    assert_eq!(snapshot["identity"]["manifest_role"], "none");
+
+    let mut waiting = lazy.client().await;
+    let (waited, started) = tokio::join!(
+        waiting.raw("agents.wait", json!({ "id": "helper" })),
+        client.raw("agents.start", json!({ "id": "helper" })),
+    );
+    assert_eq!(waited.unwrap()["pid"], started.unwrap()["pid"]);
+    lazy.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_that_could_not_load_all_its_agents_tries_again() {
+    let lazy = later(json!({ "supervise": "on_demand" })).await;
+    let mut client = lazy.client().await;
+    let tokens = lazy.root().join("run/agents");
+    std::fs::remove_dir_all(&tokens).unwrap();
+    std::fs::write(&tokens, "in the way").unwrap();
+    let error = client.raw("agents.start", json!({ "id": "helper" })).await.unwrap_err();
+    assert_eq!(error.code, codes::INTERNAL);
+    std::fs::remove_file(&tokens).unwrap();
+    std::fs::create_dir(&tokens).unwrap();
+    let started = client.raw("agents.start", json!({ "id": "helper" })).await.unwrap();
+    assert_eq!(started["status"], "running");
+    lazy.stop().await;
 }
 
 #[tokio::test]
@@ -130,6 +200,11 @@ async fn what_starts_with_the_daemon_runs_after_a_restart() {
     drop(root);
     let second = second.start().await;
     let mut client = second.client().await;
+    let early = json!({ "id": "auto", "timeout_secs": 0.2 });
+    let error = client.raw("agents.wait", early).await.unwrap_err();
+    assert_eq!(error.data.unwrap()["status"], "stopped", "not before the daemon listens");
+    let endpoint = json!({ "url": "ws://127.0.0.1:9", "pid": std::process::id() });
+    std::fs::write(second.root().join("run/endpoint.json"), endpoint.to_string()).unwrap();
     let wait = json!({ "id": "auto", "timeout_secs": 30 });
     assert_eq!(client.raw("agents.wait", wait).await.unwrap()["status"], "running");
     let listed = client.raw("agents.list", json!({})).await.unwrap();

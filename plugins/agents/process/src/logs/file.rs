@@ -9,6 +9,7 @@ use std::{
 };
 
 use carport_core::{encode_name, make_private_dir};
+use rustix::fs::OFlags;
 
 use super::{KEPT, ROTATE_AT, Stream};
 
@@ -19,6 +20,13 @@ pub fn path(state_root: &Path, id: &str, stream: Stream) -> carport_core::Result
         Stream::Stderr => "stderr",
     };
     Ok(state_root.join("logs").join(format!("{}.{stream}.log", encode_name("id", id)?)))
+}
+
+/// Opens no pipe that would keep whoever opens it waiting, and no link: what runs under this user can
+/// put either in the place of a log.
+pub(super) fn plain(open: &mut OpenOptions) -> &mut OpenOptions {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    open.custom_flags(flags.bits().cast_signed())
 }
 
 /// Rotated file number `number`, from 1; 0 is the current one.
@@ -75,9 +83,13 @@ impl LogFile {
         if let Some(directory) = self.path.parent() {
             make_private_dir(directory)?;
         }
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-        let length = file.metadata()?.len();
-        Ok((file, length))
+        let mut open = OpenOptions::new();
+        let file = plain(open.append(true).create(true).mode(0o600)).open(&self.path)?;
+        let found = file.metadata()?;
+        match found.is_file() {
+            true => Ok((file, found.len())),
+            false => Err(io::Error::other("is no regular file")),
+        }
     }
 
     /// The oldest goes, every other one gets the next number.

@@ -1,7 +1,8 @@
 //! The end of a log, read backwards over rotated files.
 
 use std::{
-    fs::File,
+    collections::VecDeque,
+    fs::OpenOptions,
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
     path::Path,
@@ -14,8 +15,12 @@ use super::{KEPT, MAX_LINE, Stream, TailLog, Window, file};
 /// How much of a stream is read, in bytes.
 const CEILING: u64 = 8 * 1024 * 1024;
 
-/// How much text a reply holds in all its arrays, in bytes. Each line is in two of them.
+/// How much text a reply holds in all its arrays, in bytes as they are sent. Each line is in two of
+/// them.
 const REPLY: usize = 8 * 1024 * 1024;
+
+/// What the shortest line counts for: it takes that much memory.
+const LEAST: usize = 64;
 
 /// The end of the logs of the agent `id` under `state_root`, also while they are written and rotated.
 /// A log that does not exist is empty. Blocks on the disk.
@@ -84,19 +89,41 @@ impl Scan {
         Ok(Self { bytes, cut })
     }
 
+    /// Walks back from the end, no further than a reply has room.
     fn show(&self, window: Window) -> Shown {
-        let lines: Vec<&[u8]> = self.bytes.split_inclusive(|byte| *byte == b'\n').collect();
-        let end = lines.len().saturating_sub(window.offset);
-        let start = match window.lines {
-            0 => 0,
-            count => end.saturating_sub(count),
+        let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        let total = match self.bytes.is_empty() {
+            true => 0,
+            false => bytes.iter().filter(|byte| **byte == b'\n').count() + 1,
         };
-        Shown {
-            lines: lines[start..end].iter().map(|line| text(line)).collect(),
-            total: lines.len(),
-            more: self.cut || start > 0,
+        let wanted = match window.lines {
+            0 => total,
+            count => count.min(total),
+        };
+        let wanted = wanted.min(total.saturating_sub(window.offset));
+        let mut lines = VecDeque::new();
+        let mut size = 0;
+        for line in bytes.rsplit(|byte| *byte == b'\n').skip(window.offset).take(wanted) {
+            let line = text(line);
+            size += cost(&line);
+            if 2 * size > REPLY {
+                break;
+            }
+            lines.push_front(line);
         }
+        let more = self.cut || lines.len() + window.offset < total;
+        Shown { lines: lines.into(), total, more }
     }
+}
+
+/// What a line counts for in a reply: its text, escaped as JSON escapes it.
+fn cost(line: &str) -> usize {
+    let escaped = line.bytes().map(|byte| match byte {
+        b'\t' | b'\n' | b'\r' | b'"' | b'\\' | 8 | 12 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    escaped.sum::<usize>().max(LEAST)
 }
 
 /// A line as it is shown: without its end, cut, with replacement characters.
@@ -116,7 +143,8 @@ fn last_bytes(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let mut room = CEILING;
     // One more than are kept: a rotation meanwhile gives each file the next number.
     for number in 0..=KEPT + 1 {
-        let mut file = match File::open(file::rotated(path, number)) {
+        let mut open = OpenOptions::new();
+        let mut file = match file::plain(open.read(true)).open(file::rotated(path, number)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
@@ -145,15 +173,15 @@ fn joined(parts: Vec<Vec<u8>>) -> Vec<u8> {
 
 /// Takes the oldest lines of the longer window until both fit a reply; whether any went.
 fn fit(stdout: &mut Vec<String>, stderr: &mut Vec<String>) -> bool {
-    let size = |lines: &[String]| lines.iter().map(String::len).sum::<usize>();
+    let size = |lines: &[String]| lines.iter().map(|line| cost(line)).sum::<usize>();
     let (mut out, mut err) = (size(stdout), size(stderr));
     let (mut out_gone, mut err_gone) = (0, 0);
     while 2 * (out + err) > REPLY {
         if out >= err {
-            out -= stdout[out_gone].len();
+            out -= cost(&stdout[out_gone]);
             out_gone += 1;
         } else {
-            err -= stderr[err_gone].len();
+            err -= cost(&stderr[err_gone]);
             err_gone += 1;
         }
     }

@@ -25,9 +25,11 @@ use std::{
 };
 
 use process_wrap::std::{CommandWrap, ProcessSession};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub(crate) use self::wire::{Order, Report, Run};
 use self::{input::Input, tree::Tree};
+use crate::incarnation::{MARK, own_mark};
 
 /// The grace of a tree whose daemon is gone: it has to be dead a second later.
 const ORPHAN_GRACE: Duration = Duration::from_millis(250);
@@ -36,6 +38,9 @@ const ORPHAN_GRACE: Duration = Duration::from_millis(250);
 /// being killed.
 const LOOK: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_millis(10);
+
+/// The usual soft limit of file descriptors.
+const DESCRIPTORS: u64 = 1024;
 
 /// What a thread of the shim has to tell.
 enum News {
@@ -54,7 +59,8 @@ enum News {
 pub fn run() -> i32 {
     // Out of the terminal's reach: an interrupt is the daemon's to pass on.
     let _ = rustix::process::setsid();
-    let adopts = rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok();
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    lower_descriptors();
     let Ok(mut daemon) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
         return 2;
     };
@@ -65,7 +71,7 @@ pub fn run() -> i32 {
     let (pid, input) = match start(&run) {
         Ok(started) => started,
         Err(error) => {
-            tell(&mut daemon, &Report::Failed(format!("`{}`: {error}", run.program)));
+            tell(&mut daemon, &Report::Failed(format!("`{}`: {error}", run.name)));
             return 0;
         }
     };
@@ -88,7 +94,7 @@ pub fn run() -> i32 {
         news.send(News::Orphaned)
     });
     let_go_of_output();
-    tell(&mut daemon, &Report::Started { pid, adopts });
+    tell(&mut daemon, &Report::Started { pid });
     Warden { tree, heard, daemon, kill_at: None, killed: None, reported: false }
         .watch(Duration::from_millis(run.grace_ms));
     0
@@ -98,10 +104,19 @@ pub fn run() -> i32 {
 fn start(run: &Run) -> std::io::Result<(u32, Input)> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).env_clear().envs(run.env.iter().map(|(name, value)| (name, value)));
+    command.envs(own_mark().map(|mark| (MARK, mark)));
     command.current_dir(&run.cwd).stdin(if run.input { Stdio::piped() } else { Stdio::null() });
-    command.arg0(&run.program);
+    command.arg0(&run.name);
     let mut child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
     Ok((child.id(), Input::of(child.stdin().take())))
+}
+
+/// The daemon takes all the file descriptors that it may have. A child gets the usual soft limit, up to
+/// which `select` works; it may raise it as the daemon did.
+fn lower_descriptors() {
+    let now = getrlimit(Resource::Nofile);
+    let usual = now.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(usual), ..now });
 }
 
 /// The shim holds no end of the child's output: who reads it sees when the tree has let go of it.
@@ -115,7 +130,8 @@ fn let_go_of_output() {
 /// Takes in every process that ends under this shim, until there is none.
 fn reap(tree: &Tree, news: &SyncSender<News>) {
     while let Some(was_child) = tree.reap_one() {
-        if was_child {
+        // A child that leaves nobody behind leaves nothing to end.
+        if was_child && !tree.is_empty() {
             let _ = news.send(News::Ended);
         }
     }

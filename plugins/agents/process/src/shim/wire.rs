@@ -9,7 +9,7 @@ use crate::machine::Exit;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Start this.
-    Run(Run),
+    Run(Box<Run>),
     /// More for the child's standard input, if it was given one; nothing ends it.
     Input(Option<String>),
     /// End the tree: TERM, so long a grace, KILL. Without a grace, KILL at once.
@@ -22,8 +22,10 @@ pub(crate) enum Order {
 /// What is to be started.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// An absolute path.
+    /// An absolute path without links: what was checked is what is executed.
     pub(crate) program: String,
+    /// What it is told that it was called by.
+    pub(crate) name: String,
     /// Its arguments.
     pub(crate) args: Vec<String>,
     /// Its whole environment.
@@ -44,8 +46,6 @@ pub(crate) enum Report {
     Started {
         /// The child.
         pid: u32,
-        /// Whether this machine lets the shim adopt orphans.
-        adopts: bool,
     },
     /// It did not.
     Failed(String),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use carport_core::Guarded;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Ending, Inner};
 use crate::{
     error::SuperviseError,
     logs::Capture,
     spec::AgentSpec,
-    view::{ManagedAgent, View},
+    view::{ManagedAgent, Status, View},
 };
 
 /// What a call answers.
@@ -25,11 +25,28 @@ pub(super) enum Call {
     Remove(bool, oneshot::Sender<Answer>),
 }
 
+impl Call {
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        match self {
+            Self::Start(asked)
+            | Self::Stop(_, asked)
+            | Self::Restart(asked)
+            | Self::Remove(_, asked) => asked.is_closed(),
+        }
+    }
+}
+
+/// Somebody waits for one of these statuses.
+struct Waiter {
+    targets: Vec<Status>,
+    reached: oneshot::Sender<Arc<ManagedAgent>>,
+}
+
 pub(super) struct Agent {
     pub(super) capture: Capture,
     pub(super) mailbox: mpsc::Sender<Call>,
     state: Guarded<State>,
-    seen: watch::Sender<Arc<ManagedAgent>>,
 }
 
 struct State {
@@ -38,6 +55,9 @@ struct State {
     running: Option<Arc<AgentSpec>>,
     view: View,
     removed: bool,
+    /// As it was last published.
+    seen: Arc<ManagedAgent>,
+    waiters: Vec<Waiter>,
 }
 
 impl Agent {
@@ -47,21 +67,29 @@ impl Agent {
         mailbox: mpsc::Sender<Call>,
     ) -> carport_core::Result<Self> {
         let settings = &inner.settings;
-        let capture = Capture::new(&settings.state_root, &spec.id, inner.dropped.clone())?;
-        let state =
-            State { spec: Arc::new(spec), running: None, view: View::default(), removed: false };
-        let (seen, _) = watch::channel(state.shown(inner));
-        Ok(Self { capture, mailbox, state: Guarded::new(state), seen })
+        let capture = Capture::new(&settings.state_root, &spec.id, settings.dropped.clone())?;
+        let (spec, view) = (Arc::new(spec), View::default());
+        let seen = shown(inner, &spec, &view);
+        let state = State { spec, running: None, view, removed: false, seen, waiters: Vec::new() };
+        Ok(Self { capture, mailbox, state: Guarded::new(state) })
     }
 
     /// As it was last published.
     pub(super) fn seen(&self) -> Arc<ManagedAgent> {
-        self.seen.borrow().clone()
+        self.state.lock().seen.clone()
     }
 
-    /// Hears of every change.
-    pub(super) fn watch(&self) -> watch::Receiver<Arc<ManagedAgent>> {
-        self.seen.subscribe()
+    /// Hears of the first moment at which its status is one of these, however short it is.
+    pub(super) fn reaching(&self, targets: &[Status]) -> oneshot::Receiver<Arc<ManagedAgent>> {
+        let (reached, waiting) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.waiters.retain(|waiter| !waiter.reached.is_closed());
+        if targets.contains(&state.seen.view.status) {
+            let _ = reached.send(state.seen.clone());
+        } else if !state.removed {
+            state.waiters.push(Waiter { targets: targets.to_vec(), reached });
+        }
+        waiting
     }
 
     /// The spec that the next process is started from.
@@ -94,16 +122,22 @@ impl Agent {
         change(&mut state);
         let stale = |running: &Arc<AgentSpec>| *running != state.spec;
         state.view.pending_restart = state.running.as_ref().is_some_and(stale);
-        let agent = state.shown(inner);
-        self.seen.send_replace(agent.clone());
+        let agent = shown(inner, &state.spec, &state.view);
+        state.seen = agent.clone();
+        let status = agent.view.status;
+        for waiter in state.waiters.extract_if(.., |it| it.targets.contains(&status)) {
+            // Who waits no longer hears nothing.
+            let _ = waiter.reached.send(agent.clone());
+        }
+        if state.removed {
+            state.waiters.clear();
+        }
         inner.settings.listener.changed(&agent, state.removed);
     }
 }
 
-impl State {
-    fn shown(&self, inner: &Inner) -> Arc<ManagedAgent> {
-        let settings = &inner.settings;
-        let (spec, view) = (self.spec.clone(), self.view.clone());
-        Arc::new(ManagedAgent::new(spec, view, &settings.manifest, &settings.state_root))
-    }
+fn shown(inner: &Inner, spec: &Arc<AgentSpec>, view: &View) -> Arc<ManagedAgent> {
+    let settings = &inner.settings;
+    let (spec, view) = (spec.clone(), view.clone());
+    Arc::new(ManagedAgent::new(spec, view, &settings.manifest, &settings.state_root))
 }

@@ -6,7 +6,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 
 use super::{
     driver::end_tree,
-    link::{Launched, Link},
+    link::{Link, Opened},
 };
 use crate::{
     error::SpawnError,
@@ -62,15 +62,26 @@ impl Command {
     /// Starts it. `shim` is the program and first arguments that run [`shim::run`](crate::shim::run),
     /// and whatever a list of processes is to show.
     pub async fn start(self, shim: &[OsString]) -> Result<Started, SpawnError> {
+        let program = self.program.display().to_string();
         let run = Run {
-            program: self.program.display().to_string(),
+            name: program.clone(),
+            program,
             args: self.args,
             env: self.env.into_iter().collect(),
             cwd: self.cwd.display().to_string(),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
             input: self.input,
         };
-        let Launched { link, pid, shim_pid, stdout, stderr } = Link::launch(shim, run).await?;
+        let Opened { mut link, shim_pid, stdout, stderr } = Link::open(shim)?;
+        let before = Incarnation::of(shim_pid, shim_pid).ok();
+        let pid = match (link.run(run).await, before) {
+            (Ok(pid), _) => pid,
+            (Err(error @ SpawnError::Exec(_)), _) | (Err(error), None) => return Err(error),
+            (Err(error), Some(record)) => {
+                end_tree(record).await;
+                return Err(error);
+            }
+        };
         let incarnation = Incarnation::of(pid, shim_pid).ok();
         Ok(Started { process: Process { link, incarnation }, stdout, stderr })
     }
@@ -109,8 +120,11 @@ impl Process {
     async fn sweep(&self) -> Gone {
         let left = match self.incarnation.clone() {
             Some(incarnation) => end_tree(incarnation).await,
-            None => None,
+            None => Vec::new(),
         };
-        left.map_or(Gone::Exited(Exit::Unknown), |pid| Gone::Outlived(vec![pid]))
+        match left.is_empty() {
+            true => Gone::Exited(Exit::Unknown),
+            false => Gone::Outlived(left),
+        }
     }
 }

@@ -6,13 +6,13 @@ use carport_core::make_private_dir;
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
     Ending, Inner, OnSurvivor,
     agent::{Agent, Answer, Call},
-    link::{Launched, Link},
+    link::{Link, Opened},
 };
 use crate::{
     environment,
@@ -31,6 +31,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// How often a tree without a shim is swept.
 const SWEEP: Duration = Duration::from_millis(20);
 
+/// How much longer than the grace and the kill a shim may take to say what became of its tree.
+const MARGIN: Duration = Duration::from_secs(2);
+
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,
     pub(super) agent: Arc<Agent>,
@@ -41,6 +44,7 @@ pub(super) struct Driver {
 /// A process under its shim.
 struct Running {
     link: Link,
+    pid: u32,
     spec: Arc<AgentSpec>,
     incarnation: Option<Incarnation>,
     started_at: i64,
@@ -55,7 +59,9 @@ impl Driver {
     /// Until the agent is removed.
     pub(super) async fn keep(mut self, mut calls: mpsc::Receiver<Call>) {
         loop {
-            let due = self.machine.due().map(|due| self.inner.epoch + due);
+            // Nothing is started again while the daemon stops.
+            let due = self.machine.due().filter(|_| !self.inner.is_closed());
+            let due = due.map(|due| self.inner.epoch + due);
             tokio::select! {
                 call = calls.recv() => match call {
                     Some(call) => if self.answer(call).await { return },
@@ -63,15 +69,20 @@ impl Driver {
                 },
                 report = next_report(&mut self.process) => self.reported(report).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    // What went wrong is in the view; nobody waits for it here.
-                    let _ = self.step(Event::Due).await;
+                    if !self.inner.is_closed() {
+                        // What went wrong is in the view; nobody waits for it here.
+                        let _ = self.step(Event::Due).await;
+                    }
                 }
             }
         }
     }
 
-    /// Answers one call; `true` once the agent is no more.
+    /// Answers one call; `true` once the agent is no more. Who waits no longer has nothing done.
     async fn answer(&mut self, call: Call) -> bool {
+        if call.is_given_up() {
+            return false;
+        }
         match call {
             Call::Start(asked) => drop(asked.send(self.start().await)),
             Call::Stop(how, asked) => drop(asked.send(self.stop(how).await)),
@@ -118,15 +129,17 @@ impl Driver {
             Ending::Kill => Duration::ZERO,
         };
         process.link.end(grace).await;
+        let patience = Instant::now() + grace + crate::KILL_WAIT + MARGIN;
         let event = loop {
-            match process.link.report().await {
-                Some(Report::Gone(exit)) => {
+            match timeout_at(patience, process.link.report()).await {
+                Ok(Some(Report::Gone(exit))) => {
                     self.put_away().await;
                     break Event::Stopped(Some(exit));
                 }
-                Some(Report::Outlived(pids)) => break Event::Outlived(pids),
-                Some(_) => {}
-                None => break self.sweep(Event::Stopped(None)).await,
+                Ok(Some(Report::Outlived(pids))) => break Event::Outlived(pids),
+                Ok(Some(_)) => {}
+                // A shim that was stopped by a signal is of as much use as one that was killed.
+                Ok(None) | Err(_) => break self.sweep(Event::Stopped(None)).await,
             }
         };
         let survivors = match &event {
@@ -172,18 +185,14 @@ impl Driver {
         let record = self.process.as_ref().and_then(|it| it.incarnation.clone());
         let left = match record {
             Some(record) => end_tree(record).await,
-            None => None,
+            None => Vec::new(),
         };
-        match left {
-            Some(pid) => {
-                self.process = None;
-                Event::Outlived(vec![pid])
-            }
-            None => {
-                self.put_away().await;
-                gone
-            }
+        if left.is_empty() {
+            self.put_away().await;
+            return gone;
         }
+        self.process = None;
+        Event::Outlived(left)
     }
 
     /// The tree is gone: its last words reach the log, its record goes.
@@ -195,7 +204,7 @@ impl Driver {
             }
         };
         let _ = timeout(DRAIN, drained).await;
-        let _ = std::fs::remove_file(self.record_path());
+        let _ = tokio::fs::remove_file(self.record_path()).await;
     }
 
     /// Tells the machine, makes the attempt that it asks for, and says how the agent is now.
@@ -261,41 +270,63 @@ impl Driver {
         let (inner, checked) = (self.inner.clone(), spec.clone());
         let prepared = spawn_blocking(move || prepare(&inner, &checked)).await;
         let run = prepared.map_err(|error| io_error("preparing", io::Error::other(error)))??;
-        let Launched { link, pid, shim_pid, stdout, stderr } =
-            Link::launch(&self.inner.shim_for(&spec.id), run).await?;
-        let incarnation = self.record(pid, shim_pid);
+        let Opened { mut link, shim_pid, stdout, stderr } =
+            Link::open(&self.inner.shim_for(&spec.id))?;
+        // Before there is a child: the next daemon finds it, whenever this one is killed.
+        let before = self.record(shim_pid, shim_pid).await;
+        let pid = match link.run(run).await {
+            Ok(pid) => pid,
+            Err(error) => {
+                let left = match (&error, before) {
+                    (SpawnError::Exec(_), _) | (_, None) => Vec::new(),
+                    (_, Some(record)) => end_tree(record).await,
+                };
+                if left.is_empty() {
+                    let _ = tokio::fs::remove_file(self.record_path()).await;
+                }
+                return Err(error);
+            }
+        };
+        let incarnation = self.record(pid, shim_pid).await;
         let pumps = [
             self.agent.capture.pump(Stream::Stdout, stdout),
             self.agent.capture.pump(Stream::Stderr, stderr),
         ];
         let started_at = self.inner.settings.clock.now().timestamp();
-        self.process = Some(Running { link, spec, incarnation, started_at, pumps });
+        self.process = Some(Running { link, pid, spec, incarnation, started_at, pumps });
         Ok(Event::Spawned(pid))
     }
 
     /// A process of an earlier incarnation that still lives, after what is to be done about it.
     async fn survivor(&self) -> Option<u32> {
-        let record = Incarnation::read(&self.record_path())?;
-        let pid = record.survivor()?;
+        if let Some(process) = &self.process {
+            return Some(process.pid);
+        }
+        let path = self.record_path();
+        let look = move || {
+            let record = Incarnation::read(&path)?;
+            Some((record.survivor()?, record))
+        };
+        let (pid, record) = spawn_blocking(look).await.ok()??;
         match self.inner.settings.on_survivor {
             OnSurvivor::Wait => Some(pid),
-            OnSurvivor::Kill => end_tree(record).await,
+            OnSurvivor::Kill => end_tree(record).await.first().copied(),
         }
     }
 
     /// A daemon that cannot write the record still ends the tree; the next one would not know it.
-    fn record(&self, pid: u32, shim_pid: u32) -> Option<Incarnation> {
+    async fn record(&self, pid: u32, shim_pid: u32) -> Option<Incarnation> {
         let path = self.record_path();
-        let written = Incarnation::of(pid, shim_pid).and_then(|incarnation| {
-            path.parent().map_or(Ok(()), make_private_dir)?;
-            incarnation.write(&path)?;
-            Ok(incarnation)
-        });
-        written
-            .inspect_err(
-                |error| tracing::warn!(%error, file = %path.display(), "no record of a process"),
-            )
-            .ok()
+        let record = move || {
+            let warn = |error: &io::Error| {
+                tracing::warn!(%error, file = %path.display(), "no record of a process");
+            };
+            let incarnation = Incarnation::of(pid, shim_pid).inspect_err(warn).ok()?;
+            let directory = path.parent().map_or(Ok(()), make_private_dir);
+            let _ = directory.and_then(|()| incarnation.write(&path)).inspect_err(warn);
+            Some(incarnation)
+        };
+        spawn_blocking(record).await.ok().flatten()
     }
 
     fn record_path(&self) -> PathBuf {
@@ -311,23 +342,26 @@ async fn next_report(process: &mut Option<Running>) -> Option<Report> {
 }
 
 /// Kills what a record names until nothing is left, or answers who is after five seconds.
-pub(super) async fn end_tree(record: Incarnation) -> Option<u32> {
-    let swept = async {
-        loop {
-            let record = record.clone();
-            if spawn_blocking(move || record.kill()).await.unwrap_or(0) == 0 {
-                return;
-            }
-            sleep(SWEEP).await;
+pub(super) async fn end_tree(record: Incarnation) -> Vec<u32> {
+    let patience = Instant::now() + crate::KILL_WAIT;
+    let mut nobody = 0;
+    loop {
+        let record = record.clone();
+        let left = spawn_blocking(move || record.kill()).await.unwrap_or_default();
+        nobody = if left.is_empty() { nobody + 1 } else { 0 };
+        if nobody == 2 || (nobody == 0 && Instant::now() >= patience) {
+            return left;
         }
-    };
-    let _ = timeout(crate::KILL_WAIT, swept).await;
-    record.survivor()
+        sleep(SWEEP).await;
+    }
 }
 
 /// Holds the spec against the rules and puts together what the shim is to run. Blocks on the disk.
 fn prepare(inner: &Inner, spec: &AgentSpec) -> Result<Run, SpawnError> {
-    inner.settings.rules.check(spec)?;
+    let program = inner.settings.rules.check(spec)?;
+    let program = program.to_str().ok_or_else(|| {
+        io_error("reading where its command leads", io::ErrorKind::InvalidData.into())
+    })?;
     let cwd = match &spec.cwd {
         Some(cwd) => cwd.clone(),
         None => {
@@ -341,7 +375,8 @@ fn prepare(inner: &Inner, spec: &AgentSpec) -> Result<Run, SpawnError> {
     let daemon = environment::own_environment();
     let env = environment::child_environment(inner.settings.inherit, &daemon, spec, identity);
     Ok(Run {
-        program: spec.command.clone().unwrap_or_default(),
+        program: program.to_owned(),
+        name: spec.command.clone().unwrap_or_default(),
         args: spec.args.clone(),
         env: env.into_iter().collect(),
         cwd,

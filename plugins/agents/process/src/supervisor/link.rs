@@ -31,54 +31,52 @@ pub(super) struct Link {
     orders: OwnedWriteHalf,
 }
 
-/// What [`Link::launch`] answers.
-pub(super) struct Launched {
+/// A shim that has nothing to run yet.
+pub(super) struct Opened {
     pub(super) link: Link,
-    pub(super) pid: u32,
     pub(super) shim_pid: u32,
     pub(super) stdout: ChildStdout,
     pub(super) stderr: ChildStderr,
 }
 
 impl Link {
-    /// Starts a shim and a child under it. `shim` is its program and arguments; it gets an empty
-    /// environment and no working directory that it could keep from being unmounted.
-    pub(super) async fn launch(
-        shim: &[std::ffi::OsString],
-        run: Run,
-    ) -> Result<Launched, SpawnError> {
+    /// Starts a shim. `shim` is its program and arguments; it gets an empty environment and no working
+    /// directory that it could keep from being unmounted.
+    pub(super) fn open(shim: &[std::ffi::OsString]) -> Result<Opened, SpawnError> {
         let [program, arguments @ ..] = shim else {
             return Err(failed("finding the shim", io::ErrorKind::NotFound.into()));
         };
         let (ours, theirs) = Pair::pair().map_err(|error| failed("making a socket", error))?;
+        let link = Self::over(ours).map_err(|error| failed("opening a socket", error))?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().current_dir("/").stdin(OwnedFd::from(theirs));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed("starting the shim", error))?;
         // The command holds the shim's end of the socket, which would hide the shim's death.
         drop(command);
-        let died = || failed("starting the shim", io::ErrorKind::UnexpectedEof.into());
         let (Some(stdout), Some(stderr), Some(shim_pid)) =
             (child.stdout.take(), child.stderr.take(), child.id())
         else {
             return Err(died());
         };
         tokio::spawn(async move { child.wait().await });
-        let mut link = Self::over(ours).map_err(|error| failed("opening a socket", error))?;
-        link.order(&Order::Run(run)).await.map_err(|error| failed("telling the shim", error))?;
-        match timeout(PATIENCE, link.report()).await {
-            Ok(Some(Report::Started { pid, adopts })) => {
-                if !adopts {
-                    tracing::warn!(
-                        "no subreaper here: only the process group of a child is ended with it"
-                    );
-                }
-                Ok(Launched { link, pid, shim_pid, stdout, stderr })
+        Ok(Opened { link, shim_pid, stdout, stderr })
+    }
+
+    /// Has the shim run this and answers the child. After [`SpawnError::Exec`] the shim ends by itself;
+    /// after another error it may still be there.
+    pub(super) async fn run(&mut self, run: Run) -> Result<u32, SpawnError> {
+        let ran = async {
+            let told = self.order(&Order::Run(Box::new(run))).await;
+            told.map_err(|error| failed("telling the shim", error))?;
+            match self.report().await {
+                Some(Report::Started { pid }) => Ok(pid),
+                Some(Report::Failed(why)) => Err(SpawnError::Exec(why)),
+                _ => Err(died()),
             }
-            Ok(Some(Report::Failed(why))) => Err(SpawnError::Exec(why)),
-            Ok(_) => Err(died()),
-            Err(_) => Err(failed("waiting for the shim", io::ErrorKind::TimedOut.into())),
-        }
+        };
+        let late = |_| failed("waiting for the shim", io::ErrorKind::TimedOut.into());
+        timeout(PATIENCE, ran).await.map_err(late)?
     }
 
     fn over(ours: Pair) -> io::Result<Self> {
@@ -109,6 +107,10 @@ impl Link {
         line.push(b'\n');
         self.orders.write_all(&line).await
     }
+}
+
+fn died() -> SpawnError {
+    failed("starting the shim", io::ErrorKind::UnexpectedEof.into())
 }
 
 fn failed(what: &'static str, source: io::Error) -> SpawnError {

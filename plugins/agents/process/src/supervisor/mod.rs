@@ -11,12 +11,12 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use carport_core::{Clock, Guarded, encode_name};
+use carport_core::{Clock, Counter, Guarded, encode_name};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
     task::JoinSet,
@@ -107,6 +107,8 @@ pub struct Settings {
     pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// Hears of every change.
     pub listener: Arc<dyn Listener>,
+    /// Counts bytes of output that no log took, over all agents.
+    pub dropped: Counter,
 }
 
 /// What [`Supervisor::follow`] answers.
@@ -128,18 +130,19 @@ pub(crate) struct Inner {
     /// What the machines count their time from.
     epoch: Instant,
     agents: Guarded<BTreeMap<String, Arc<Agent>>>,
-    dropped: Arc<AtomicU64>,
     closed: AtomicBool,
 }
 
 impl Supervisor {
     /// A supervisor without agents.
     pub fn new(settings: Settings) -> Self {
+        if let Err(error) = rustix::process::child_subreaper() {
+            tracing::warn!(%error, "no subreaper here: a child ends with its process group alone");
+        }
         Self(Arc::new(Inner {
             settings,
             epoch: Instant::now(),
             agents: Guarded::default(),
-            dropped: Arc::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -205,9 +208,8 @@ impl Supervisor {
         id: &str,
         targets: &[Status],
     ) -> Result<Arc<ManagedAgent>, SuperviseError> {
-        let mut seen = self.find(id)?.watch();
-        let found = seen.wait_for(|agent| targets.contains(&agent.view.status)).await;
-        found.map(|agent| agent.clone()).map_err(|_| SuperviseError::Unknown(id.into()))
+        let reached = self.find(id)?.reaching(targets);
+        reached.await.map_err(|_| SuperviseError::Unknown(id.into()))
     }
 
     /// The end of an agent's logs, and every line that it finishes after that: none twice, none
@@ -219,14 +221,14 @@ impl Supervisor {
         Ok(Followed { tail, counted, lines })
     }
 
-    /// Bytes of output that no log took, over all agents.
-    pub fn dropped_log_bytes(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+    /// Nothing is started from now on, also not again.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
     }
 
     /// Ends all agents at the same time, each with its grace. Nothing starts afterwards.
     pub async fn shutdown(&self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.close();
         let ids: Vec<String> = self.0.agents.lock().keys().cloned().collect();
         let mut ends = JoinSet::new();
         for id in ids {

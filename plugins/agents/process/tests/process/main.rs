@@ -4,12 +4,15 @@
 
 mod commands;
 mod endings;
+mod losses;
 mod machine;
 mod manifest;
+mod moments;
 mod output;
 mod specs;
 mod starts;
 mod tails;
+mod unkillable;
 mod world;
 
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use carport_core::{ManifestRole, RpcError, codes};
 use serde_json::{Value, json};
 
 fn spec(id: &str) -> AgentSpec {
-    serde_json::from_value(json!({ "id": id, "command": "/bin/true" })).unwrap()
+    serde_json::from_value(json!({ "id": id, "name": id, "command": "/bin/true" })).unwrap()
 }
 
 fn file(text: &str) -> (PathBuf, tempfile::TempDir) {
@@ -34,6 +34,7 @@ fn three_forms_read_the_same_and_one_is_written() {
         let (path, _directory) = file(&form.to_string());
         let mut manifest = Manifest::open(&path).unwrap();
         assert_eq!(manifest.agents().keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(manifest.agents()["a"].name.as_deref(), Some("a"), "the id, if there is none");
         assert!(manifest.own().unwrap());
         manifest.put(spec("c")).unwrap();
         let written: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -72,6 +73,17 @@ fn a_broken_manifest_is_refused_with_its_path_and_line() {
     );
     assert!(refusal("{\"a\": {\"id\": \"b\", \"command\": \"/x\"}}").contains("under the key"));
     assert!(refusal("[{\"id\":\"../a\",\"command\":\"/x\"}]").contains("id"));
+    let good = "{\"id\": \"a\", \"command\": \"/x\"}";
+    let bad = "{\n\"command\": \"/x\",\n\"kind\": \"\", \"id\": \"b\"}";
+    for (text, line) in [
+        (format!("[\n{good},\n\n{bad}]"), 4),
+        (format!("{{\"version\": 1,\n\"agents\": [{good}\n,{good}]}}"), 3),
+        (format!("{{\n\"a\": {good},\n\"b\": {{\"args\": 7}}}}"), 3),
+        (format!("[{good},\n{{\n\"id\": \"b\",\n\"args\": 7}}]"), 4),
+    ] {
+        let message = refusal(&text);
+        assert!(message.contains(&format!("agents.json:{line}:")), "{text}: {message}");
+    }
     assert!(refusal("[] x").contains("agents.json:1:"));
 }
 
@@ -88,6 +100,20 @@ fn ten_thousand_agents_are_refused() {
     assert_eq!(RpcError::from(error).code, codes::LIMIT);
     assert_eq!(fs::read(&path).unwrap(), before);
     manifest.put(spec("7")).unwrap();
+}
+
+#[test]
+fn a_manifest_whose_list_would_fit_no_reply_is_not_written() {
+    let (path, _directory) = file("[]");
+    let mut manifest = Manifest::open(&path).unwrap();
+    manifest.own().unwrap();
+    let large = |id: usize| AgentSpec { args: vec!["x".repeat(1 << 20)], ..spec(&id.to_string()) };
+    let fit = (0..).find(|id| manifest.put(large(*id)).is_err()).unwrap();
+    assert_eq!(fit, 7);
+    let error = RpcError::from(manifest.put(large(fit)).unwrap_err());
+    assert_eq!(error.code, codes::LIMIT);
+    assert!(manifest.remove("0").unwrap());
+    manifest.put(large(fit)).unwrap();
 }
 
 #[test]

@@ -70,3 +70,37 @@ fn logs_that_were_never_written_are_empty() {
     assert!(seen.lines.is_empty() && !seen.more && seen.stdout_path.ends_with("a.stdout.log"));
     assert!(tail(root.path(), &"X".repeat(100), window(1, 0)).is_err());
 }
+
+/// What a hostile child prints: a reply and the memory for it stay within bounds.
+#[test]
+fn lines_of_nothing_and_of_control_characters_fit_a_reply() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("logs")).unwrap();
+    fs::write(root.path().join("logs/a.stdout.log"), "\n".repeat(1 << 20)).unwrap();
+    fs::write(root.path().join("logs/a.stderr.log"), "\0".repeat(1023) + "\n").unwrap();
+    let seen = tail(root.path(), "a", window(0, 0)).unwrap();
+    assert_eq!((seen.stdout_total, seen.stderr_total, seen.more), (1 << 20, 1, true));
+    assert!(seen.lines.len() <= 64 * 1024, "{}", seen.lines.len());
+    assert_eq!(seen.stderr[0].len(), 1023);
+    let last = tail(root.path(), "a", window(3, (1 << 20) - 2)).unwrap();
+    assert_eq!((last.stdout.len(), last.stderr.len(), last.more), (2, 0, false));
+
+    let nuls = ("\0".repeat(1023) + "\n").repeat(4 << 10);
+    fs::write(root.path().join("logs/a.stderr.log"), &nuls).unwrap();
+    let seen = tail(root.path(), "a", window(0, 0)).unwrap();
+    assert!(serde_json::to_string(&seen).unwrap().len() < 9 << 20);
+}
+
+#[test]
+fn a_pipe_or_a_link_in_the_place_of_a_log_keeps_nobody_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("logs")).unwrap();
+    let at = |name: &str| root.path().join("logs").join(name);
+    let made = std::process::Command::new("mkfifo").arg(at("a.stdout.log")).status().unwrap();
+    assert!(made.success());
+    let seen = tail(root.path(), "a", window(0, 0)).unwrap();
+    assert_eq!((seen.stdout_total, seen.more), (0, false));
+    fs::write(at("other"), "secret\n").unwrap();
+    std::os::unix::fs::symlink(at("other"), at("b.stdout.log")).unwrap();
+    assert!(tail(root.path(), "b", window(0, 0)).is_err());
+}
