@@ -188,7 +188,7 @@ async fn its_environment_is_the_basic_set_and_what_its_table_says() {
     let names: Vec<_> = ended.outcome.answer.split_whitespace().collect();
     let own = |name: &&str| !["_", "PWD", "OLDPWD", "SHLVL"].contains(name);
     let names: Vec<_> = names.into_iter().filter(own).collect();
-    assert_eq!(names, ["API_KEY", "HOME", "PATH", "SET"]);
+    assert_eq!(names, ["API_KEY", "CARPORT_AGENT_SHIM", "HOME", "PATH", "SET"]);
 }
 
 #[tokio::test]
