@@ -71,7 +71,11 @@ pub enum Owner {
 
 /// The only methods that a connection may call, where whoever vouches for it narrows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AllowedMethods(BTreeSet<String>);
+pub struct AllowedMethods {
+    /// `None` leaves every method.
+    only: Option<BTreeSet<String>>,
+    never: BTreeSet<String>,
+}
 
 impl AllowedMethods {
     /// Saying who it is stays open to a narrowed connection.
@@ -79,15 +83,24 @@ impl AllowedMethods {
 
     /// Each pattern is a method's name, or `namespace.*` for all that begin with `namespace.`.
     pub fn new(patterns: impl IntoIterator<Item = String>) -> Self {
-        Self(patterns.into_iter().collect())
+        Self { only: Some(patterns.into_iter().collect()), never: BTreeSet::new() }
+    }
+
+    /// Takes the methods of these patterns away again; [`Self::default`] has all of them.
+    #[must_use]
+    pub fn except(mut self, patterns: impl IntoIterator<Item = String>) -> Self {
+        self.never.extend(patterns);
+        self
     }
 
     /// Whether `method` may be called.
     pub fn allows(&self, method: &str) -> bool {
-        let below = |(at, _): (usize, &str)| self.0.contains(&format!("{}.*", &method[..at]));
+        let is_among = |patterns: &BTreeSet<String>| {
+            let below = |(at, _): (usize, &str)| patterns.contains(&format!("{}.*", &method[..at]));
+            patterns.contains(method) || method.match_indices('.').any(below)
+        };
         Self::ALWAYS.contains(&method)
-            || self.0.contains(method)
-            || method.match_indices('.').any(below)
+            || (self.only.as_ref().is_none_or(is_among) && !is_among(&self.never))
     }
 }
 
@@ -104,5 +117,13 @@ mod tests {
         for no in ["runs", "runsx.start", "tools.listen", "a.c", "rpc.discover", "", "*"] {
             assert!(!allowed.allows(no), "{no}");
         }
+        let fewer = allowed.except(["runs.start", "a.*", "session.auth"].map(str::to_owned));
+        for (method, yes) in
+            [("runs.start", false), ("runs.list", true), ("a.b.c", false), ("session.auth", true)]
+        {
+            assert_eq!(fewer.allows(method), yes, "{method}");
+        }
+        let most = AllowedMethods::default().except(["runs.start".to_owned()]);
+        assert!(most.allows("anything") && !most.allows("runs.start"));
     }
 }

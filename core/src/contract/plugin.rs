@@ -4,6 +4,7 @@ use std::{
     any::{Any, TypeId},
     future::Future,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -50,6 +51,11 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// in reverse start order. Its subscriptions are gone already.
     fn session_closed(&self, _session: &Arc<Session>) -> impl Future<Output = ()> + Send {
         async {}
+    }
+
+    /// How long [`Self::shutdown`] may take before the host goes on without it. Asked when it is due.
+    fn shutdown_limit(&self) -> Duration {
+        Duration::from_secs(10)
     }
 
     /// The host stops. Called in reverse start order, after the last session closed.
@@ -132,6 +138,7 @@ pub(crate) trait Running: Send + Sync {
     fn state(&self) -> &(dyn Any + Send + Sync);
     fn session_opened<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, ()>;
     fn session_closed<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, ()>;
+    fn shutdown_limit(&self) -> Duration;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
     fn binary_frame(&self, session: &Arc<Session>, frame: Bytes);
 }
@@ -145,6 +152,9 @@ impl<P: Plugin> Running for P {
     }
     fn session_closed<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, ()> {
         Box::pin(Plugin::session_closed(self, session))
+    }
+    fn shutdown_limit(&self) -> Duration {
+        Plugin::shutdown_limit(self)
     }
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(Plugin::shutdown(self))

@@ -1,6 +1,7 @@
 //! What a plugin may reach while it starts, and keep.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Grounds {
     pub(crate) parts: Arc<HostParts>,
     pub(crate) agent_id: Option<String>,
     pub(crate) approvals: Arc<dyn Approvals>,
+    pub(crate) methods: BTreeMap<&'static str, &'static str>,
 }
 
 impl StartContext<'_> {
@@ -122,6 +124,12 @@ impl StartContext<'_> {
     /// The list of what people are asked to decide.
     pub fn approvals(&self) -> Arc<dyn Approvals> {
         self.grounds.approvals.clone()
+    }
+
+    /// Every method of this build by wire name, with its own name, which differs where it has others.
+    /// A host runs only when all its plugins have started, so each of them is there.
+    pub fn methods(&self) -> &BTreeMap<&'static str, &'static str> {
+        &self.grounds.methods
     }
 
     /// What all plugins have added to the view of hosts.

@@ -47,7 +47,7 @@ use crate::wire::{
 
 /// Type, stream id, sequence number and format: the least a binary frame has.
 const BINARY_HEADER: usize = 26;
-/// How long one plugin may take over the end of one session, or over the end of the host.
+/// How long one plugin may take over the beginning or the end of one session.
 const HOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running host.
@@ -208,7 +208,7 @@ impl Host {
         self.sessions.lock().insert(session.serial(), session.clone());
         self.shared.metrics.sessions.inc();
         for (plugin, running) in &self.plugins {
-            hook(plugin, "session_opened", running.session_opened(&session)).await;
+            hook(plugin, "session_opened", HOOK_LIMIT, running.session_opened(&session)).await;
         }
         session
     }
@@ -234,7 +234,7 @@ impl Host {
     /// The calls have ended too; plugins are told in reverse start order.
     pub(crate) async fn close(&self, session: &Arc<Session>) {
         for (plugin, running) in self.plugins.iter().rev() {
-            hook(plugin, "session_closed", running.session_closed(session)).await;
+            hook(plugin, "session_closed", HOOK_LIMIT, running.session_closed(session)).await;
         }
         self.sessions.lock().remove(&session.serial());
         self.shared.metrics.sessions.dec();
@@ -287,6 +287,7 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         parts: Arc::default(),
         agent_id: config.agent_id.clone(),
         approvals: Arc::new(gate.clone()),
+        methods: registry.methods.iter().map(|(name, (own, _))| (*name, own.name)).collect(),
     };
     let stopping = watch::Sender::new(false);
     let (added_settings, added_events) = (settings.clone(), grounds.events.clone());
@@ -330,7 +331,7 @@ async fn start_plugin(
     let broken = entry.provides.iter().find(|service| !services.names().any(|it| it == **service));
     match broken {
         Some(service) => {
-            hook(plugin, "shutdown", running.shutdown()).await;
+            shut_down(&[(plugin, running)]).await;
             Err(StartError::Promise { plugin, service })
         }
         None => Ok(running),
@@ -362,8 +363,8 @@ fn binary_claims(
 }
 
 /// Runs a hook of a plugin; one that panics or takes too long is logged and passed over.
-async fn hook(plugin: &str, name: &str, hook: impl Future<Output = ()>) {
-    match timeout(HOOK_LIMIT, AssertUnwindSafe(hook).catch_unwind()).await {
+async fn hook(plugin: &str, name: &str, limit: Duration, hook: impl Future<Output = ()>) {
+    match timeout(limit, AssertUnwindSafe(hook).catch_unwind()).await {
         Ok(Ok(())) => {}
         Ok(Err(panic)) => drop(report(&format!("{plugin}: {name}"), &*panic)),
         Err(_) => tracing::error!(plugin, hook = name, "a plugin's hook took too long"),
@@ -372,6 +373,8 @@ async fn hook(plugin: &str, name: &str, hook: impl Future<Output = ()>) {
 
 async fn shut_down(plugins: &[(&'static str, Arc<dyn Running>)]) {
     for (plugin, running) in plugins.iter().rev() {
-        hook(plugin, "shutdown", running.shutdown()).await;
+        let asked = std::panic::catch_unwind(AssertUnwindSafe(|| running.shutdown_limit()));
+        let limit = asked.unwrap_or(HOOK_LIMIT);
+        hook(plugin, "shutdown", limit, running.shutdown()).await;
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use carport_core::{
@@ -127,6 +131,37 @@ async fn plugins_start_below_before_above_and_end_the_other_way_round() {
     assert_eq!(host.service(&FLOOR).unwrap().name(), "embedder");
     host.shutdown().await;
     assert_eq!(LOG.lock().unwrap()[1], "house started on embedder");
+}
+
+/// Takes its time over the end, and says so if it may.
+struct Slow<const LIMIT: u64>;
+
+impl<const LIMIT: u64> Plugin for Slow<LIMIT> {
+    const ID: &'static str = "slow";
+    type Config = ();
+    async fn start(_: &mut StartContext<'_>) -> Result<Self> {
+        Ok(Self)
+    }
+    fn shutdown_limit(&self) -> Duration {
+        Duration::from_secs(LIMIT)
+    }
+    async fn shutdown(&self) {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        ENDED.fetch_add(LIMIT, Ordering::Relaxed);
+    }
+}
+
+static ENDED: AtomicU64 = AtomicU64::new(0);
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_says_how_long_its_end_may_take_and_is_left_behind_after_that() {
+    static PATIENT: PluginEntry = PluginEntry::of::<Slow<61>>("1");
+    static HASTY: PluginEntry = PluginEntry::of::<Slow<59>>("1");
+    for (entry, ended) in [(&HASTY, 0), (&PATIENT, 61)] {
+        let registry = Registry::of(&[entry], &[], &[], &[]).unwrap();
+        Host::start(registry, Config::default()).await.unwrap().shutdown().await;
+        assert_eq!(ENDED.load(Ordering::Relaxed), ended);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Vouches for agents of the manifest, binds their connections and narrows them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use carport_agents_process::AgentSpec;
@@ -34,16 +34,21 @@ impl AgentAuthority for Authority {
     fn attach(&self, agent: &str, session: &Arc<Session>) -> Result<()> {
         self.keeping.refuse_observer()?;
         if let Some(managed) = self.roster.get(agent) {
-            narrow(session, &managed.spec);
+            narrow(session, &managed.spec, self.keeping.bundles.denied(agent));
         }
         self.roster.attach(agent, session);
         Ok(())
     }
 }
 
-/// Lets a connection call what its agent's spec allows.
-pub(crate) fn narrow(session: &Session, spec: &AgentSpec) {
+/// Lets a connection call what its agent's spec allows and its manifest does not deny.
+pub(crate) fn narrow(session: &Session, spec: &AgentSpec, denied: BTreeSet<&'static str>) {
     let always = || [ALWAYS.to_owned()];
-    let allowed = spec.method_allowlist.clone();
-    session.narrow(allowed.map(|names| AllowedMethods::new(names.into_iter().chain(always()))));
+    let only = spec.method_allowlist.clone();
+    let only = only.map(|names| AllowedMethods::new(names.into_iter().chain(always())));
+    let denied = denied.into_iter().filter(|name| *name != ALWAYS).map(str::to_owned);
+    session.narrow(match (only, denied.collect::<Vec<_>>()) {
+        (only, denied) if denied.is_empty() => only,
+        (only, denied) => Some(only.unwrap_or_default().except(denied)),
+    });
 }

@@ -49,6 +49,17 @@ pub enum Survivor {
     Kill,
 }
 
+/// What is done about a manifest whose signature is missing or does not hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Signatures {
+    /// The report says so.
+    #[default]
+    Warn,
+    /// It is not installed.
+    Require,
+}
+
 /// The section `[agents]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -81,6 +92,14 @@ pub struct Config {
     pub chat_idle_secs: u32,
     /// Directories that goals may be suggested for.
     pub external_roots: Vec<String>,
+    /// Features that this daemon offers to agents beside those of its plugins: `namespace.feature`, or
+    /// `namespace.*` for all of one.
+    pub capabilities: Vec<String>,
+    /// What is done about a manifest that is not signed, or not rightly: `warn`, or `require` one.
+    pub signatures: Signatures,
+    /// The CAR release that this daemon claims to speak; manifests may ask for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub car_version: Option<String>,
 }
 
 impl Default for Config {
@@ -97,6 +116,9 @@ impl Default for Config {
             peer_chat: false,
             chat_idle_secs: 900,
             external_roots: Vec::new(),
+            capabilities: Vec::new(),
+            signatures: Signatures::default(),
+            car_version: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{
     authority::narrow,
+    bundles::Bundles,
     config::Supervise,
     methods::AgentHealth,
     roster::{REDACTED, Roster, show},
@@ -31,6 +32,7 @@ pub(crate) struct Keeping {
     pub(crate) rules: Arc<Rules>,
     pub(crate) tokens: AgentTokens,
     pub(crate) roster: Arc<Roster>,
+    pub(crate) bundles: Arc<Bundles>,
 }
 
 impl Keeping {
@@ -62,7 +64,14 @@ impl Keeping {
         if self.role() == ManifestRole::Owner {
             return Ok(());
         }
-        let manifest = blocking(move || manifest.own().map(|_| manifest)).await??;
+        let bundles = self.bundles.clone();
+        let owned = move || {
+            manifest.own().map(|_| {
+                bundles.load(manifest.agents().keys());
+                manifest
+            })
+        };
+        let manifest = blocking(owned).await??;
         *self.role.lock() = manifest.role();
         self.refuse_observer()?;
         for spec in manifest.agents().values() {
@@ -159,15 +168,20 @@ impl Keeping {
         });
         // The guard stays until the supervisor knows: two upserts reach it in the file's order.
         let (spec, guard) = written.await??;
-        if let Some(session) = self.roster.attached(&spec.id) {
-            narrow(&session, &spec);
-        }
+        self.narrow_attached(&spec);
         let agent = self.supervisor.put(spec)?;
         drop(guard);
         Ok(self.roster.shown(&agent, caller.identity()))
     }
 
-    /// Ends an agent and forgets it; `false` if there is none.
+    /// Lets an attached agent call what its spec and its manifest say now.
+    pub(crate) fn narrow_attached(&self, spec: &AgentSpec) {
+        if let Some(session) = self.roster.attached(&spec.id) {
+            narrow(&session, spec, self.bundles.denied(&spec.id));
+        }
+    }
+
+    /// Ends an agent and forgets it and its manifest; `false` if there is neither.
     pub(crate) async fn remove(&self, id: &str, purge: bool) -> Result<bool> {
         self.own().await?;
         match self.supervisor.stop(id, Ending::Term).await {
@@ -175,9 +189,12 @@ impl Keeping {
             Err(error) => return Err(error.into()),
         }
         let mut manifest = self.manifest.clone().lock_owned().await;
-        let name = id.to_owned();
-        let (removed, guard) =
-            blocking(move || manifest.remove(&name).map(|removed| (removed, manifest))).await??;
+        let (name, bundles) = (id.to_owned(), self.bundles.clone());
+        let forgotten = blocking(move || -> Result<_> {
+            let removed = manifest.remove(&name)?;
+            Ok((removed, bundles.remove(&name)?, manifest))
+        });
+        let (removed, bundle, guard) = forgotten.await??;
         self.supervisor.remove(id, purge).await?;
         drop(guard);
         if removed {
@@ -186,7 +203,7 @@ impl Keeping {
                 session.end("the agent was removed");
             }
         }
-        Ok(removed)
+        Ok(removed || bundle)
     }
 
     /// What supervision makes of an agent, as the caller may see it.
@@ -230,7 +247,7 @@ impl Keeping {
 }
 
 /// Puts the stored values back where a client sent what it had been shown.
-fn unredacted(mut spec: AgentSpec, stored: Option<&AgentSpec>) -> AgentSpec {
+pub(crate) fn unredacted(mut spec: AgentSpec, stored: Option<&AgentSpec>) -> AgentSpec {
     for (name, value) in spec.env.iter_mut().filter(|(_, value)| *value == REDACTED) {
         if let Some(known) = stored.and_then(|stored| stored.env.get(name)) {
             known.clone_into(value);
@@ -239,7 +256,7 @@ fn unredacted(mut spec: AgentSpec, stored: Option<&AgentSpec>) -> AgentSpec {
     spec
 }
 
-fn failed(id: &str, error: &io::Error) -> RpcError {
+pub(crate) fn failed(id: &str, error: &io::Error) -> RpcError {
     RpcError::internal(format!("the token of agent `{id}`: {error}"))
 }
 

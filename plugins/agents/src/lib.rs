@@ -1,6 +1,7 @@
 //! Agents: supervised processes, who they are, chats with them, their goals, and services that announce themselves.
 
 mod authority;
+mod bundles;
 mod chat;
 mod config;
 mod directory;
@@ -24,19 +25,20 @@ use carport_core::{
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+pub use carport_agents_bundle::Feature;
 pub use carport_agents_process::shim::run as run_shim;
 pub use chat::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
-pub use config::{Config, InheritEnv, Manage, Supervise, Survivor};
+pub use config::{Config, InheritEnv, Manage, Signatures, Supervise, Survivor};
 pub use directory::{Entry, ServiceStatus};
 pub use goals::{GoalState, GoalStatus};
 pub use methods::*;
 pub use roster::AgentChanged;
 
 use crate::{
-    authority::Authority, chat::Chats, goals::Goals, journal::Journal, keeping::Keeping,
-    roster::Roster, tokens::AgentTokens,
+    authority::Authority, bundles::Bundles, chat::Chats, goals::Goals, journal::Journal,
+    keeping::Keeping, roster::Roster, tokens::AgentTokens,
 };
 
 carport_core::plugin!(Agents {
@@ -45,6 +47,7 @@ carport_core::plugin!(Agents {
         FollowAgents,
         UnfollowAgents,
         UpsertAgent,
+        InstallAgent,
         RemoveAgent,
         CheckAgents,
         StartAgent,
@@ -188,6 +191,7 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
         rules,
         tokens,
         roster: roster.clone(),
+        bundles: Arc::new(Bundles::new(cx.state_dir("agents")?, cx.methods().clone(), config)?),
     })
 }
 

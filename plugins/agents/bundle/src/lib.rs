@@ -19,7 +19,7 @@ pub use features::{Advertised, Feature, methods_of};
 pub use key::SigningKey;
 pub use manifest::{
     About, AgentManifest, Capabilities, Features, Lifecycle, Publisher, Runtime, Transport,
-    TransportKind,
+    TransportKind, below_transport,
 };
 pub use release::{Requirement, Unmet};
 pub use signature::{Verdict, sign, verify};

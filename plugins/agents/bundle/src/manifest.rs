@@ -257,8 +257,8 @@ fn check_features(field: &str, features: &Features) -> Result<()> {
     Ok(())
 }
 
-/// The spec's own checks name its fields; here they stand in the table `transport`.
-fn below_transport(error: RpcError) -> RpcError {
+/// What is wrong with a spec or its command names a field of the spec; here it stands in `transport`.
+pub fn below_transport(error: RpcError) -> RpcError {
     match error.field().map(str::to_owned) {
         Some(field) if field != "id" && field != "name" => {
             error.with("field", format!("transport.{field}"))

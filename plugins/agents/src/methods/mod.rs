@@ -2,6 +2,7 @@
 
 mod chat;
 mod goal;
+mod install;
 mod lifecycle;
 mod list;
 mod logs;
@@ -14,6 +15,7 @@ pub use chat::{
     HearChatEvent,
 };
 pub use goal::{ClearGoal, GoalCleared, GoalOf, GoalSet, GoalView, SetGoal};
+pub use install::{InstallAgent, InstallReport, Installed, SignatureState};
 pub use lifecycle::{RestartAgent, StartAgent, StopAgent, StopSignal, WaitAgent};
 pub use list::{
     AgentHealth, AgentsFollowed, AgentsUnfollowed, CheckAgents, FollowAgents, ListAgents,

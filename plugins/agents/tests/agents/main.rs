@@ -5,6 +5,7 @@ mod attaching;
 mod chatting;
 mod ends;
 mod goals;
+mod installing;
 mod registry;
 mod supervising;
 
