@@ -60,6 +60,19 @@ pub enum Signatures {
     Require,
 }
 
+/// What becomes of messages between agents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerMessages {
+    /// They are delivered.
+    #[default]
+    Allow,
+    /// They wait for a person with the host role.
+    Hold,
+    /// They are refused.
+    Deny,
+}
+
 /// The section `[agents]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -100,6 +113,8 @@ pub struct Config {
     /// The CAR release that this daemon claims to speak; manifests may ask for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub car_version: Option<String>,
+    /// What becomes of messages between agents: `allow`, `hold` until the host decides, or `deny`.
+    pub peer_messages: PeerMessages,
 }
 
 impl Default for Config {
@@ -119,6 +134,7 @@ impl Default for Config {
             capabilities: Vec::new(),
             signatures: Signatures::default(),
             car_version: None,
+            peer_messages: PeerMessages::default(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use carport_agents_process::{
-    AgentSpec, Ending, ManagedAgent, Manifest, ManifestError, Rules, Status, SuperviseError,
-    Supervisor, View,
+    AgentSpec, Ending, KILL_WAIT, ManagedAgent, Manifest, ManifestError, Rules, Status,
+    SuperviseError, Supervisor, View,
     logs::{self, TailLog, Window},
 };
 use carport_core::{Caller, Guarded, Identity, ManifestRole, Result, RpcError, codes};
@@ -99,17 +99,24 @@ impl Keeping {
         }
     }
 
-    /// Ends every agent and takes the tokens back.
+    /// Takes the tokens back and ends every agent. The tokens first: nobody can use one any more, and
+    /// a second signal may end this process while agents have their grace.
     pub(crate) async fn close(&self) {
-        self.supervisor.shutdown().await;
-        if self.role() != ManifestRole::Owner {
-            return;
-        }
-        for id in self.manifest.lock().await.agents().keys() {
-            if let Err(error) = self.tokens.remove(id) {
-                tracing::warn!(id, %error, "the agent's token stays");
+        if self.role() == ManifestRole::Owner {
+            for id in self.manifest.lock().await.agents().keys() {
+                if let Err(error) = self.tokens.remove(id) {
+                    tracing::warn!(id, %error, "the agent's token stays");
+                }
             }
         }
+        self.supervisor.shutdown().await;
+    }
+
+    /// How long the end of the agent with the longest grace may take.
+    pub(crate) fn longest_end(&self) -> Duration {
+        let agents = self.supervisor.list();
+        let grace = agents.iter().map(|it| it.spec.stop_grace_secs).fold(0.0, f64::max);
+        Duration::from_secs_f64(grace) + KILL_WAIT
     }
 
     /// The specs as the file has them now.

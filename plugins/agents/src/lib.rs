@@ -10,10 +10,11 @@ mod goals;
 mod journal;
 mod keeping;
 mod methods;
+mod peers;
 mod roster;
 mod tokens;
 
-use std::{ffi::OsString, io, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use carport_agents_api::{AGENTS, Agent, Chat, Turn};
@@ -30,15 +31,16 @@ pub use carport_agents_process::shim::run as run_shim;
 pub use chat::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
-pub use config::{Config, InheritEnv, Manage, Signatures, Supervise, Survivor};
+pub use config::{Config, InheritEnv, Manage, PeerMessages, Signatures, Supervise, Survivor};
 pub use directory::{Entry, ServiceStatus};
 pub use goals::{GoalState, GoalStatus};
 pub use methods::*;
+pub use peers::{HeldMessage, Outcome, Peer, PeerMessage};
 pub use roster::AgentChanged;
 
 use crate::{
     authority::Authority, bundles::Bundles, chat::Chats, goals::Goals, journal::Journal,
-    keeping::Keeping, roster::Roster, tokens::AgentTokens,
+    keeping::Keeping, peers::Peers, roster::Roster, tokens::AgentTokens,
 };
 
 carport_core::plugin!(Agents {
@@ -59,6 +61,10 @@ carport_core::plugin!(Agents {
         CancelChat,
         ApproveInChat,
         HearChatEvent,
+        ListPeers,
+        SendMessage,
+        ListHeld,
+        DecideMessage,
         SetGoal,
         GoalOf,
         ClearGoal,
@@ -70,7 +76,7 @@ carport_core::plugin!(Agents {
         ReapServices,
     ],
     notifications: [AgentChanged, ChatEvent, ChatCancelled],
-    client_requests: [AskChat, AskApprove],
+    client_requests: [AskChat, AskApprove, PeerMessage],
 });
 
 /// The hidden subcommand under which a daemon's own program is the shim: it calls [`run_shim`].
@@ -84,6 +90,8 @@ pub struct Agents {
     pub(crate) roster: Arc<Roster>,
     pub(crate) chats: Arc<Chats>,
     pub(crate) goals: Arc<Goals>,
+    pub(crate) peers: Peers,
+    journal: Journal,
     /// Where services announce themselves.
     pub(crate) registry: PathBuf,
 }
@@ -122,10 +130,18 @@ impl Plugin for Agents {
             roster.clone(),
             clock.clone(),
             cx.tasks(),
-            journal,
+            journal.clone(),
             stray,
             config.chat_idle_secs.max(1).into(),
         );
+        let peers = Peers {
+            book: Guarded::default(),
+            roster: roster.clone(),
+            clock: clock.clone(),
+            journal: journal.clone(),
+            policy: config.peer_messages,
+            more: Vec::new(),
+        };
         let tokens = keeping.tokens.clone();
         let authority = Authority { roster: roster.clone(), tokens, keeping: keeping.clone() };
         cx.provide(&AGENT_AUTHORITY, Arc::new(authority) as Arc<dyn AgentAuthority>);
@@ -134,7 +150,7 @@ impl Plugin for Agents {
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
         let registry = root.join("registry");
-        Ok(Self { config, clock, keeping, roster, chats, goals, registry })
+        Ok(Self { config, clock, keeping, roster, chats, goals, peers, journal, registry })
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
@@ -142,8 +158,14 @@ impl Plugin for Agents {
         self.chats.session_gone(session);
     }
 
+    /// The longest grace of an agent, and what is waited for after it.
+    fn shutdown_limit(&self) -> Duration {
+        self.keeping.longest_end() + Duration::from_secs(10)
+    }
+
     async fn shutdown(&self) {
         self.keeping.close().await;
+        self.journal.flush().await;
     }
 }
 

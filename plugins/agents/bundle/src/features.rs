@@ -85,13 +85,13 @@ impl Advertised {
         }
         let group =
             OFFERED.iter().find(|(of, begins, _)| namespace == *of && name.starts_with(begins));
-        let is_there = |method: &&'static str| {
+        let is_there = |method: &'static str| {
             group.is_some_and(|(_, _, namespaces)| namespaces.contains(&namespace_of(method)))
         };
         ALWAYS.contains(&(namespace, name))
             || self.added.contains(feature)
             || self.added.contains(&Feature::new(namespace, "*"))
-            || self.methods.keys().any(|method| is_there(&method) || bears(method, feature))
+            || self.methods.keys().any(|method| is_there(method) || bears(method, feature))
     }
 
     /// Those that are required and missing, and those that are optional and missing.

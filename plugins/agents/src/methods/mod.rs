@@ -7,6 +7,7 @@ mod lifecycle;
 mod list;
 mod logs;
 mod manifest;
+mod peers;
 mod registry;
 mod suggest;
 
@@ -23,6 +24,10 @@ pub use list::{
 };
 pub use logs::TailAgentLog;
 pub use manifest::{AgentRemoved, RemoveAgent, UpsertAgent};
+pub use peers::{
+    DecideMessage, HeldMessages, ListHeld, ListPeers, MessageDecided, MessageSent, PeerList,
+    SendMessage,
+};
 pub use registry::{
     Heartbeat, ListServices, ReapServices, Refreshed, RegisterService, UnregisterService,
 };
