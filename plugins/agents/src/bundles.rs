@@ -11,10 +11,11 @@ use std::{
 use carport_agents_bundle::{
     Advertised, AgentManifest, Document, Feature, Verdict, below_transport,
 };
-use carport_agents_process::{AgentSpec, ManagedAgent};
+use carport_agents_process::{AgentSpec, ManagedAgent, Manifest};
 use carport_core::{Caller, Guarded, Result, RpcError, codes, encode_name, make_private_dir};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     config::{Config, Signatures},
@@ -221,7 +222,7 @@ impl Keeping {
         &self,
         document: Document,
         manifest: AgentManifest,
-    ) -> Result<(Option<AgentSpec>, impl Drop)> {
+    ) -> Result<(Option<AgentSpec>, OwnedMutexGuard<Manifest>)> {
         let mut agents = self.manifest.clone().lock_owned().await;
         let (rules, tokens, bundles) =
             (self.rules.clone(), self.tokens.clone(), self.bundles.clone());

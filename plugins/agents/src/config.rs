@@ -73,6 +73,17 @@ pub enum PeerMessages {
     Deny,
 }
 
+/// Which directories outside the state root services may announce themselves in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignPaths {
+    /// Those of `registry_paths` alone.
+    #[default]
+    Listed,
+    /// Also any other that holds nothing but entries.
+    EntriesOnly,
+}
+
 /// The section `[agents]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -115,6 +126,11 @@ pub struct Config {
     pub car_version: Option<String>,
     /// What becomes of messages between agents: `allow`, `hold` until the host decides, or `deny`.
     pub peer_messages: PeerMessages,
+    /// Directories, by absolute paths, that `registry.*` may work in beside its own.
+    pub registry_paths: Vec<String>,
+    /// Which other directories `registry.*` may work in: `listed` (none), or `entries_only`: any that is
+    /// no link and whose `*.json` files are all entries.
+    pub registry_foreign_paths: ForeignPaths,
 }
 
 impl Default for Config {
@@ -135,6 +151,8 @@ impl Default for Config {
             signatures: Signatures::default(),
             car_version: None,
             peer_messages: PeerMessages::default(),
+            registry_paths: Vec::new(),
+            registry_foreign_paths: ForeignPaths::default(),
         }
     }
 }

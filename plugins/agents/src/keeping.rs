@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use carport_agents_process::{
-    AgentSpec, Ending, KILL_WAIT, ManagedAgent, Manifest, ManifestError, Rules, Status,
+    AgentSpec, Ending, Followed, KILL_WAIT, ManagedAgent, Manifest, ManifestError, Rules, Status,
     SuperviseError, Supervisor, View,
     logs::{self, TailLog, Window},
 };
@@ -250,6 +250,19 @@ impl Keeping {
         }
         let root = self.state_root.clone();
         blocking(move || logs::tail(&root, &id, window)).await?.map_err(RpcError::internal)
+    }
+}
+
+impl Keeping {
+    /// The end of an agent's logs and what comes after it.
+    pub(crate) async fn follow(&self, id: &str, window: Window) -> Result<Followed> {
+        match self.role() {
+            ManifestRole::Owner => self.supervisor.follow(id, window).await,
+            ManifestRole::Observer => Err(self.not_owned()),
+            ManifestRole::None => {
+                Err(RpcError::conflict("this daemon keeps no agent yet: start one first"))
+            }
+        }
     }
 }
 

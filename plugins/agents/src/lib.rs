@@ -6,6 +6,7 @@ mod chat;
 mod config;
 mod directory;
 mod files;
+mod following;
 mod goals;
 mod journal;
 mod keeping;
@@ -17,30 +18,33 @@ mod tokens;
 use std::{ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use carport_agents_api::{AGENTS, Agent, Chat, Turn};
+use carport_agents_api::{AGENTS, Agent, Change, Chat, Turn};
 use carport_agents_process::{Inherit, Manifest, OnSurvivor, Rules, Settings, Supervisor};
 use carport_core::{
     AGENT_AUTHORITY, AgentAuthority, Clock, Counter, Guarded, HostAgent, HostPart, Identity,
-    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Time,
+    ManifestRole, Plugin, Result, RpcError, Session, StartContext, Tasks, Time,
 };
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, broadcast};
 
 pub use carport_agents_bundle::Feature;
 pub use carport_agents_process::shim::run as run_shim;
 pub use chat::{
     ApprovalHeard, AskApprove, AskChat, ChatCancelled, ChatContext, ChatEvent, Goal, TurnTaken,
 };
-pub use config::{Config, InheritEnv, Manage, PeerMessages, Signatures, Supervise, Survivor};
+pub use config::{
+    Config, ForeignPaths, InheritEnv, Manage, PeerMessages, Signatures, Supervise, Survivor,
+};
 pub use directory::{Entry, ServiceStatus};
+pub use following::AgentLogLine;
 pub use goals::{GoalState, GoalStatus};
 pub use methods::*;
 pub use peers::{HeldMessage, Outcome, Peer, PeerMessage};
 pub use roster::AgentChanged;
 
 use crate::{
-    authority::Authority, bundles::Bundles, chat::Chats, goals::Goals, journal::Journal,
-    keeping::Keeping, peers::Peers, roster::Roster, tokens::AgentTokens,
+    authority::Authority, bundles::Bundles, chat::Chats, directory::Places, goals::Goals,
+    journal::Journal, keeping::Keeping, peers::Peers, roster::Roster, tokens::AgentTokens,
 };
 
 carport_core::plugin!(Agents {
@@ -57,6 +61,8 @@ carport_core::plugin!(Agents {
         RestartAgent,
         WaitAgent,
         TailAgentLog,
+        FollowLog,
+        UnfollowLog,
         BeginChat,
         CancelChat,
         ApproveInChat,
@@ -75,7 +81,7 @@ carport_core::plugin!(Agents {
         ListServices,
         ReapServices,
     ],
-    notifications: [AgentChanged, ChatEvent, ChatCancelled],
+    notifications: [AgentChanged, AgentLogLine, ChatEvent, ChatCancelled],
     client_requests: [AskChat, AskApprove, PeerMessage],
 });
 
@@ -92,8 +98,9 @@ pub struct Agents {
     pub(crate) goals: Arc<Goals>,
     pub(crate) peers: Peers,
     journal: Journal,
+    pub(crate) tasks: Tasks,
     /// Where services announce themselves.
-    pub(crate) registry: PathBuf,
+    pub(crate) registry: Arc<Places>,
 }
 
 impl Plugin for Agents {
@@ -149,12 +156,28 @@ impl Plugin for Agents {
             Arc::new(View { keeping: keeping.clone(), chats: chats.clone(), since: clock.now() });
         cx.contribute(view.clone());
         cx.provide(&AGENTS, view as Arc<dyn carport_agents_api::Agents>);
-        let registry = root.join("registry");
-        Ok(Self { config, clock, keeping, roster, chats, goals, peers, journal, registry })
+        let registry = Arc::new(Places::new(root.join("registry"), &config)?);
+        Ok(Self {
+            config,
+            clock,
+            keeping,
+            roster,
+            chats,
+            goals,
+            peers,
+            journal,
+            tasks: cx.tasks(),
+            registry,
+        })
+    }
+
+    async fn session_opened(&self, session: &Arc<Session>) {
+        self.roster.opened(session);
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
-        self.roster.detach(session);
+        following::end_all(session);
+        self.roster.closed(session);
         self.chats.session_gone(session);
     }
 
@@ -297,14 +320,7 @@ impl HostPart for View {
 impl carport_agents_api::Agents for View {
     fn list(&self) -> Vec<Agent> {
         let agents = self.keeping.roster.list(&Identity::Client);
-        let plain = |agent: carport_agents_process::ManagedAgent| Agent {
-            id: agent.spec.id.clone(),
-            name: agent.spec.display_name().to_owned(),
-            capabilities: agent.spec.capabilities.clone(),
-            status: agent.view.status.as_str().to_owned(),
-            attached: agent.attached,
-        };
-        agents.into_iter().map(plain).collect()
+        agents.iter().map(roster::plain).collect()
     }
 
     fn attached(&self, id: &str) -> Option<String> {
@@ -313,6 +329,10 @@ impl carport_agents_api::Agents for View {
 
     fn role(&self) -> (Option<String>, ManifestRole) {
         (Some(self.keeping.manifest_path.display().to_string()), self.keeping.role())
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.keeping.roster.changes()
     }
 
     async fn chat(&self, turn: Turn) -> Result<Chat> {

@@ -1,7 +1,11 @@
 //! Who the agents are and who is attached: one view, told to those who follow it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Weak},
+};
 
+use carport_agents_api::{Agent, Change};
 use carport_agents_process::{Listener, ManagedAgent};
 use carport_core::{
     Caller, Guarded, HostAgent, Identity, Notification, Result, RpcError, Session, Subscribers,
@@ -9,6 +13,7 @@ use carport_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
 
 /// An agent is otherwise than it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,11 +30,22 @@ impl Notification for AgentChanged {
     const NAME: &'static str = "agents.changed";
 }
 
+/// How many changes a plugin may lag behind.
+const LAG: usize = 256;
+
 /// Every agent as it was last heard of, and the connections that are bound to agents.
-#[derive(Default)]
 pub(crate) struct Roster {
     state: Guarded<State>,
     followers: Subscribers<Sees>,
+    /// For other plugins.
+    changes: broadcast::Sender<Change>,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        let (state, followers) = Default::default();
+        Self { state, followers, changes: broadcast::Sender::new(LAG) }
+    }
 }
 
 /// What a follower may see of an agent's environment.
@@ -43,6 +59,8 @@ enum Sees {
 struct State {
     agents: BTreeMap<String, Arc<ManagedAgent>>,
     attached: BTreeMap<String, Arc<Session>>,
+    /// Every connection, by its `client_id`.
+    open: HashMap<String, Weak<Session>>,
     cursor: u64,
 }
 
@@ -75,6 +93,11 @@ impl Listener for Roster {
 impl Roster {
     fn tell(&self, state: &mut State, agent: ManagedAgent, removed: bool) {
         state.cursor += 1;
+        if self.changes.receiver_count() > 0 {
+            let change = Change { agent: plain(&agent), cursor: state.cursor, removed };
+            // Nobody may be left to hear it.
+            let _ = self.changes.send(change);
+        }
         let mut changed = AgentChanged { agent, cursor: state.cursor, removed };
         self.followers.notify(&Sees::All, &changed);
         redact(&mut changed.agent);
@@ -122,10 +145,22 @@ impl Roster {
         self.tell_of(&mut state, id);
     }
 
-    /// A connection ended; whoever came in its place stays.
-    pub(crate) fn detach(&self, session: &Session) {
-        let Some(id) = session.identity().agent_id().map(str::to_owned) else { return };
+    /// Every later change, for other plugins.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// A connection opened.
+    pub(crate) fn opened(&self, session: &Arc<Session>) {
         let mut state = self.state.lock();
+        state.open.insert(session.id().to_owned(), Arc::downgrade(session));
+    }
+
+    /// A connection ended; whoever came in the place of its agent stays.
+    pub(crate) fn closed(&self, session: &Session) {
+        let mut state = self.state.lock();
+        state.open.remove(session.id());
+        let Some(id) = session.identity().agent_id().map(str::to_owned) else { return };
         if state.attached.get(&id).is_some_and(|it| it.serial() == session.serial()) {
             state.attached.remove(&id);
             self.tell_of(&mut state, &id);
@@ -156,6 +191,13 @@ impl Roster {
         }
     }
 
+    /// The connection of this `client_id`, if it has proved who it is.
+    pub(crate) fn client(&self, client_id: &str) -> Result<Arc<Session>> {
+        let found = self.state.lock().open.get(client_id).and_then(Weak::upgrade);
+        let known = found.filter(|it| !it.is_closed() && it.identity() != Identity::Nobody);
+        known.ok_or_else(|| RpcError::not_found(format!("client `{client_id}`")))
+    }
+
     /// Rows for the view of hosts.
     pub(crate) fn rows(&self, since: carport_core::Time) -> Vec<HostAgent> {
         use carport_agents_process::Status;
@@ -182,6 +224,17 @@ impl Roster {
             updated_at: since,
         };
         agents.into_iter().map(row).collect()
+    }
+}
+
+/// An agent as other plugins see it.
+pub(crate) fn plain(agent: &ManagedAgent) -> Agent {
+    Agent {
+        id: agent.spec.id.clone(),
+        name: agent.spec.display_name().to_owned(),
+        capabilities: agent.spec.capabilities.clone(),
+        status: agent.view.status.as_str().to_owned(),
+        attached: agent.attached,
     }
 }
 

@@ -205,6 +205,7 @@ fn valid(method: &Described) -> Map<String, Value> {
         required.map(|(name, _, schema)| (name.clone(), least(name, schema))).collect();
     let more = match method.name.as_str() {
         "host.resolve_approval" => json!({ "approved": true }),
+        "registry.register" => json!({ "entry": { "name": "a", "dashboard_url": "http://a" } }),
         "policy.register" => json!({ "target": "t" }),
         "permission.approve" | "permission.reject" => {
             json!({ "fingerprint": "0".repeat(64), "required_tier": "read_only" })

@@ -15,7 +15,8 @@ use super::{
 const PREFIX: &str = "CARPORT__";
 /// Variables with a name of their own, and what they set. Of those that set one key the last counts,
 /// and the key's own variable comes before them all.
-const SPECIAL: [(&str, [&str; 2]); 4] = [
+const SPECIAL: [(&str, [&str; 2]); 5] = [
+    ("CAR_AGENTS_MANIFEST", ["agents", "manifest"]),
     ("CAR_HANDLER_TIMEOUT", ["deadlines", "default_secs"]),
     ("CARPORT_HANDLER_TIMEOUT", ["deadlines", "default_secs"]),
     ("CAR_TOOL_TIMEOUT", ["engine", "tool_timeout_secs"]),
@@ -96,8 +97,7 @@ impl Layer {
         let mut layer = Self::default();
         for (name, path) in SPECIAL {
             // A variable that other daemons read too says nothing to a build without its section.
-            let known = matches!(outline.root().key(path[0]), Key::Known(_));
-            if let Some(text) = ours.get(name).filter(|_| known) {
+            if let Some(text) = ours.get(name).filter(|_| outline.has(path[0])) {
                 layer.variable(name, &path, text, outline);
             }
         }

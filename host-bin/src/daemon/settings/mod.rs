@@ -90,7 +90,7 @@ impl Configuration {
     pub(crate) fn merge(sources: Sources<'_>, overrides: &Overrides) -> Result<Self, Fault> {
         let Sources { file, environment, plugins, bill } = sources;
         let outline = Outline::of(&plugins, bill)?;
-        let mut layers = vec![defaults(&plugins), overrides.preset()];
+        let mut layers = vec![defaults(&plugins), overrides.preset(&outline)];
         if let Some((path, text)) = file {
             layers.push(Layer::file(path, text)?);
         }

@@ -46,6 +46,11 @@ impl Outline {
         Node { schema: &self.root, definitions: &self.definitions }
     }
 
+    /// Whether this build has a section.
+    pub(crate) fn has(&self, section: &str) -> bool {
+        matches!(self.root().key(section), Key::Known(_))
+    }
+
     /// Whether a section belongs to a plugin that is known and not in this build.
     pub(crate) fn is_absent(&self, section: &str) -> bool {
         self.absent.contains(&section)

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::{
     layer::Layer,
+    outline::Outline,
     own::{LogLevel, loopback},
 };
 use crate::daemon::compat;
@@ -42,7 +43,8 @@ pub(crate) enum Compat {
 
 impl Overrides {
     /// Other defaults. The file, the environment and the other flags still come before them.
-    pub(super) fn preset(&self) -> Layer {
+    /// What sets a section of a plugin that this build lacks is left out.
+    pub(super) fn preset(&self, outline: &Outline) -> Layer {
         let mut layer = Layer::default();
         let Some(Compat::Car) = self.compat else { return layer };
         let from = "--compat car";
@@ -51,6 +53,10 @@ impl Overrides {
         layer.set(&["compat", "socket"], true, from);
         layer.set(&["host", "require_handshake"], true, from);
         layer.set(&["auth", "failure_code"], compat::AUTH_FAILED, from);
+        if outline.has("agents") {
+            layer.set(&["agents", "inherit_env"], "all", from);
+            layer.set(&["agents", "registry_foreign_paths"], "entries_only", from);
+        }
         layer
     }
 

@@ -245,6 +245,49 @@ fn the_time_of_a_tool_is_set_where_there_is_an_engine() {
     assert!(message.starts_with("environment CAR_TOOL_TIMEOUT: "), "{message}");
 }
 
+/// A build without agents has no section of theirs, and boots all the same.
+#[test]
+fn agents_are_as_car_has_them_where_there_are_agents() {
+    #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct AgentSettings {
+        /// A path.
+        manifest: String,
+        /// A word.
+        inherit_env: String,
+        /// A word.
+        registry_foreign_paths: String,
+    }
+    struct Agents;
+    impl Plugin for Agents {
+        const ID: &'static str = "agents";
+        type Config = AgentSettings;
+
+        async fn start(_: &mut StartContext<'_>) -> Result<Self> {
+            Ok(Self)
+        }
+    }
+    static AGENTS: PluginEntry = PluginEntry::of::<Agents>("1");
+    let read = |plugins: &[&'static PluginEntry], compat| {
+        let sources = Sources {
+            file: None,
+            environment: vec![("CAR_AGENTS_MANIFEST".into(), "/other/agents.json".into())],
+            plugins: plugins.to_vec(),
+            bill: &BILL,
+        };
+        Configuration::merge(sources, &Overrides { compat, ..Overrides::default() }).unwrap()
+    };
+    let car = read(&[&AGENTS], Some(Compat::Car));
+    let expected = json!({
+        "manifest": "/other/agents.json", "inherit_env": "all",
+        "registry_foreign_paths": "entries_only",
+    });
+    assert_eq!(car.plugins["agents"], expected);
+    assert_eq!(from(&car, "agents.manifest"), "environment CAR_AGENTS_MANIFEST");
+    assert_eq!(read(&[&AGENTS], None).plugins["agents"]["inherit_env"], "");
+    assert!(read(&[], Some(Compat::Car)).plugins.is_empty());
+}
+
 #[test]
 fn a_malformed_variable_is_named() {
     for (name, value) in [

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use carport_core::{ManifestRole, Result, ServiceKey};
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 /// The key of the service.
 pub const AGENTS: ServiceKey<dyn Agents> = ServiceKey::named("agents");
@@ -23,11 +23,31 @@ pub struct Agent {
     pub attached: bool,
 }
 
+/// An agent is otherwise than it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it is now; at last, what it was.
+    pub agent: Agent,
+    /// Counts changes from 1.
+    pub cursor: u64,
+    /// Whether it was removed.
+    pub removed: bool,
+}
+
+/// Who is asked for a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The connection that is bound to the agent of this id.
+    Agent(String),
+    /// The connection of this `client_id`, whoever it is. Events bear it as their `agent_id`.
+    Client(String),
+}
+
 /// One turn of a chat that a plugin begins.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Turn {
-    /// The agent.
-    pub agent_id: String,
+    /// Who is asked.
+    pub target: Target,
     /// What it is told: 1 byte to 256 KiB.
     pub prompt: String,
     /// The chat's id, made up if absent.
@@ -55,6 +75,9 @@ pub trait Agents: Send + Sync {
 
     /// The manifest and who holds it.
     fn role(&self) -> (Option<String>, ManifestRole);
+
+    /// Every change after this call. A reader that lags behind is told so, and lists anew.
+    fn changes(&self) -> broadcast::Receiver<Change>;
 
     /// Begins a chat under the rules of `agents.chat`.
     async fn chat(&self, turn: Turn) -> Result<Chat>;

@@ -6,7 +6,7 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use carport_agents_api::{Chat, Turn};
+use carport_agents_api::{Chat, Target, Turn};
 use carport_core::{Clock, Counter, Guarded, Result, RpcError, Session, Tasks, codes};
 use serde_json::{Map, Value, json};
 use tokio::{sync::mpsc, time::timeout};
@@ -111,11 +111,16 @@ impl Chats {
         ask: &AskChat,
     ) -> Result<u64> {
         let origin = Ear::Session(from.clone());
-        self.ask(Party::Session(from.serial()), origin, agent_id, ask).await
+        let agent = self.roster.session_of(agent_id)?;
+        self.ask(Party::Session(from.serial()), origin, agent_id, agent, ask).await
     }
 
     /// Begins a chat for a plugin.
     pub(crate) async fn begin_inside(self: &Arc<Self>, turn: Turn) -> Result<Chat> {
+        let (name, session) = match turn.target {
+            Target::Agent(id) => (id.clone(), self.roster.session_of(&id)?),
+            Target::Client(id) => (id.clone(), self.roster.client(&id)?),
+        };
         let (said, events) = mpsc::channel(INSIDE_EVENTS);
         let session_id = turn.session_id.unwrap_or_else(fresh_id);
         let context = ChatContext { host_client_id: "host".into(), voice_input: false };
@@ -128,13 +133,19 @@ impl Chats {
             attachments: None,
             goal: self.goals.standing(&session_id),
         };
-        let serial = self.ask(Party::Inside, Ear::Inside(said), &turn.agent_id, &ask).await?;
+        let serial = self.ask(Party::Inside, Ear::Inside(said), &name, session, &ask).await?;
         self.go_live(&session_id, serial);
         Ok(Chat { session_id, events })
     }
 
-    async fn ask(&self, party: Party, ear: Ear, agent_id: &str, ask: &AskChat) -> Result<u64> {
-        let agent = self.roster.session_of(agent_id)?;
+    async fn ask(
+        &self,
+        party: Party,
+        ear: Ear,
+        agent_id: &str,
+        agent: Arc<Session>,
+        ask: &AskChat,
+    ) -> Result<u64> {
         let new = NewChat {
             session_id: ask.session_id.clone(),
             agent_id: agent_id.to_owned(),

@@ -2,8 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     fs, io,
-    path::{Path, PathBuf},
+    os::unix::ffi::OsStrExt,
+    path::{Component, Path, PathBuf},
 };
 
 use carport_core::{
@@ -13,7 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::files;
+use crate::{
+    config::{Config, ForeignPaths},
+    files,
+};
 
 /// How many services one directory holds, and how large the file of one may be.
 const MAX_ENTRIES: usize = 1024;
@@ -82,20 +87,110 @@ impl Entry {
     }
 }
 
+/// Where services may announce themselves.
+#[derive(Debug)]
+pub(crate) struct Places {
+    base: PathBuf,
+    listed: Vec<PathBuf>,
+    foreign: ForeignPaths,
+}
+
+impl Places {
+    /// Directories below `base`, and those that the operator lets in.
+    pub(crate) fn new(base: PathBuf, config: &Config) -> Result<Self> {
+        let listed: Vec<_> = config.registry_paths.iter().map(PathBuf::from).collect();
+        match listed.iter().find(|path| !is_plain(path)) {
+            None => Ok(Self { base, listed, foreign: config.registry_foreign_paths }),
+            Some(path) => {
+                let why = "must be an absolute path without `..`";
+                let path = path.display();
+                Err(RpcError::internal(format!("`agents.registry_paths`: `{path}` {why}")))
+            }
+        }
+    }
+
+    /// The usual directory, one below it, or a foreign one that is let in.
+    pub(crate) fn directory(&self, path: Option<&str>) -> Result<Directory> {
+        make_private_dir(&self.base).map_err(RpcError::internal)?;
+        match path.map(Path::new) {
+            None => Ok(Directory(self.base.clone())),
+            Some(path) if path.is_absolute() => self.foreign(path),
+            Some(path) => {
+                let path = path.to_str().unwrap_or_default();
+                Directory::made(resolve_under(&self.base, "registry_path", path)?)
+            }
+        }
+    }
+
+    fn foreign(&self, path: &Path) -> Result<Directory> {
+        if self.listed.iter().any(|it| it == path) {
+            return Directory::made(path.to_owned());
+        }
+        if self.foreign == ForeignPaths::Listed {
+            return Err(refused(
+                "must be relative, or listed in `agents.registry_paths`, unless \
+                 `agents.registry_foreign_paths` is `entries_only`",
+            ));
+        }
+        if !is_plain(path) {
+            return Err(refused("must not contain `..` or a NUL"));
+        }
+        // Without a slash at its end, by which a link would be followed.
+        let path: &Path = &path.components().collect::<PathBuf>();
+        if path.is_symlink() {
+            return Err(refused("must not be a symbolic link"));
+        }
+        match Directory(path.to_owned()).holds_entries_alone() {
+            Ok(true) => Directory::made(path.to_owned()),
+            Ok(false) => Err(refused("has `.json` files that are no entries")),
+            Err(error) => Err(refused(format!("is no directory: {error}"))),
+        }
+    }
+}
+
+fn refused(why: impl Display) -> RpcError {
+    RpcError::invalid_params("registry_path", why)
+}
+
+/// An absolute path without detours.
+fn is_plain(path: &Path) -> bool {
+    let detour = |part| part == Component::ParentDir;
+    path.is_absolute()
+        && !path.components().any(detour)
+        && !path.as_os_str().as_bytes().contains(&0)
+}
+
 /// One directory of entries. Every call works on the files as they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    /// `base` itself, or the directory `path` below it.
-    pub(crate) fn under(base: &Path, path: Option<&str>) -> Result<Self> {
-        make_private_dir(base).map_err(RpcError::internal)?;
-        let Some(path) = path else { return Ok(Self(base.to_owned())) };
-        let directory = resolve_under(base, "registry_path", path)?;
-        make_private_dir(&directory).map_err(|error| {
-            RpcError::invalid_params("registry_path", format!("is no directory: {error}"))
-        })?;
-        Ok(Self(directory))
+    /// A directory, made if it is missing.
+    fn made(path: PathBuf) -> Result<Self> {
+        make_private_dir(&path).map_err(|error| refused(format!("is no directory: {error}")))?;
+        Ok(Self(path))
+    }
+
+    /// Whether every `*.json` in it is an entry, so that no other file can be overwritten. One that
+    /// does not exist holds nothing.
+    fn holds_entries_alone(&self) -> io::Result<bool> {
+        let files = match fs::read_dir(&self.0) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        for file in files {
+            let path = file?.path();
+            let Some(stem) = path.file_name().and_then(|it| it.as_bytes().strip_suffix(b".json"))
+            else {
+                continue;
+            };
+            let name = str::from_utf8(stem).ok().and_then(decode_name);
+            if name.is_none_or(|name| load(&path, &name).is_none()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn path(&self, name: &str) -> Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! `agents.*`, `goal.*`, `registry.*` and `agent.chat.event`, a file a group.
 
 mod chat;
+mod follow;
 mod goal;
 mod install;
 mod lifecycle;
@@ -15,6 +16,7 @@ pub use chat::{
     ApproveInChat, BeginChat, CancelChat, ChatApproved, ChatBegun, ChatIsCancelled, EventHeard,
     HearChatEvent,
 };
+pub use follow::{FollowLog, LogFollowed, LogUnfollowed, UnfollowLog};
 pub use goal::{ClearGoal, GoalCleared, GoalOf, GoalSet, GoalView, SetGoal};
 pub use install::{InstallAgent, InstallReport, Installed, SignatureState};
 pub use lifecycle::{RestartAgent, StartAgent, StopAgent, StopSignal, WaitAgent};

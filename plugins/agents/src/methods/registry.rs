@@ -23,8 +23,8 @@ impl Agents {
         path: Option<String>,
         work: impl FnOnce(Directory, i64) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (base, now) = (self.registry.clone(), self.clock.now().timestamp());
-        blocking(move || work(Directory::under(&base, path.as_deref())?, now)).await?
+        let (places, now) = (self.registry.clone(), self.clock.now().timestamp());
+        blocking(move || work(places.directory(path.as_deref())?, now)).await?
     }
 }
 
@@ -33,7 +33,7 @@ impl Agents {
 pub struct RegisterService {
     /// The service.
     pub entry: Entry,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -62,7 +62,7 @@ pub struct Heartbeat {
     /// The service.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -99,7 +99,7 @@ pub struct UnregisterService {
     /// The service.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -125,7 +125,7 @@ impl Method for UnregisterService {
 /// Lists services by name; files that are no entries are passed over.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListServices {
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,
@@ -152,7 +152,7 @@ pub struct ReapServices {
     /// How many seconds a service may be silent.
     #[serde(default = "minute")]
     pub max_age_secs: u32,
-    /// A directory below the usual one, for a registry of its own.
+    /// A registry of its own: a directory below the usual one, or one that the operator lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub registry_path: Option<String>,

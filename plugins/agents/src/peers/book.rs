@@ -79,7 +79,7 @@ pub(crate) struct Book {
 
 impl Book {
     /// Notes that a message passes, if it may. A message that passed before counts as itself, once.
-    pub(crate) fn admit(&mut self, now: i64, message: &Message) -> Result<(), PeerError> {
+    fn admit(&mut self, now: i64, message: &Message) -> Result<(), PeerError> {
         if self.pairs.len() > MANY_PAIRS {
             self.pairs.retain(|_, sent| sent.back().is_some_and(|it| now - it.at < PAIR_WINDOW));
         }
@@ -99,13 +99,13 @@ impl Book {
         Ok(())
     }
 
-    /// One more message waits for a peer's word, until [`Self::heard`].
-    pub(crate) fn wait_for(&mut self, peer: &str) -> Result<(), PeerError> {
-        let waiting = self.waiting.entry(peer.to_owned()).or_default();
-        if *waiting >= WAITING {
+    /// Notes that a message passes and waits for its peer's word, until [`Self::heard`].
+    pub(crate) fn send(&mut self, now: i64, message: &Message) -> Result<(), PeerError> {
+        if self.waiting.get(&message.to).is_some_and(|waiting| *waiting >= WAITING) {
             return Err(PeerError::Waiting);
         }
-        *waiting += 1;
+        self.admit(now, message)?;
+        *self.waiting.entry(message.to.clone()).or_default() += 1;
         Ok(())
     }
 
@@ -119,8 +119,9 @@ impl Book {
         }
     }
 
-    /// Keeps a message for a person; answers the oldest ones that have to go for it.
-    pub(crate) fn hold(&mut self, now: i64, message: Message) -> Vec<Message> {
+    /// Keeps a message for a person, if it may pass; answers the oldest ones that have to go for it.
+    pub(crate) fn hold(&mut self, now: i64, message: Message) -> Result<Vec<Message>, PeerError> {
+        self.admit(now, &message)?;
         let bytes = serde_json::to_string(&message.body).map_or(usize::MAX, |it| it.len());
         self.held_bytes += bytes;
         self.held.push_back(Held { message, at: now, bytes });
@@ -128,7 +129,7 @@ impl Book {
         while self.held.len() > MAX_HELD || (self.held_bytes > HELD_BYTES && self.held.len() > 1) {
             dropped.extend(self.held.pop_front().map(|it| self.let_go(it)));
         }
-        dropped
+        Ok(dropped)
     }
 
     /// What waits for a person, the oldest first.
@@ -139,6 +140,13 @@ impl Book {
     /// One message that waits for a person.
     pub(crate) fn find(&self, id: &str) -> Option<&Message> {
         self.held.iter().map(|it| &it.message).find(|it| it.id == id)
+    }
+
+    /// Lets a message that waits for a person pass as [`Self::send`] does; one that may not pass stays.
+    pub(crate) fn release(&mut self, now: i64, id: &str) -> Result<Option<Message>, PeerError> {
+        let Some(message) = self.find(id).cloned() else { return Ok(None) };
+        self.send(now, &message)?;
+        Ok(self.take(id))
     }
 
     /// Takes a message out of those that wait for a person.

@@ -178,23 +178,18 @@ impl Peers {
             return Err(RpcError::new(codes::POLICY, why));
         }
         let session = self.receiver(&message.to)?;
-        let now = self.now();
-        let dropped = {
-            let mut book = self.book.lock();
-            book.admit(now, message)?;
-            match self.policy == PeerMessages::Hold && !by_host {
-                true => Some(book.hold(now, message.clone())),
-                false => None,
-            }
-        };
-        let Some(dropped) = dropped else { return self.deliver(&session, message).await };
+        if self.policy == PeerMessages::Allow || by_host {
+            self.book.lock().send(self.now(), message)?;
+            return Ok(self.deliver(&session, message).await);
+        }
+        let dropped = self.book.lock().hold(self.now(), message.clone())?;
         dropped.iter().for_each(|it| self.audit("dropped", it, None));
         self.audit("held", message, None);
         Ok(Fate { outcome: Outcome::Held, reason: Some(HELD.into()) })
     }
 
-    async fn deliver(&self, session: &Session, message: &Message) -> Result<Fate> {
-        self.book.lock().wait_for(&message.to)?;
+    /// Hands a message over that the book let pass.
+    async fn deliver(&self, session: &Session, message: &Message) -> Fate {
         let waiting = Waiting(self, &message.to);
         let ask = PeerMessage {
             id: message.id.clone(),
@@ -211,7 +206,7 @@ impl Peers {
             Some(_) => (Outcome::Unacknowledged, "unacknowledged"),
         };
         self.audit(word, message, reason.as_deref());
-        Ok(Fate { outcome, reason })
+        Fate { outcome, reason }
     }
 
     /// What waits for a person, the oldest first.
@@ -229,14 +224,8 @@ impl Peers {
         }
         let to = self.book.lock().find(id).ok_or_else(unknown)?.to.clone();
         let session = self.receiver(&to)?;
-        let message = {
-            let mut book = self.book.lock();
-            let message = book.find(id).ok_or_else(unknown)?.clone();
-            book.admit(self.now(), &message)?;
-            book.take(id);
-            message
-        };
-        self.deliver(&session, &message).await
+        let message = self.book.lock().release(self.now(), id)?.ok_or_else(unknown)?;
+        Ok(self.deliver(&session, &message).await)
     }
 
     /// A line of ids, sizes and outcome; never of text that was said.

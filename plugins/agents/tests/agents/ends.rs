@@ -1,7 +1,7 @@
 //! How chats end: by a word, by a leaving end, by silence.
 
 use carport_agents::AskChat;
-use carport_agents_api::{AGENTS, Turn};
+use carport_agents_api::{AGENTS, Target, Turn};
 use carport_core::codes;
 use serde_json::json;
 
@@ -83,7 +83,8 @@ async fn a_plugin_chats_too_and_cancels_by_letting_go() {
     let mut agent = attach(&host, "helper").await;
     let agents = host.service(&AGENTS);
     assert!(agents.attached("helper").is_some() && agents.attached("nobody").is_none());
-    let turn = Turn { agent_id: "helper".into(), prompt: "p".into(), session_id: None };
+    let turn =
+        Turn { target: Target::Agent("helper".into()), prompt: "p".into(), session_id: None };
     let (chat, id) = tokio::join!(agents.chat(turn.clone()), async {
         let (id, ask) = agent.asked::<AskChat>().await;
         agent.answer(&id, json!({ "accepted": true })).await;
@@ -105,6 +106,18 @@ async fn a_plugin_chats_too_and_cancels_by_letting_go() {
     say(&mut agent, &id, "token", json!({ "delta": "to nobody" })).await;
     assert_eq!(agent.notification("agent.chat.cancel").await["session_id"], json!(id));
     assert!(!say(&mut agent, &id, "token", json!({})).await);
+}
+
+#[tokio::test]
+async fn a_clean_stop_writes_down_what_it_ended() {
+    let host = host().await;
+    let mut agent = attach(&host, "helper").await;
+    let mut client = host.client().await;
+    begin(&mut client, &mut agent, "c").await;
+    host.stop().await;
+    let lines = std::fs::read_to_string(host.root().join("journals/peer.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.contains("chat.error"), "{lines}");
 }
 
 #[tokio::test]

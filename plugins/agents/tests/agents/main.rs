@@ -4,9 +4,12 @@
 mod attaching;
 mod chatting;
 mod ends;
+mod following;
 mod goals;
 mod installing;
+mod peering;
 mod registry;
+mod services;
 mod supervising;
 
 use carport_core::testing::{TestClient, TestHost, TestHostBuilder};

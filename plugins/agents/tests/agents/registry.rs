@@ -35,6 +35,62 @@ async fn a_service_comes_beats_and_is_reaped_when_it_falls_silent() {
     assert_eq!(client.raw("registry.list", json!({})).await.unwrap(), json!([]));
 }
 
+/// The directories that `path` is taken for, and what is said of others.
+async fn listed(
+    host: &carport_core::testing::TestHost,
+    path: &std::path::Path,
+) -> Result<Value, String> {
+    let call = json!({ "registry_path": path });
+    host.client().await.raw("registry.list", call).await.map_err(|error| {
+        assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some("registry_path")));
+        error.message
+    })
+}
+
+#[tokio::test]
+async fn an_absolute_path_has_to_be_listed() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (open, closed) = (elsewhere.path().join("open"), elsewhere.path().join("closed"));
+    let host = host_with(json!({ "registry_paths": [open] })).start().await;
+    let mut mine = entry("mine");
+    mine["registry_path"] = json!(open);
+    host.client().await.raw("registry.register", mine).await.unwrap();
+    assert!(open.join("mine.json").exists());
+    assert_eq!(listed(&host, &open).await.unwrap()[0]["name"], "mine");
+    assert!(listed(&host, &closed).await.unwrap_err().contains("registry_paths"));
+    assert!(!closed.exists());
+}
+
+#[tokio::test]
+async fn a_foreign_directory_is_taken_if_nothing_else_can_be_overwritten() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name);
+    let host = host_with(json!({ "registry_foreign_paths": "entries_only" })).start().await;
+    let mut mine = entry("mine");
+    mine["registry_path"] = json!(at("new"));
+    host.client().await.raw("registry.register", mine).await.unwrap();
+    assert_eq!(listed(&host, &at("new")).await.unwrap()[0]["name"], "mine");
+    fs::write(at("new").join("notes.txt"), "not our affair").unwrap();
+    assert!(listed(&host, &at("new")).await.is_ok());
+    std::os::unix::fs::symlink(at("new"), at("link")).unwrap();
+    for link in ["link", "link/", "link/."] {
+        assert!(listed(&host, &at(link)).await.unwrap_err().contains("link"), "{link}");
+    }
+    assert!(listed(&host, &at("new/../new")).await.unwrap_err().contains(".."));
+    fs::write(at("file"), "").unwrap();
+    assert!(listed(&host, &at("file")).await.unwrap_err().contains("no directory"));
+    for (name, text) in [
+        ("package.json", json!({ "name": "package" }).to_string()),
+        ("other.json", entry("mine")["entry"].to_string()),
+        ("%zz.json", entry("mine")["entry"].to_string()),
+    ] {
+        fs::write(at("new").join(name), text).unwrap();
+        assert!(listed(&host, &at("new")).await.unwrap_err().contains("no entries"), "{name}");
+        fs::remove_file(at("new").join(name)).unwrap();
+    }
+    assert!(listed(&host, &at("new")).await.is_ok());
+}
+
 #[tokio::test]
 async fn files_that_are_no_entries_are_passed_over_and_paths_stay_inside() {
     let host = host().await;

@@ -37,6 +37,24 @@ async fn an_agent_starts_learns_who_it_is_and_stops() {
 }
 
 #[tokio::test]
+async fn tokens_are_taken_back_before_agents_have_their_grace() {
+    let host = host().await;
+    let script = "trap 'test -e ../../run/agents/helper.token; echo $?; exit 0' TERM; echo ready; \
+                  while :; do sleep 0.05; done";
+    upsert(&host, spec("helper", script)).await;
+    let mut client = host.client().await;
+    client.raw("agents.start", json!({ "id": "helper" })).await.unwrap();
+    let follow = json!({ "id": "helper", "stream": "stdout" });
+    if client.raw("agents.follow_log", follow).await.unwrap()["lines"] == json!([]) {
+        assert_eq!(client.notification("agents.log").await["line"], "ready");
+    }
+    client.close().await;
+    host.stop().await;
+    let log = std::fs::read_to_string(host.root().join("logs/helper.stdout.log")).unwrap();
+    assert_eq!(log, "ready\n1\n");
+}
+
+#[tokio::test]
 async fn values_of_the_environment_are_the_hosts_to_see_and_survive_a_round_trip() {
     let host = host().await;
     let mut with_secret = spec("helper", "true");
@@ -117,6 +135,16 @@ async fn what_starts_with_the_daemon_runs_after_a_restart() {
     let listed = client.raw("agents.list", json!({})).await.unwrap();
     assert_eq!(listed[1]["status"], "stopped");
     second.stop().await;
+}
+
+#[tokio::test]
+async fn settings_that_say_nothing_stop_the_boot_and_are_named() {
+    for (key, value) in [("capabilities", json!(["moon"])), ("registry_paths", json!(["below"]))] {
+        let boot = tokio::spawn(host_with(json!({ key: value })).start());
+        let panic = boot.await.err().unwrap().into_panic();
+        let why = panic.downcast_ref::<String>().unwrap();
+        assert!(why.contains(&format!("`agents.{key}`")), "{why}");
+    }
 }
 
 #[tokio::test]

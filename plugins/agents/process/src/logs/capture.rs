@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{LogLine, MAX_LINE, Stream, TailLog, Window, file, file::LogFile, tail};
+use super::{Counted, LogLine, MAX_LINE, Stream, TailLog, Window, file, file::LogFile, tail};
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 32 * 1024;
@@ -45,6 +45,8 @@ struct Log {
     file: LogFile,
     /// The line that has no end yet, as much of it as is ever shown.
     line: Vec<u8>,
+    /// How many lines have ended.
+    count: u64,
     failing: bool,
     lines: broadcast::Sender<Arc<LogLine>>,
     dropped: Arc<AtomicU64>,
@@ -57,7 +59,8 @@ impl Capture {
         let log = |stream| {
             let file = LogFile::new(file::path(state_root, id, stream)?);
             let (lines, dropped) = (lines.clone(), dropped.clone());
-            let log = Log { stream, file, line: Vec::new(), failing: false, lines, dropped };
+            let log =
+                Log { stream, file, line: Vec::new(), count: 0, failing: false, lines, dropped };
             Ok::<_, RpcError>(Arc::new(Mutex::new(log)))
         };
         Ok(Self { stdout: log(Stream::Stdout)?, stderr: log(Stream::Stderr)?, lines, dropped })
@@ -84,14 +87,15 @@ impl Capture {
         state_root: &Path,
         id: &str,
         window: Window,
-    ) -> Result<(TailLog, broadcast::Receiver<Arc<LogLine>>)> {
+    ) -> Result<(TailLog, Counted, broadcast::Receiver<Arc<LogLine>>)> {
         let held = (self.stdout.clone().lock_owned().await, self.stderr.clone().lock_owned().await);
         let (state_root, id) = (state_root.to_owned(), id.to_owned());
         let read = move || tail::read(&state_root, &id, window, false);
         let tail = spawn_blocking(read).await.map_err(RpcError::internal)??;
         let lines = self.lines.subscribe();
+        let counted = Counted { stdout: held.0.count, stderr: held.1.count };
         drop(held);
-        Ok((tail, lines))
+        Ok((tail, counted, lines))
     }
 
     /// Removes both logs. No process of the agent may live.
@@ -157,8 +161,10 @@ impl Log {
         let room = (MAX_LINE + 1).saturating_sub(self.line.len());
         self.line.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.ends_with(b"\n") {
+            self.count += 1;
             if self.lines.receiver_count() > 0 {
-                let line = LogLine { stream: self.stream, text: tail::text(&self.line) };
+                let (stream, number) = (self.stream, self.count);
+                let line = LogLine { stream, number, text: tail::text(&self.line) };
                 let _ = self.lines.send(Arc::new(line));
             }
             self.line.clear();

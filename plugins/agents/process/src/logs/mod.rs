@@ -88,11 +88,22 @@ pub struct TailLog {
     pub more: bool,
 }
 
+/// How many lines each stream has had, since the daemon knows the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counted {
+    /// Lines of standard output.
+    pub stdout: u64,
+    /// Lines of standard error.
+    pub stderr: u64,
+}
+
 /// A line that a child has just finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// Where it printed it.
     pub stream: Stream,
+    /// Counts the lines of the stream from 1, since the daemon knows the agent.
+    pub number: u64,
     /// UTF-8 with replacement characters, without its end, cut at 64 KiB.
     pub text: String,
 }

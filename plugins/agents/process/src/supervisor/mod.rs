@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     error::SuperviseError,
-    logs::{LogLine, TailLog, Window},
+    logs::{Counted, LogLine, TailLog, Window},
     rules::Rules,
     spec::AgentSpec,
     view::{ManagedAgent, Status},
@@ -112,6 +112,8 @@ pub struct Settings {
 pub struct Followed {
     /// What was there, less the unfinished last line of each stream.
     pub tail: TailLog,
+    /// The number of the last line of each stream that was there.
+    pub counted: Counted,
     /// What comes, of both streams.
     pub lines: broadcast::Receiver<Arc<LogLine>>,
 }
@@ -211,8 +213,9 @@ impl Supervisor {
     /// missed. A line that is unfinished now comes whole later. A slow reader loses the oldest.
     pub async fn follow(&self, id: &str, window: Window) -> carport_core::Result<Followed> {
         let agent = self.find(id)?;
-        let (tail, lines) = agent.capture.follow(&self.0.settings.state_root, id, window).await?;
-        Ok(Followed { tail, lines })
+        let root = &self.0.settings.state_root;
+        let (tail, counted, lines) = agent.capture.follow(root, id, window).await?;
+        Ok(Followed { tail, counted, lines })
     }
 
     /// Bytes of output that no log took, over all agents.
