@@ -59,6 +59,10 @@ const OFFERED: [(&str, &str, &[&str]); 5] = [
 const ALWAYS: [(&str, &str); 2] = [("network", "arbitrary-http"), ("network", "host-api")];
 const NEVER: (&str, &str) = ("network", "none");
 
+/// Methods that stay open to an agent whatever its manifest denies: without them it could not say who
+/// it is, nor answer.
+const OPEN: [&str; 3] = ["session.auth", "server.handshake", "agent.chat.event"];
+
 /// What a build offers to agents.
 #[derive(Debug, Clone, Default)]
 pub struct Advertised {
@@ -121,7 +125,7 @@ impl Advertised {
 /// Every wire name of the methods that stand for a feature: those that are called
 /// `namespace.feature`, a dash as an underscore, and with them their other names. The feature `*` is
 /// every method of the namespace, and of those that offer its kind.
-pub fn methods_of(
+fn methods_of(
     feature: &Feature,
     methods: &BTreeMap<&'static str, &'static str>,
 ) -> BTreeSet<&'static str> {
@@ -136,7 +140,8 @@ pub fn methods_of(
     };
     let own: BTreeSet<_> =
         methods.iter().filter(|(name, _)| stands(name)).map(|(_, own)| *own).collect();
-    methods.iter().filter(|(_, it)| own.contains(*it)).map(|(name, _)| *name).collect()
+    let names = methods.iter().filter(|(_, it)| own.contains(*it)).map(|(name, _)| *name);
+    names.filter(|name| !OPEN.contains(name)).collect()
 }
 
 /// Whether a method is called as a feature is.

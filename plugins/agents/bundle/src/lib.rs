@@ -15,7 +15,7 @@ mod toml;
 
 pub use document::Document;
 pub use error::BundleError;
-pub use features::{Advertised, Feature, methods_of};
+pub use features::{Advertised, Feature};
 pub use key::SigningKey;
 pub use manifest::{
     About, AgentManifest, Capabilities, Features, Lifecycle, Publisher, Runtime, Transport,

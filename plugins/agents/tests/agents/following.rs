@@ -97,6 +97,34 @@ async fn an_agent_follows_itself_and_a_connection_only_so_many() {
 }
 
 #[tokio::test]
+async fn who_does_not_read_holds_no_child_up_and_sees_that_lines_are_missing() {
+    let host = host().await;
+    let pad = "x".repeat(1000);
+    let script = format!("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo {pad}; done");
+    upsert(&host, spec("helper", &script)).await;
+    let (mut slow, mut other) = (host.client().await, host.client().await);
+    let id = json!({ "id": "helper" });
+    slow.raw("agents.follow_log", id.clone()).await.unwrap();
+    other.raw("agents.start", id.clone()).await.unwrap();
+    let ended = json!({ "id": "helper", "targets": ["stopped"] });
+    assert_eq!(other.raw("agents.wait", ended).await.unwrap()["last_exit_code"], 0);
+    let tail = other.raw("agents.tail_log", id.clone()).await.unwrap();
+    assert_eq!(tail["stdout_total"], 3000);
+    let call = slow.send("agents.unfollow_log", id).await;
+    let (mut seen, mut told) = (0, 0);
+    loop {
+        let frame = slow.frame(|it| it["method"] == "agents.log" || it["id"] == call).await;
+        if frame["id"] == call {
+            break;
+        }
+        let cursor = frame["params"]["cursor"].as_u64().unwrap();
+        assert!(cursor > seen, "none twice and none out of order");
+        (seen, told) = (cursor, told + 1);
+    }
+    assert!((1..3000).contains(&told), "{told}");
+}
+
+#[tokio::test]
 async fn only_who_supervises_can_be_followed() {
     let host = crate::host_with(json!({ "supervise": "never" })).start().await;
     let mut client = host.client().await;

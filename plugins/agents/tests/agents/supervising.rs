@@ -213,6 +213,16 @@ async fn what_starts_with_the_daemon_runs_after_a_restart() {
 }
 
 #[tokio::test]
+async fn settings_that_say_nothing_stop_the_boot_and_are_named() {
+    for (key, value) in [("capabilities", json!(["moon"])), ("registry_paths", json!(["below"]))] {
+        let boot = tokio::spawn(host_with(json!({ key: value })).start());
+        let panic = boot.await.err().unwrap().into_panic();
+        let why = panic.downcast_ref::<String>().unwrap();
+        assert!(why.contains(&format!("`agents.{key}`")), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_agent_is_not_found_and_a_bad_command_names_its_rule() {
     let host = host().await;
     let mut owner = host.host().await;
