@@ -54,9 +54,9 @@ pub(crate) fn narrow(session: &Session, spec: &AgentSpec, denied: BTreeSet<&'sta
     let always = || [ALWAYS.to_owned()];
     let only = spec.method_allowlist.clone();
     let only = only.map(|names| AllowedMethods::new(names.into_iter().chain(always())));
-    let denied = denied.into_iter().filter(|name| *name != ALWAYS).map(str::to_owned);
-    session.narrow(match (only, denied.collect::<Vec<_>>()) {
-        (only, denied) if denied.is_empty() => only,
-        (only, denied) => Some(only.unwrap_or_default().except(denied)),
+    let denied = denied.into_iter().map(str::to_owned);
+    session.narrow(match denied.len() {
+        0 => only,
+        _ => Some(only.unwrap_or_default().except(denied)),
     });
 }

@@ -245,11 +245,11 @@ impl Keeping {
                 check_digest(Path::new(spec.command.as_deref().unwrap_or_default()), wanted)?;
             }
             bundles.write(id, Some(&document))?;
-            if let Some(spec) = &spec {
-                if let Err(error) = write_down(&mut agents, &tokens, spec) {
-                    bundles.write(id, installed.as_ref().map(|(it, _)| it))?;
-                    return Err(error);
-                }
+            if let Some(spec) = &spec
+                && let Err(error) = write_down(&mut agents, &tokens, spec)
+            {
+                bundles.write(id, installed.as_ref().map(|(it, _)| it))?;
+                return Err(error);
             }
             bundles.learn(&manifest);
             Ok((spec, agents))

@@ -59,6 +59,10 @@ const OFFERED: [(&str, &str, &[&str]); 5] = [
 const ALWAYS: [(&str, &str); 2] = [("network", "arbitrary-http"), ("network", "host-api")];
 const NEVER: (&str, &str) = ("network", "none");
 
+/// Methods that stay open to an agent whatever its manifest denies: without them it could not say who
+/// it is, nor answer.
+const OPEN: [&str; 3] = ["session.auth", "server.handshake", "agent.chat.event"];
+
 /// What a build offers to agents.
 #[derive(Debug, Clone, Default)]
 pub struct Advertised {
@@ -136,7 +140,8 @@ fn methods_of(
     };
     let own: BTreeSet<_> =
         methods.iter().filter(|(name, _)| stands(name)).map(|(_, own)| *own).collect();
-    methods.iter().filter(|(_, it)| own.contains(*it)).map(|(name, _)| *name).collect()
+    let names = methods.iter().filter(|(_, it)| own.contains(*it)).map(|(name, _)| *name);
+    names.filter(|name| !OPEN.contains(name)).collect()
 }
 
 /// Whether a method is called as a feature is.

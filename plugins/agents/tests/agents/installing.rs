@@ -234,7 +234,7 @@ async fn what_a_manifest_denies_is_taken_away_at_once_and_after_a_restart() {
         "optional": { "moon": ["walk"], "network": ["none", "host-api"] },
     });
     let report = install(&first, denying).await.unwrap()["report"].take();
-    assert_eq!(report["unenforced"], json!(["moon.walk"]));
+    assert_eq!(report["unenforced"], json!(["agent.chat.event", "moon.walk"]));
     let missing = json!([
         { "namespace": "moon", "feature": "walk" }, { "namespace": "network", "feature": "none" },
     ]);

@@ -50,6 +50,7 @@ fn methods() -> BTreeMap<&'static str, &'static str> {
         ("tools.get", "tools.poll"),
         ("a2ui.render_report", "a2ui.render_report"),
         ("a2ui/subscribe", "a2ui/subscribe"),
+        ("session.auth", "session.auth"),
     ]
     .into()
 }
@@ -100,7 +101,7 @@ fn what_is_denied_are_the_methods_that_stand_for_it_under_all_their_names() {
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(unenforced, [feature("network.arbitrary-http")]);
     let (names, unenforced) =
-        build.denial(&[feature("a2ui.render-report"), feature("tools.voice-x")]);
+        build.denial(&["a2ui.render-report", "tools.voice-x", "session.auth"].map(feature));
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a2ui.render_report"]);
-    assert_eq!(unenforced, [feature("tools.voice-x")]);
+    assert_eq!(unenforced, ["tools.voice-x", "session.auth"].map(feature));
 }
