@@ -1,6 +1,11 @@
 //! The agents that this daemon keeps: manifest, tokens and supervisor changed together, or only read.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use carport_agents_process::{
     AgentSpec, Ending, ManagedAgent, Manifest, ManifestError, Rules, Status, SuperviseError,
@@ -36,6 +41,14 @@ pub(crate) struct Keeping {
 impl Keeping {
     pub(crate) fn role(&self) -> ManifestRole {
         *self.role.lock()
+    }
+
+    /// Where logs and tokens are: under this state root, or, for who does not supervise, beside the manifest.
+    pub(crate) fn home(&self) -> &Path {
+        match (self.role(), self.manifest_path.parent()) {
+            (ManifestRole::Observer | ManifestRole::None, Some(beside)) => beside,
+            _ => &self.state_root,
+        }
     }
 
     fn not_owned(&self) -> RpcError {
@@ -120,8 +133,7 @@ impl Keeping {
         let manifest = self.specs().await?;
         let agents = manifest.agents().values().map(|spec| {
             let spec = Arc::new(spec.clone());
-            let agent =
-                ManagedAgent::new(spec, View::default(), &self.manifest_path, &self.state_root);
+            let agent = ManagedAgent::new(spec, View::default(), &self.manifest_path, self.home());
             show(agent, identity)
         });
         Ok(agents.collect())
@@ -170,6 +182,9 @@ impl Keeping {
     /// Ends an agent and forgets it; `false` if there is none.
     pub(crate) async fn remove(&self, id: &str, purge: bool) -> Result<bool> {
         self.own().await?;
+        let manifest = self.manifest.clone().lock_owned().await;
+        // What cannot be taken out is not ended either.
+        blocking(move || manifest.may_write()).await??;
         match self.supervisor.stop(id, Ending::Term).await {
             Ok(_) | Err(SuperviseError::Unknown(_)) => {}
             Err(error) => return Err(error.into()),
@@ -224,7 +239,7 @@ impl Keeping {
         if !known {
             return Err(RpcError::not_found(format!("agent `{id}`")));
         }
-        let root = self.state_root.clone();
+        let root = self.home().to_owned();
         blocking(move || logs::tail(&root, &id, window)).await?.map_err(RpcError::internal)
     }
 }

@@ -160,6 +160,8 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
     let scratch = scratch.map(|all| all.into_iter().map(PathBuf::from).collect());
     let rules = Arc::new(Rules::new(scratch, std::env::var_os("PATH").unwrap_or_default()));
     let (place, names) = (Place::of(cx, config)?, tokens.clone());
+    let help = "Bytes of agents' output that no log took";
+    let dropped = cx.metrics().register("agents_dropped_log_bytes", help, Counter::default());
     let supervisor = Supervisor::new(Settings {
         shim: shim(config)?,
         state_root: state_root.clone(),
@@ -177,6 +179,7 @@ fn keeping(cx: &StartContext<'_>, config: &Config, roster: &Arc<Roster>) -> Resu
         clock: cx.clock(),
         jitter: Arc::new(jitter),
         listener: roster.clone(),
+        dropped,
     });
     Ok(Keeping {
         manifest: Arc::new(Mutex::new(manifest)),

@@ -1,17 +1,35 @@
 //! Which process an agent last was: a pid that counts only with its start time and the boot it belongs to.
+//!
+//! While a shim lives, the kernel knows what is under it. Once it is killed, what is left is found by
+//! descent from the child, by the child's session, and by [`MARK`] in the environment. A process that
+//! left the session, lost its parents and cleared its environment is not found.
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use procfs::process::{Process, Stat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+
+/// In the environment of everything under a shim: the shim's pid and start time, which are nobody
+/// else's in one boot.
+pub(crate) const MARK: &str = "CARPORT_AGENT_SHIM";
+
+/// The value of [`MARK`].
+pub(crate) fn mark(shim_pid: u32, shim_start_time: u64) -> String {
+    format!("{shim_pid}.{shim_start_time}")
+}
+
+/// The value of [`MARK`] under this process.
+pub(crate) fn own_mark() -> Option<String> {
+    let own = std::process::id();
+    Some(mark(own, stat(own)?.starttime))
+}
 
 /// `run/agents/{id}.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,43 +68,65 @@ impl Incarnation {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 
-    /// Writes the record, for this user only.
+    /// Writes the record, for this user only. It is not synced: after a power cut it would name nobody.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut options = AtomicWriteFile::options();
-        options.preserve_mode(false).mode(0o600);
-        let mut file = options.open(path)?;
+        let new = path.with_extension("new");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec(self)?)?;
-        file.commit()
+        fs::rename(new, path)
     }
 
-    /// The process it names that still lives: the child, else the shim.
+    /// A process of it that still lives: the child, else the shim, else any other.
     pub fn survivor(&self) -> Option<u32> {
-        if boot_id().ok()? != self.boot_id {
+        if !self.is_of_this_boot() {
             return None;
         }
         let alive = |pid, since| is_alive(pid, since).then_some(pid);
-        alive(self.pid, self.start_time).or_else(|| alive(self.shim_pid, self.shim_start_time))
+        alive(self.pid, self.start_time)
+            .or_else(|| alive(self.shim_pid, self.shim_start_time))
+            .or_else(|| self.left(&processes()).first().map(|it| it.pid.cast_unsigned()))
     }
 
-    /// Sends KILL to everything that is left of it: what descends from the child or the shim, and what
-    /// is in the child's session. Answers how many processes there were. Call it until there are none.
-    pub fn kill(&self) -> usize {
-        if self.survivor().is_none() {
-            return 0;
+    /// Sends KILL to everything that is left of it and answers which processes lived. Call it until
+    /// there are none, and once more: a process has no environment while it executes a program.
+    pub fn kill(&self) -> Vec<u32> {
+        if !self.is_of_this_boot() {
+            return Vec::new();
         }
         let table = processes();
-        let named = |pid: u32, since: u64| {
-            table.iter().find(|it| it.pid as u32 == pid && it.starttime == since).map(|it| it.pid)
-        };
-        let child = named(self.pid, self.start_time);
-        let roots = child.into_iter().chain(named(self.shim_pid, self.shim_start_time));
-        let mut doomed = tree(&table, &roots.collect::<Vec<_>>());
-        // The session's number cannot have been given to others while its first process lives.
-        if let Some(leader) = child {
-            doomed.extend(table.iter().filter(|it| it.session == leader));
+        let left = self.left(&table);
+        for process in &left {
+            signal(process, Signal::KILL);
         }
-        doomed.iter().filter(|it| signal(it, Signal::KILL)).count()
+        left.iter().map(|it| it.pid.cast_unsigned()).collect()
     }
+
+    fn is_of_this_boot(&self) -> bool {
+        boot_id().is_ok_and(|boot| boot == self.boot_id)
+    }
+
+    /// Who of the table belongs to it.
+    fn left<'a>(&self, table: &'a [Stat]) -> Vec<&'a Stat> {
+        let is = |it: &Stat, pid: u32, since: u64| {
+            it.pid.cast_unsigned() == pid && it.starttime == since
+        };
+        // The session's number cannot have been given to others while its first process lives.
+        let leader = table.iter().find(|it| is(it, self.pid, self.start_time)).map(|it| it.pid);
+        let marked = format!("{MARK}={}", mark(self.shim_pid, self.shim_start_time));
+        let roots = table.iter().filter(|it| {
+            is(it, self.shim_pid, self.shim_start_time)
+                || leader == Some(it.session)
+                || has_variable(it.pid, marked.as_bytes())
+        });
+        tree(table, &roots.map(|it| it.pid).collect::<Vec<_>>())
+    }
+}
+
+/// Whether a process was started with this variable. What may not be read has none.
+fn has_variable(pid: i32, variable: &[u8]) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|it| it == variable)
 }
 
 /// The kernel's name for this boot.

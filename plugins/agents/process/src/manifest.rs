@@ -32,7 +32,7 @@ pub enum ManifestError {
         why: String,
     },
     /// Somebody changed it since it was read.
-    #[error("{} was changed on disk since it was read", .0.display())]
+    #[error("{} was changed on disk since it was read: restart the daemon to read it", .0.display())]
     Changed(PathBuf),
     /// Another daemon holds it, or this one has not taken it.
     #[error("observe-only: the agents of {} are supervised by another daemon", .0.display())]
@@ -192,17 +192,23 @@ impl Manifest {
         }
     }
 
-    /// Whole or not at all: a temporary file, synced, renamed over the old one, the directory synced.
-    fn write(&mut self, agents: BTreeMap<String, AgentSpec>) -> Result<(), ManifestError> {
+    /// Whether a change would be taken now: this daemon owns the file, and it is as it was last read.
+    pub fn may_write(&self) -> Result<(), ManifestError> {
         if self.lock.is_none() {
             return Err(ManifestError::NotOwned(self.path.clone()));
         }
+        match self.look()? == self.stamp {
+            true => Ok(()),
+            false => Err(ManifestError::Changed(self.path.clone())),
+        }
+    }
+
+    /// Whole or not at all: a temporary file, synced, renamed over the old one, the directory synced.
+    fn write(&mut self, agents: BTreeMap<String, AgentSpec>) -> Result<(), ManifestError> {
         if agents.len() > MAX_AGENTS {
             return Err(ManifestError::Full { got: agents.len() });
         }
-        if self.look()? != self.stamp {
-            return Err(ManifestError::Changed(self.path.clone()));
-        }
+        self.may_write()?;
         let mut whole = self.other.clone();
         whole.insert("version".into(), VERSION.into());
         whole.insert("agents".into(), json!(agents.values().collect::<Vec<_>>()));

@@ -7,17 +7,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::incarnation::MARK;
+
 /// How many agents one manifest holds.
 pub const MAX_AGENTS: usize = 256;
 
-/// Names that the daemon sets last in a child's environment; a spec may not set them.
-pub const IDENTITY_NAMES: [&str; 6] = [
+/// Names that are set last in a child's environment; a spec may not set them.
+pub const IDENTITY_NAMES: [&str; 7] = [
     "CARPORT_URL",
     "CARPORT_AGENT_ID",
     "CARPORT_AGENT_TOKEN",
     "CAR_DAEMON_URL",
     "CAR_AGENT_ID",
     "CAR_AGENT_TOKEN",
+    MARK,
 ];
 
 /// One agent, as it is stored and sent. Members that are not listed here are kept and written back.

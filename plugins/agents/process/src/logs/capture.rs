@@ -1,15 +1,8 @@
 //! Output of a child on its way to the log: always read, whatever becomes of it.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use carport_core::{Result, RpcError};
+use carport_core::{Counter, Result, RpcError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::{Mutex, OwnedMutexGuard, broadcast, mpsc},
@@ -36,7 +29,7 @@ pub(crate) struct Capture {
     stdout: Arc<Mutex<Log>>,
     stderr: Arc<Mutex<Log>>,
     lines: broadcast::Sender<Arc<LogLine>>,
-    dropped: Arc<AtomicU64>,
+    dropped: Counter,
 }
 
 /// One stream's log.
@@ -47,12 +40,12 @@ struct Log {
     line: Vec<u8>,
     failing: bool,
     lines: broadcast::Sender<Arc<LogLine>>,
-    dropped: Arc<AtomicU64>,
+    dropped: Counter,
 }
 
 impl Capture {
     /// Logs of the agent `id`. Bytes that no log takes are added to `dropped`.
-    pub(crate) fn new(state_root: &Path, id: &str, dropped: Arc<AtomicU64>) -> Result<Self> {
+    pub(crate) fn new(state_root: &Path, id: &str, dropped: Counter) -> Result<Self> {
         let (lines, _) = broadcast::channel(LAG);
         let log = |stream| {
             let file = LogFile::new(file::path(state_root, id, stream)?);
@@ -108,11 +101,7 @@ impl Capture {
 
 /// Reads a child's output and never keeps the child waiting for long: once the disk has taken nothing
 /// for a while, what does not fit the queue is dropped until it takes something again.
-async fn read(
-    mut from: impl AsyncRead + Unpin,
-    queue: mpsc::Sender<Vec<u8>>,
-    dropped: Arc<AtomicU64>,
-) {
+async fn read(mut from: impl AsyncRead + Unpin, queue: mpsc::Sender<Vec<u8>>, dropped: Counter) {
     let mut buffer = vec![0; CHUNK];
     let mut patient = true;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
@@ -123,7 +112,7 @@ async fn read(
                 true
             }
             _ => {
-                dropped.fetch_add(count as u64, Ordering::Relaxed);
+                dropped.inc_by(count as u64);
                 false
             }
         };
@@ -141,7 +130,7 @@ async fn write(mut waiting: mpsc::Receiver<Vec<u8>>, log: Arc<Mutex<Log>>) {
 fn take(mut log: OwnedMutexGuard<Log>, chunk: &[u8]) {
     let written = log.file.write(chunk);
     if let Err(error) = &written {
-        log.dropped.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        log.dropped.inc_by(chunk.len() as u64);
         if !log.failing {
             tracing::error!(%error, file = %log.file.path().display(), "a log takes nothing: output is dropped");
         }

@@ -27,6 +27,7 @@ use process_wrap::std::{CommandWrap, ProcessSession};
 
 use self::tree::Tree;
 pub(crate) use self::wire::{Order, Report, Run};
+use crate::incarnation::{MARK, own_mark};
 
 /// The grace of a tree whose daemon is gone: it has to be dead a second later.
 const ORPHAN_GRACE: Duration = Duration::from_millis(250);
@@ -89,6 +90,7 @@ pub fn run() -> i32 {
 fn start(run: &Run) -> std::io::Result<u32> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).env_clear().envs(run.env.iter().map(|(name, value)| (name, value)));
+    command.envs(own_mark().map(|mark| (MARK, mark)));
     command.current_dir(&run.cwd).stdin(Stdio::null());
     command.arg0(&run.program);
     let child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
@@ -106,7 +108,8 @@ fn let_go_of_output() {
 /// Takes in every process that ends under this shim, until there is none.
 fn reap(tree: &Tree, news: &SyncSender<News>) {
     while let Some(was_child) = tree.reap_one() {
-        if was_child {
+        // A child that leaves nobody behind leaves nothing to end.
+        if was_child && !tree.is_empty() {
             let _ = news.send(News::Ended);
         }
     }

@@ -54,6 +54,12 @@ impl Tree {
         }
     }
 
+    /// Whether no process is left, ended or not.
+    pub(super) fn is_empty(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        waitid(WaitId::All, look).err() == Some(Errno::CHILD)
+    }
+
     /// TERM to the child's group, whoever of it lives.
     pub(super) fn terminate(&self) {
         if !self.signal_group(Signal::TERM) {

@@ -47,7 +47,7 @@ impl Agent {
         mailbox: mpsc::Sender<Call>,
     ) -> carport_core::Result<Self> {
         let settings = &inner.settings;
-        let capture = Capture::new(&settings.state_root, &spec.id, inner.dropped.clone())?;
+        let capture = Capture::new(&settings.state_root, &spec.id, settings.dropped.clone())?;
         let state =
             State { spec: Arc::new(spec), running: None, view: View::default(), removed: false };
         let (seen, _) = watch::channel(state.shown(inner));

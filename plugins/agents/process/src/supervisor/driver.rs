@@ -6,7 +6,7 @@ use carport_core::make_private_dir;
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -30,6 +30,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// How often a tree without a shim is swept.
 const SWEEP: Duration = Duration::from_millis(20);
+
+/// How much longer than the grace and the kill a shim may take to say what became of its tree.
+const MARGIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,
@@ -118,15 +121,17 @@ impl Driver {
             Ending::Kill => Duration::ZERO,
         };
         process.link.end(grace).await;
+        let patience = Instant::now() + grace + crate::KILL_WAIT + MARGIN;
         let event = loop {
-            match process.link.report().await {
-                Some(Report::Gone(exit)) => {
+            match timeout_at(patience, process.link.report()).await {
+                Ok(Some(Report::Gone(exit))) => {
                     self.put_away().await;
                     break Event::Stopped(Some(exit));
                 }
-                Some(Report::Outlived(pids)) => break Event::Outlived(pids),
-                Some(_) => {}
-                None => break self.sweep(Event::Stopped(None)).await,
+                Ok(Some(Report::Outlived(pids))) => break Event::Outlived(pids),
+                Ok(Some(_)) => {}
+                // A shim that was stopped by a signal is of as much use as one that was killed.
+                Ok(None) | Err(_) => break self.sweep(Event::Stopped(None)).await,
             }
         };
         let survivors = match &event {
@@ -172,18 +177,14 @@ impl Driver {
         let record = self.process.as_ref().and_then(|it| it.incarnation.clone());
         let left = match record {
             Some(record) => end_tree(record).await,
-            None => None,
+            None => Vec::new(),
         };
-        match left {
-            Some(pid) => {
-                self.process = None;
-                Event::Outlived(vec![pid])
-            }
-            None => {
-                self.put_away().await;
-                gone
-            }
+        if left.is_empty() {
+            self.put_away().await;
+            return gone;
         }
+        self.process = None;
+        Event::Outlived(left)
     }
 
     /// The tree is gone: its last words reach the log, its record goes.
@@ -279,23 +280,20 @@ impl Driver {
         let pid = record.survivor()?;
         match self.inner.settings.on_survivor {
             OnSurvivor::Wait => Some(pid),
-            OnSurvivor::Kill => end_tree(record).await,
+            OnSurvivor::Kill => end_tree(record).await.first().copied(),
         }
     }
 
     /// A daemon that cannot write the record still ends the tree; the next one would not know it.
     fn record(&self, pid: u32, shim_pid: u32) -> Option<Incarnation> {
         let path = self.record_path();
-        let written = Incarnation::of(pid, shim_pid).and_then(|incarnation| {
-            path.parent().map_or(Ok(()), make_private_dir)?;
-            incarnation.write(&path)?;
-            Ok(incarnation)
-        });
-        written
-            .inspect_err(
-                |error| tracing::warn!(%error, file = %path.display(), "no record of a process"),
-            )
-            .ok()
+        let warn = |error: &io::Error| {
+            tracing::warn!(%error, file = %path.display(), "no record of a process");
+        };
+        let incarnation = Incarnation::of(pid, shim_pid).inspect_err(warn).ok()?;
+        let directory = path.parent().map_or(Ok(()), make_private_dir);
+        let _ = directory.and_then(|()| incarnation.write(&path)).inspect_err(warn);
+        Some(incarnation)
     }
 
     fn record_path(&self) -> PathBuf {
@@ -311,18 +309,18 @@ async fn next_report(process: &mut Option<Running>) -> Option<Report> {
 }
 
 /// Kills what a record names until nothing is left, or answers who is after five seconds.
-async fn end_tree(record: Incarnation) -> Option<u32> {
-    let swept = async {
-        loop {
-            let record = record.clone();
-            if spawn_blocking(move || record.kill()).await.unwrap_or(0) == 0 {
-                return;
-            }
-            sleep(SWEEP).await;
+async fn end_tree(record: Incarnation) -> Vec<u32> {
+    let patience = Instant::now() + crate::KILL_WAIT;
+    let mut nobody = 0;
+    loop {
+        let record = record.clone();
+        let left = spawn_blocking(move || record.kill()).await.unwrap_or_default();
+        nobody = if left.is_empty() { nobody + 1 } else { 0 };
+        if nobody == 2 || (nobody == 0 && Instant::now() >= patience) {
+            return left;
         }
-    };
-    let _ = timeout(crate::KILL_WAIT, swept).await;
-    record.survivor()
+        sleep(SWEEP).await;
+    }
 }
 
 /// Holds the spec against the rules and puts together what the shim is to run. Blocks on the disk.

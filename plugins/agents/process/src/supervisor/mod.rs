@@ -10,12 +10,12 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use carport_core::{Clock, Guarded, encode_name};
+use carport_core::{Clock, Counter, Guarded, encode_name};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
     task::JoinSet,
@@ -106,6 +106,8 @@ pub struct Settings {
     pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// Hears of every change.
     pub listener: Arc<dyn Listener>,
+    /// Counts bytes of output that no log took, over all agents.
+    pub dropped: Counter,
 }
 
 /// What [`Supervisor::follow`] answers.
@@ -125,7 +127,6 @@ pub(crate) struct Inner {
     /// What the machines count their time from.
     epoch: Instant,
     agents: Guarded<BTreeMap<String, Arc<Agent>>>,
-    dropped: Arc<AtomicU64>,
     closed: AtomicBool,
 }
 
@@ -136,7 +137,6 @@ impl Supervisor {
             settings,
             epoch: Instant::now(),
             agents: Guarded::default(),
-            dropped: Arc::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -213,11 +213,6 @@ impl Supervisor {
         let agent = self.find(id)?;
         let (tail, lines) = agent.capture.follow(&self.0.settings.state_root, id, window).await?;
         Ok(Followed { tail, lines })
-    }
-
-    /// Bytes of output that no log took, over all agents.
-    pub fn dropped_log_bytes(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
     }
 
     /// Ends all agents at the same time, each with its grace. Nothing starts afterwards.

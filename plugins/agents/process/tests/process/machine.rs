@@ -34,14 +34,25 @@ enum Step {
     Stop,
     /// The wait ends, so long after it is due.
     Wait,
-    /// An attempt ends so.
-    Attempt(bool, bool),
-    /// The process ends after so many seconds.
-    End(u8, Exit),
+    /// An attempt ends so: well or not, blocked or not, and with this jitter.
+    Attempt(bool, bool, f64),
+    /// The process ends after so many seconds, and the wait has this jitter.
+    End(u8, Exit, f64),
+}
+
+/// The rule, word for word: `min(30 s, backoff * 2^(n-1))`, a fifth either way, then 30 s again.
+fn expected(backoff: f64, number: u32, jitter: f64) -> f64 {
+    let plain = (backoff * 2f64.powi(number.min(40) as i32 - 1)).min(30.0);
+    (plain * (1.0 + 0.2 * jitter.clamp(-1.0, 1.0))).min(30.0)
+}
+
+/// Also what no source of jitter should say.
+fn jitter() -> std::ops::Range<f64> {
+    -2.0..2.0
 }
 
 impl Model {
-    fn fail(&mut self) {
+    fn fail(&mut self, jitter: f64) {
         if self.policy.restart == Restart::Never {
             self.status = Status::Errored;
             return;
@@ -53,8 +64,7 @@ impl Model {
             self.status = Status::Errored;
             return;
         }
-        let wait = self.policy.backoff.as_secs_f64() * 2f64.powi(self.streak as i32 - 1);
-        self.wait(secs(wait.min(30.0)));
+        self.wait(secs(expected(self.policy.backoff.as_secs_f64(), self.streak, jitter)));
     }
 
     fn wait(&mut self, by: Duration) {
@@ -95,11 +105,11 @@ impl ReferenceStateMachine for Model {
             (1..32).prop_map(Exit::Signal)
         ];
         match state.status {
-            Status::Starting => (any::<bool>(), prop::bool::weighted(0.2))
-                .prop_map(|(good, blocked)| Step::Attempt(good, blocked))
+            Status::Starting => (any::<bool>(), prop::bool::weighted(0.2), jitter())
+                .prop_map(|(good, blocked, jitter)| Step::Attempt(good, blocked, jitter))
                 .boxed(),
             Status::Running => prop_oneof![
-                8 => (0..90u8, exit).prop_map(|(after, exit)| Step::End(after, exit)),
+                8 => (0..90u8, exit, jitter()).prop_map(|(after, exit, it)| Step::End(after, exit, it)),
                 1 => Just(Step::Stop),
                 1 => Just(Step::Start),
             ]
@@ -126,13 +136,13 @@ impl ReferenceStateMachine for Model {
                 state.restarts += u32::from(!state.blocked);
                 state.status = Status::Starting;
             }
-            Step::Attempt(_, true) => {
+            Step::Attempt(_, true, _) => {
                 (state.status, state.blocked) = (Status::Backoff, true);
                 state.due = Some(state.now + secs(2.0));
             }
-            Step::Attempt(true, _) => (state.status, state.since) = (Status::Running, state.now),
-            Step::Attempt(false, _) => state.fail(),
-            Step::End(after, exit) => {
+            Step::Attempt(true, ..) => (state.status, state.since) = (Status::Running, state.now),
+            Step::Attempt(false, _, jitter) => state.fail(*jitter),
+            Step::End(after, exit, jitter) => {
                 state.now += secs(f64::from(*after));
                 if *after >= 60 {
                     state.streak = 0;
@@ -140,7 +150,7 @@ impl ReferenceStateMachine for Model {
                 match (exit, state.policy.restart) {
                     (Exit::Code(0), Restart::Always) => state.wait(state.policy.backoff),
                     (Exit::Code(0), _) => state.status = Status::Stopped,
-                    _ => state.fail(),
+                    _ => state.fail(*jitter),
                 }
             }
         }
@@ -160,14 +170,18 @@ impl StateMachineTest for Real {
 
     /// `model` is already where the step leads.
     fn apply(mut machine: Machine, model: &Model, step: Step) -> Machine {
+        let jitter = match step {
+            Step::Attempt(.., jitter) | Step::End(.., jitter) => jitter,
+            _ => 0.0,
+        };
         let event = match step {
             Step::Start => Event::Start,
             Step::Stop => Event::Stopped(None),
             Step::Wait => Event::Due,
-            Step::Attempt(_, true) => Event::Blocked(9),
-            Step::Attempt(true, _) => Event::Spawned(7),
-            Step::Attempt(false, _) => Event::NotSpawned("no".into()),
-            Step::End(_, exit) => Event::Ended(exit),
+            Step::Attempt(_, true, _) => Event::Blocked(9),
+            Step::Attempt(true, ..) => Event::Spawned(7),
+            Step::Attempt(false, ..) => Event::NotSpawned("no".into()),
+            Step::End(_, exit, _) => Event::Ended(exit),
         };
         if event == Event::Due && model.now > Duration::ZERO {
             // A moment too early nothing happens.
@@ -175,7 +189,7 @@ impl StateMachineTest for Real {
             assert!(!machine.step(&model.policy, model.now - secs(0.001), 0.0, Event::Due));
             assert_eq!(machine, before);
         }
-        let attempt = machine.step(&model.policy, model.now, 0.0, event);
+        let attempt = machine.step(&model.policy, model.now, jitter, event);
         assert_eq!(attempt, machine.status() == Status::Starting);
         assert_eq!(machine.status(), model.status);
         assert_eq!(machine.restarts(), model.restarts);
@@ -236,10 +250,9 @@ fn a_crash_loop_ends_after_five_failures_and_a_start_forgets_them() {
 proptest! {
     #[test]
     fn a_wait_doubles_and_stays_within_its_bounds(
-        backoff in 0.1..30.0f64, number in 1..100u32, jitter in -2.0..2.0f64,
+        backoff in 0.1..30.0f64, number in 1..100u32, jitter in jitter(),
     ) {
         let wait = delay(secs(backoff), number, jitter).as_secs_f64();
-        let plain = (backoff * 2f64.powi(number.min(40) as i32 - 1)).min(30.0);
-        prop_assert!(wait <= 30.0 && wait >= plain * 0.8 - 1e-6 && wait <= plain * 1.2 + 1e-6);
+        prop_assert!(wait <= 30.0 && (wait - expected(backoff, number, jitter)).abs() < 1e-6);
     }
 }

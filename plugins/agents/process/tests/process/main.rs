@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod endings;
+mod losses;
 mod machine;
 mod manifest;
 mod output;
 mod specs;
 mod starts;
 mod tails;
+mod unkillable;
 mod world;
 
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ async fn a_hundred_megabytes_without_a_newline_are_taken_and_rotated() {
     let kept: Vec<_> = (1..=5).map(|it| size(format!("{}.{it}", log.display()))).collect();
     assert!(kept[..4].iter().all(|it| (ROTATE_AT..ROTATE_AT + 65536).contains(it)), "{kept:?}");
     assert_eq!(kept[4], 0);
-    assert_eq!(world.supervisor.dropped_log_bytes(), 0);
+    assert_eq!(world.dropped.get(), 0);
     let seen = tail(&world.root, &id, ALL).unwrap();
     assert_eq!((seen.stdout_total, seen.more), (0, true), "the only line was cut by the ceiling");
     world.end().await;
@@ -58,7 +58,7 @@ async fn a_full_disk_costs_the_output_and_not_the_child() {
     world.supervisor.start(&id).await.unwrap();
     let ended = world.wait(&id, Status::Stopped).await;
     assert_eq!(ended.view.last_exit_code, Some(0));
-    assert_eq!(world.supervisor.dropped_log_bytes(), 1_000_000);
+    assert_eq!(world.dropped.get(), 1_000_000);
     let window = Window { streams: Streams::Stderr, ..ALL };
     assert_eq!(tail(&world.root, &id, window).unwrap().lines, ["told"]);
     world.end().await;

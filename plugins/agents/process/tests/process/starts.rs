@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
+    time::Duration,
 };
 
 use carport_agents_process::{AgentSpec, Rules, Status, SuperviseError};
@@ -28,6 +29,46 @@ async fn a_child_that_exits_at_once_is_restarted_thirty_times() {
         [Status::Stopped, Status::Starting, Status::Running, Status::Backoff]
     );
     world.end().await;
+}
+
+/// The waits pass at once; the processes are real. While a blocking task runs the clock stands still, so
+/// that no wait for a process comes to an early end.
+async fn exits_at_once(times: u32) {
+    let (world, _directory) = world();
+    let (done, running) = std::sync::mpsc::channel::<()>();
+    let standstill = tokio::task::spawn_blocking(move || running.recv());
+    let id = world.put("brief", "", |spec| {
+        always(spec);
+        (spec.command, spec.args) = (Some("/bin/true".into()), Vec::new());
+        spec.backoff_secs = 30.0;
+    });
+    world.supervisor.start(&id).await.unwrap();
+    for round in 0..times {
+        let waits = || {
+            let seen = world.supervisor.get(&id).unwrap();
+            (seen.view.restart_count, seen.view.status) == (round, Status::Backoff)
+        };
+        while !waits() {
+            #[allow(clippy::disallowed_methods, reason = "tokio's clock stands still")]
+            let look_again = || std::thread::sleep(Duration::from_millis(1));
+            tokio::task::spawn_blocking(look_again).await.unwrap();
+        }
+        tokio::time::advance(Duration::from_secs(30)).await;
+    }
+    drop(done);
+    assert!(standstill.await.unwrap().is_err());
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_exits_at_once_is_restarted_a_hundred_times() {
+    exits_at_once(100).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "long: tests/run --long"]
+async fn a_child_that_exits_at_once_is_restarted_a_thousand_times() {
+    exits_at_once(1000).await;
 }
 
 #[tokio::test]

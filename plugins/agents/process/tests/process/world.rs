@@ -11,7 +11,7 @@ use carport_agents_process::{
     AgentSpec, Ending, Inherit, Listener, ManagedAgent, OnSurvivor, Restart, Rules, Settings,
     Status, Supervisor,
 };
-use carport_core::{Guarded, SystemClock};
+use carport_core::{Counter, Guarded, SystemClock};
 use serde_json::json;
 
 /// A child that ignores TERM, a grandchild that does, one with a session of its own whose parent is
@@ -24,7 +24,7 @@ pub(crate) const STUBBORN_TREE: &str = "trap '' TERM
     while :; do sleep 1000; done";
 
 /// So long anything may take that has no limit of its own here.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 #[allow(dead_code, reason = "two programs share this file and use a part each")]
 pub(crate) struct World {
@@ -33,6 +33,8 @@ pub(crate) struct World {
     /// In the environment of everything that was started here.
     pub(crate) mark: String,
     pub(crate) heard: Arc<Heard>,
+    /// Bytes that no log took.
+    pub(crate) dropped: Counter,
 }
 
 /// Every change that the supervisor told of.
@@ -84,9 +86,11 @@ impl World {
             clock: Arc::new(SystemClock),
             jitter: Arc::new(|| 0.0),
             listener: heard.clone(),
+            dropped: Counter::default(),
         };
         change(&mut settings);
-        Self { supervisor: Supervisor::new(settings), root, mark, heard }
+        let dropped = settings.dropped.clone();
+        Self { supervisor: Supervisor::new(settings), root, mark, heard, dropped }
     }
 
     /// An agent that runs a shell script.
