@@ -24,7 +24,7 @@ fn inside(daemon: &Daemon, commands: &str) {
 }
 
 /// Writes until the disk is full; the file that did it.
-fn fill(daemon: &Daemon) -> PathBuf {
+pub(crate) fn fill(daemon: &Daemon) -> PathBuf {
     let path = daemon.path("filler");
     let mut size = 64 << 10;
     let mut filler = fs::File::create(&path).unwrap();

@@ -1,6 +1,8 @@
 //! The real binary: processes, sockets, files, signals.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agents;
+mod agents_bad_days;
 mod bad_days;
 mod bad_disks;
 mod clients;
