@@ -24,7 +24,7 @@ pub(crate) const STUBBORN_TREE: &str = "trap '' TERM
     while :; do sleep 1000; done";
 
 /// So long anything may take that has no limit of its own here.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 #[allow(dead_code, reason = "two programs share this file and use a part each")]
 pub(crate) struct World {
