@@ -47,6 +47,8 @@ enum Command {
     Watch(commands::watch::Args),
     /// List, show and follow recorded runs
     Runs(commands::runs::Args),
+    /// Supervise agents, read their logs and chat with them
+    Agents(commands::agents::Args),
     /// List and decide what waits for a person
     Approvals(commands::approvals::Args),
     /// List the methods of the daemon
@@ -103,6 +105,7 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Call(args) => commands::call::run(args, &global).await,
         Command::Watch(args) => commands::watch::run(args, &global).await,
         Command::Runs(args) => commands::runs::run(args, &global).await,
+        Command::Agents(args) => commands::agents::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,
         Command::Plugins(args) => commands::plugins::run(&args, &global, bill),
