@@ -39,7 +39,7 @@ pub(crate) struct Global {
 enum Command {
     /// Run the daemon (the default)
     Serve(commands::serve::Args),
-    /// Record, watch, kill, restart and replay an agent's run on the files of this directory
+    /// See an agent's run recorded, killed and replayed, and an agent under supervision
     Demo(commands::demo::Args),
     /// Call a method: `carport call runs.list '{"agent_id":"builder"}'`
     Call(commands::call::Args),

@@ -107,11 +107,11 @@ impl Add {
     fn spec(&self) -> Result<Value, Exit> {
         match &self.file {
             Some(file) => from_file(file, self.id.as_deref()),
-            None => self.from_flags(),
+            None => self.flagged(),
         }
     }
 
-    fn from_flags(&self) -> Result<Value, Exit> {
+    fn flagged(&self) -> Result<Value, Exit> {
         let flags = &self.flags;
         let mut spec = Map::new();
         let mut put = |name: &str, value: Option<Value>| {
