@@ -96,6 +96,49 @@ pub(crate) async fn tail(
     link.ask("agents.tail_log", &json!({ "id": id, "n": lines, "stream": stream })).await
 }
 
+/// The end of an agent's logs as they were when the following of them began.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogFollowed {
+    #[serde(flatten)]
+    pub(crate) tail: TailLog,
+    pub(crate) cursor: LogCursor,
+}
+
+/// The number of the last line of each stream.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct LogCursor {
+    pub(crate) stdout: u64,
+    pub(crate) stderr: u64,
+}
+
+/// As [`tail`]; every later line follows as a [`LogLine`].
+pub(crate) async fn follow_log(
+    link: &Link,
+    id: &str,
+    lines: u32,
+    stream: &str,
+) -> Result<LogFollowed, CallError> {
+    link.ask("agents.follow_log", &json!({ "id": id, "n": lines, "stream": stream })).await
+}
+
+/// A line that an agent printed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct LogLine {
+    pub(crate) id: String,
+    pub(crate) stream: String,
+    pub(crate) line: String,
+    /// Counts the lines of the stream.
+    pub(crate) cursor: u64,
+}
+
+impl LogLine {
+    /// The line in a notification, if it is one.
+    pub(crate) fn of(notice: &Notice) -> Option<Self> {
+        let is_line = notice.method == "agents.log";
+        is_line.then(|| Self::deserialize(&notice.params).ok()).flatten()
+    }
+}
+
 /// The snapshot that a subscription to agents begins with.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Subscribed {

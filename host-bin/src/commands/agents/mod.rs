@@ -15,6 +15,8 @@ use crate::{
 };
 
 mod add;
+#[cfg(feature = "agents")]
+mod bundle;
 mod chat;
 mod doctor;
 mod list;
@@ -68,6 +70,18 @@ enum What {
     },
     /// Hold every agent's command against the rules for commands
     Health,
+    /// Install an agent from its manifest
+    #[cfg(feature = "agents")]
+    Install(bundle::Install),
+    /// Sign a manifest, in its file
+    #[cfg(feature = "agents")]
+    Sign(bundle::Sign),
+    /// Say whether a manifest is as its publisher signed it
+    #[cfg(feature = "agents")]
+    Verify(bundle::Verify),
+    /// Make a key that signs manifests, in a file of its own
+    #[cfg(feature = "agents")]
+    Keygen(bundle::Keygen),
 }
 
 #[derive(Debug, clap::Args)]
@@ -129,6 +143,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
         What::Logs(wanted) => logs::run(&wanted, global, output).await,
         What::Chat(wanted) => chat::run(wanted, global, output).await,
         What::Wait(wanted) => wait::run(&wanted, global, output).await,
+        #[cfg(feature = "agents")]
+        What::Install(wanted) => bundle::install(&wanted, global, output).await,
+        #[cfg(feature = "agents")]
+        What::Sign(wanted) => bundle::sign(&wanted, output),
+        #[cfg(feature = "agents")]
+        What::Verify(wanted) => bundle::verify(&wanted, output),
+        #[cfg(feature = "agents")]
+        What::Keygen(wanted) => bundle::keygen(&wanted, output),
         What::Doctor { id } => doctor::run(id.as_deref(), global, output).await,
     }
 }
