@@ -174,7 +174,7 @@ mod tests {
         assert!(unsigned.message.contains("agents sign"), "{}", unsigned.message);
         keygen(&Keygen { key: key.clone() }, output).unwrap();
         assert!(keygen(&Keygen { key: key.clone() }, output).is_err(), "a key is never replaced");
-        sign(&Sign { file: file.clone(), key: key.clone() }, output).unwrap();
+        sign(&Sign { file: file.clone(), key }, output).unwrap();
         verified().unwrap();
         let signed = fs::read_to_string(&file).unwrap();
         assert!(signed.starts_with("# kept\n"), "{signed}");
