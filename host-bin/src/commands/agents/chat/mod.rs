@@ -22,7 +22,7 @@ use crate::{
 mod answer;
 mod turn;
 
-use turn::Talk;
+use turn::{Ended, Talk};
 
 /// Prints the answer as it comes; what the agent does on the way goes to standard error. Without a
 /// prompt, each line of standard input is a turn of one conversation. Ctrl-C cancels the turn.
@@ -52,7 +52,10 @@ pub(super) async fn run(wanted: Chat, global: &Global, output: Output) -> Result
     let (link, inbox) = connect(global, &Role::Client).await?;
     let mut talk = Talk::new(link, inbox, wanted.id, wanted.approve, output);
     match wanted.prompt {
-        Some(prompt) => talk.turn(&prompt).await,
+        Some(prompt) => match talk.turn(&prompt).await? {
+            Ended::Whole => Ok(()),
+            Ended::Cancelled => Err(Exit::new(Code::Interrupted, "cancelled")),
+        },
         None => converse(&mut talk, output).await,
     }
 }
@@ -76,16 +79,14 @@ async fn converse(talk: &mut Talk, output: Output) -> Result<(), Exit> {
             continue;
         }
         match talk.turn(&line).await {
-            Ok(()) => {}
-            // The connection is gone, or nobody reads the answers.
-            Err(exit) if matches!(exit.code, Code::NoDaemon | Code::Denied | Code::Unread) => {
-                return Err(exit);
-            }
-            Err(exit) => {
+            Ok(Ended::Whole | Ended::Cancelled) => {}
+            Err(exit) if matches!(exit.code, Code::Failed | Code::Answered) => {
                 output::failure(&exit, output.is_json());
                 let (code, message) = (Code::Failed, "a turn of the conversation failed");
                 ended = Err(Exit::new(code, message));
             }
+            // The connection is gone, nobody reads the answers, or the person wants no more.
+            Err(exit) => return Err(exit),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         link::{CallError, Inbox, Incoming, Link},
     },
     commands::typed::{Typed, typed_lines},
-    exit::{Code, Exit},
+    exit::Exit,
     output::{Output, Tone, cut, one_line},
 };
 
@@ -37,6 +37,15 @@ pub(super) struct Talk {
     session_id: Option<String>,
     /// What is typed, once anybody is asked for something.
     pub(super) typed: Option<Typed>,
+}
+
+/// How a turn ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The agent said all it had to say.
+    Whole,
+    /// The person called it off.
+    Cancelled,
 }
 
 /// What a turn knows while it goes on.
@@ -66,7 +75,7 @@ impl Talk {
     }
 
     /// Says something, and prints the answer to its end.
-    pub(super) async fn turn(&mut self, prompt: &str) -> Result<(), Exit> {
+    pub(super) async fn turn(&mut self, prompt: &str) -> Result<Ended, Exit> {
         let session_id = tokio::select! {
             begun = self.begin(prompt) => begun?,
             // The connection ends with the command, and the turn with the connection.
@@ -127,7 +136,7 @@ impl Talk {
     }
 
     /// Shows an event; how the turn ended, if it did.
-    async fn hear(&mut self, turn: &mut Turn, event: &ChatEvent) -> Option<Result<(), Exit>> {
+    async fn hear(&mut self, turn: &mut Turn, event: &ChatEvent) -> Option<Result<Ended, Exit>> {
         turn.answer.count(event);
         if self.output.is_json()
             && let Err(exit) = self.output.object(event)
@@ -171,15 +180,15 @@ impl Talk {
         }
     }
 
-    fn done(&self, turn: &mut Turn, event: &ChatEvent) -> Result<(), Exit> {
+    fn done(&self, turn: &mut Turn, event: &ChatEvent) -> Result<Ended, Exit> {
         self.add(turn.answer.done(event.text("text")))?;
         if turn.answer.in_a_line() && !self.output.is_json() {
             self.output.text("\n")?;
         }
         match (turn.cancelled, event.text("finish_reason")) {
-            (true, _) => Err(Exit::new(Code::Interrupted, "cancelled")),
+            (true, _) => Ok(Ended::Cancelled),
             (false, "cancelled") => Err(Exit::failed("somebody else cancelled the chat")),
-            (false, _) => Ok(()),
+            (false, _) => Ok(Ended::Whole),
         }
     }
 
