@@ -50,7 +50,10 @@ fn table(rows: &[ManagedAgent], now: i64) -> Table {
 
 /// For how long an agent runs, or when it is tried next.
 fn when(agent: &ManagedAgent, now: i64) -> String {
-    let seconds = |seconds: i64| span(TimeDelta::seconds(seconds.max(0)));
+    let seconds = |seconds: i64| match seconds {
+        ..60 => format!("{} s", seconds.max(0)),
+        _ => span(TimeDelta::seconds(seconds)),
+    };
     match (agent.next_start_at, agent.started_at) {
         (Some(next), _) if next <= now => "now".into(),
         (Some(next), _) => format!("in {}", seconds(next - now)),
@@ -115,7 +118,7 @@ mod tests {
         let backoff = json!({
             "spec": spec, "status": "backoff", "next_start_at": 1003, "reason": "exited with 1",
         });
-        assert_eq!(shown(backoff), ("in 3.0 s".into(), "exited with 1".into()));
+        assert_eq!(shown(backoff), ("in 3 s".into(), "exited with 1".into()));
         let due = json!({ "spec": spec, "status": "backoff", "next_start_at": 999 });
         assert_eq!(shown(due).0, "now");
         assert_eq!(shown(json!({ "spec": spec, "status": "stopped" })).0, "-");

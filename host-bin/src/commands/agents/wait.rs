@@ -57,7 +57,8 @@ impl Wait {
     fn judge(&self, agent: &ManagedAgent) -> Verdict {
         let wanted = |status: &Status| status.word() == agent.status;
         let as_wanted = match (self.until.is_empty(), self.attached) {
-            (true, true) => true,
+            // An agent may attach before its start is over; a moment later there is a process to name.
+            (true, true) => agent.status != Status::Starting.word(),
             (true, false) => agent.status == Status::Running.word(),
             (false, _) => self.until.iter().any(wanted),
         };
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!(judged(&[], true, "running", false), Verdict::Later);
         assert_eq!(judged(&[], true, "running", true), Verdict::There);
         assert_eq!(judged(&[], true, "stopped", true), Verdict::There, "run by hand");
+        assert_eq!(judged(&[], true, "starting", true), Verdict::Later);
         let both = [Status::Running];
         assert_eq!(judged(&both, true, "stopped", true), Verdict::Later);
         assert_eq!(judged(&both, true, "running", true), Verdict::There);

@@ -144,6 +144,8 @@ impl Act {
             }
             match agent.status.as_str() {
                 "errored" => Err(Exit::failed(format!("`{}` gave up", agent.id()))),
+                // It may attach before its start is over.
+                "starting" => Ok(None),
                 _ => Ok((agent.attached && agent.pid != but).then_some(agent)),
             }
         });
