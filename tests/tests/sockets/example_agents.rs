@@ -232,3 +232,59 @@ async fn whoever_cannot_be_started_or_reached_is_told_why_and_what_to_do() {
     agents(&daemon, &["wait", "fails", "--until", "errored"], 0).await;
     assert!(out(&agents(&daemon, &["doctor"], 1).await).contains("given up"));
 }
+
+#[tokio::test]
+async fn an_agent_is_installed_from_a_manifest_that_its_publisher_signed() {
+    let daemon = Daemon::start(&[]).await;
+    let manifest = format!(
+        "[agent]\nid = \"clerk\"\nname = \"Clerk\"\n\n[transport]\nkind = \"external_process\"\n\
+         command = \"{}\"\nauto_start = true\n",
+        program("example-agent").display()
+    );
+    let (file, key) = (daemon.path("clerk.toml"), daemon.path("key"));
+    fs::write(&file, manifest).unwrap();
+    let (path, key) = (file.to_str().unwrap(), key.to_str().unwrap());
+    let unsigned = agents(&daemon, &["verify", path], 1).await;
+    assert!(said(&unsigned).contains("agents sign"), "{unsigned:?}");
+    let key_id = out(&agents(&daemon, &["keygen", key], 0).await);
+    agents(&daemon, &["keygen", key], 1).await;
+    agents(&daemon, &["sign", path, "--key", key], 0).await;
+    let verified = out(&agents(&daemon, &["verify", path], 0).await);
+    assert!(verified.contains(key_id.trim()), "{verified}");
+    let installed = parsed(&agents(&daemon, &["install", path, "--json"], 0).await);
+    assert_eq!(installed["report"]["signature"], "verified");
+    assert_eq!(installed["agent"]["status"], "running", "it says auto_start");
+    agents(&daemon, &["wait", "clerk", "--attached"], 0).await;
+    assert_eq!(out(&chat(&daemon, "calc 5*5", 0).await), "25\n");
+    let changed = fs::read_to_string(&file).unwrap().replace("Clerk", "Clerks");
+    fs::write(&file, changed).unwrap();
+    let failed = agents(&daemon, &["verify", path], 1).await;
+    assert!(said(&failed).contains("does not hold"), "{failed:?}");
+    let installed = agents(&daemon, &["install", path], 0).await;
+    assert!(out(&installed).contains("failed"), "{installed:?}");
+}
+
+#[tokio::test]
+async fn a_log_is_followed_line_by_line_until_ctrl_c() {
+    let daemon = Daemon::start(&[]).await;
+    let script = "echo begun; until [ -e go ]; do sleep 0.05; done; echo gone >&2; exec sleep 1000";
+    let add = ["add", "mute", "--command", "/bin/sh", "--arg", "-c", "--arg", script, "--start"];
+    agents(&daemon, &add, 0).await;
+    until("it has begun", || daemon.read("logs/mute.stdout.log").contains("begun")).await;
+    let words = ["agents", "logs", "mute", "-f", "--json"];
+    let mut follow = command(&binary(), daemon.root.path(), &words);
+    follow.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut follow = follow.spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("a line comes").unwrap();
+        serde_json::from_str::<Value>(&line.expect("it goes on")).unwrap()
+    };
+    assert_eq!(next().await, json!({ "stream": "stdout", "line": "begun" }));
+    fs::write(daemon.path("agents/mute/go"), "").unwrap();
+    assert_eq!(next().await, json!({ "stream": "stderr", "line": "gone" }));
+    let pid = follow.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ended = timeout(PATIENCE, follow.wait()).await.expect("it ends in time").unwrap();
+    assert_eq!(ended.code(), Some(130));
+}
