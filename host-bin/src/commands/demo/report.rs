@@ -28,7 +28,7 @@ pub(super) struct Report {
     pub(super) strays: Vec<String>,
     pub(super) restart: Option<Restart>,
     pub(super) published: Published,
-    /// The second act; nothing in a build without agents.
+    /// The second act; nothing where it was left out.
     pub(super) supervised: Option<Supervised>,
     pub(super) seconds: f64,
 }

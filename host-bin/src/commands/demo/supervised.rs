@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carport_core::codes;
+use carport_core::{RpcError, codes};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ impl Supervised {
     }
 }
 
-/// Plays the act; nothing in a build without agents.
+/// Plays the act; nothing where no agent of this program can be started.
 pub(super) async fn play(root: &StateRoot, output: Output) -> Result<Option<Supervised>, Exit> {
     let (link, inbox) = connect_to(&Located::of_root(root)?, &Role::Host).await?;
     let program = env::current_exe().map_err(Exit::failed)?;
@@ -100,8 +100,8 @@ pub(super) async fn play(root: &StateRoot, output: Output) -> Result<Option<Supe
     });
     match agents::about(&link, "agents.upsert", &spec).await {
         Ok(_) => {}
-        Err(CallError::Rpc(error)) if error.code == codes::METHOD_NOT_FOUND => {
-            say(output, "agents", "left out: this build has none")?;
+        Err(CallError::Rpc(error)) if is_left_out(&error) => {
+            say(output, "agents", format_args!("left out: {}", one_line(&error.message)))?;
             return Ok(None);
         }
         Err(error) => return Err(error.into()),
@@ -118,6 +118,12 @@ pub(super) async fn play(root: &StateRoot, output: Output) -> Result<Option<Supe
     act.chat(PROMPTS[1]).await?;
     act.stop().await?;
     Ok(Some(act.came))
+}
+
+/// A build without agents, or a program that lies where no daemon starts one from.
+fn is_left_out(error: &RpcError) -> bool {
+    let has_rule = || error.data.as_ref().is_some_and(|data| data.get("rule").is_some());
+    error.code == codes::METHOD_NOT_FOUND || has_rule()
 }
 
 struct Act {
