@@ -39,7 +39,7 @@ pub(crate) struct Global {
 enum Command {
     /// Run the daemon (the default)
     Serve(commands::serve::Args),
-    /// Record, watch, kill, restart and replay an agent's run on the files of this directory
+    /// See an agent's run recorded, killed and replayed, and an agent under supervision
     Demo(commands::demo::Args),
     /// Call a method: `carport call runs.list '{"agent_id":"builder"}'`
     Call(commands::call::Args),
@@ -47,6 +47,8 @@ enum Command {
     Watch(commands::watch::Args),
     /// List, show and follow recorded runs
     Runs(commands::runs::Args),
+    /// Supervise agents, read their logs and chat with them
+    Agents(commands::agents::Args),
     /// List and decide what waits for a person
     Approvals(commands::approvals::Args),
     /// List the methods of the daemon
@@ -103,6 +105,7 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Call(args) => commands::call::run(args, &global).await,
         Command::Watch(args) => commands::watch::run(args, &global).await,
         Command::Runs(args) => commands::runs::run(args, &global).await,
+        Command::Agents(args) => commands::agents::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,
         Command::Plugins(args) => commands::plugins::run(&args, &global, bill),

@@ -58,6 +58,25 @@ impl Output {
         writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| unwritten(&error))
     }
 
+    /// Prints a foreign text as it comes, without a line end of its own: to a terminal with whatever could
+    /// move the cursor as escapes, elsewhere byte for byte.
+    pub(crate) fn text(self, text: &str) -> Result<(), Exit> {
+        let shown = match self.terminal {
+            true => {
+                escaped(text, |letter| is_unprintable(letter) && !matches!(letter, '\n' | '\t'))
+            }
+            false => Cow::Borrowed(text),
+        };
+        let mut out = io::stdout().lock();
+        let written = out.write_all(shown.as_bytes()).and_then(|()| out.flush());
+        written.map_err(|error| unwritten(&error))
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) fn is_terminal(self) -> bool {
+        self.terminal
+    }
+
     /// Prints a line that is no result, on standard error; a program that reads JSON is not told.
     pub(crate) fn note(self, line: impl Display) {
         if !self.json {
@@ -239,12 +258,16 @@ impl Cell {
 /// Text from elsewhere, fit for one line of a terminal: control characters, and those that turn the
 /// direction of writing, are shown as escapes, so that a recorded text cannot pose as the program's.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unprintable) {
+    escaped(text, is_unprintable)
+}
+
+fn escaped(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_hidden) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
-        match is_unprintable(letter) {
+        match is_hidden(letter) {
             true => clean.extend(letter.escape_default()),
             false => clean.push(letter),
         }

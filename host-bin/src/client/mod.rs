@@ -1,5 +1,6 @@
 //! The client's side: find the daemon, prove who asks, call and listen.
 
+pub(crate) mod agents;
 pub(crate) mod connect;
 pub(crate) mod events;
 pub(crate) mod interrupt;

@@ -49,7 +49,8 @@ pub(crate) async fn run(args: Args, global: &Global, bill: &'static [BillRow]) -
     }
 }
 
-fn verdict(verdict: Verdict) -> Cell {
+/// A verdict as a cell.
+pub(super) fn verdict(verdict: Verdict) -> Cell {
     match verdict {
         Verdict::Ok => Cell::new("ok").tone(Tone::Good),
         Verdict::Warn => Cell::new("warn").tone(Tone::Warn),

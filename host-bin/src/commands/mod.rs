@@ -1,5 +1,6 @@
 //! One file a command: its arguments, and what it does.
 
+pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod call;
 pub(crate) mod completions;
@@ -11,4 +12,5 @@ pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod token;
+mod typed;
 pub(crate) mod watch;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, run_on};
+use crate::daemon::{Daemon, PATIENCE, binary, run_on};
 
 fn out(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -124,4 +124,22 @@ async fn an_agent_token_is_shown_and_stays() {
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
     let none = run_on(root.path(), &["token", "show"]).await;
     assert!(!none.status.success(), "no daemon ever minted one: {none:?}");
+}
+
+#[tokio::test]
+async fn the_demo_keeps_what_it_promises() {
+    let mut demo = tokio::process::Command::new(binary());
+    demo.args(["demo", "--files", "4", "--json"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let ended = tokio::time::timeout(PATIENCE, demo.kill_on_drop(true).output()).await;
+    let output = ended.expect("it ends in time").unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report = parsed(&output);
+    assert_eq!((&report["equal"], &report["differences"]), (&json!(true), &json!([])));
+    let supervised = &report["supervised"];
+    let pids = supervised["pids"].as_array().unwrap();
+    assert!(pids.len() == 2 && pids[0] != pids[1], "{supervised}");
+    assert_eq!(supervised["chats"].as_array().unwrap().len(), 2);
+    for pid in pids {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid} is left");
+    }
 }

@@ -24,9 +24,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary of this build, beside the test's own.
 pub(crate) fn binary() -> PathBuf {
+    program("carport")
+}
+
+/// A program of this build.
+pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap();
-    let path = path.parent().and_then(Path::parent).unwrap().join("carport");
-    assert!(path.exists(), "build it first: cargo build -p carport (tests/run does)");
+    let path = path.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.exists(), "build it first: cargo build -p {name} (tests/run does)");
     path
 }
 
@@ -187,7 +192,8 @@ fn started(command: &mut Command, root: &Path) -> Child {
     command.spawn().unwrap()
 }
 
-fn command(program: &Path, root: &Path, args: &[&str]) -> Command {
+/// A command of a program on a state root, without the environment of whoever runs the tests.
+pub(crate) fn command(program: &Path, root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command
         .args(args)

@@ -10,3 +10,4 @@ mod commands;
 mod crash;
 mod daemon;
 mod engine;
+mod example_agents;

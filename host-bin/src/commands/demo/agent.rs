@@ -76,9 +76,10 @@ struct Run {
     run_id: String,
 }
 
+/// The reply to `runs.start`.
 #[derive(Deserialize)]
-struct Started {
-    run_id: String,
+pub(super) struct Started {
+    pub(super) run_id: String,
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! `carport demo`: an agent's run on the files of this directory, recorded, watched, killed, replayed.
+//! `carport demo`: an agent's run, recorded, watched, killed, replayed; and an agent under supervision.
 
 use clap::ValueEnum;
 
@@ -12,19 +12,22 @@ use crate::{
 mod account;
 mod agent;
 mod cast;
+mod clerk;
 mod files;
 mod play;
 mod process;
 mod report;
 mod said;
 mod stage;
+mod supervised;
 
 use stage::Stage;
 
 /// Starts a daemon of its own in a temporary directory, and an agent that reads the files of this
 /// directory and records a turn for each. A second connection watches, a third approves. The daemon
 /// is killed half-way and started again; then the traces are replayed and compared, record by
-/// record, with what was acknowledged.
+/// record, with what was acknowledged. At last another agent runs under the daemon's supervision: it is
+/// chatted with, killed, comes back and is stopped.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Read so many files at most
@@ -42,6 +45,8 @@ pub(crate) struct Args {
 enum Part {
     /// The agent
     Agent,
+    /// The supervised agent
+    Clerk,
 }
 
 fn number_of_files(text: &str) -> Result<usize, String> {
@@ -54,6 +59,7 @@ fn number_of_files(text: &str) -> Result<usize, String> {
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
     match args.part {
         Some(Part::Agent) => agent::run(args.files, global).await,
+        Some(Part::Clerk) => clerk::run(global).await,
         None => perform(args, global).await,
     }
 }

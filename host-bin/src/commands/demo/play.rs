@@ -19,6 +19,7 @@ use super::{
     report::{Published, Report, Restart},
     said::Said,
     stage::Stage,
+    supervised,
 };
 use crate::{
     client::{
@@ -48,6 +49,7 @@ pub(super) async fn play(stage: &mut Stage, output: Output) -> Result<Report, Ex
         play.follow_the_agent().await?;
         play.wait_for_the_watcher().await?;
         play.replay().await?;
+        play.report.supervised = supervised::play(&play.stage.root, output).await?;
         play.end(began).await
     };
     match timeout(LIMIT, play).await {
@@ -67,7 +69,11 @@ struct Play<'a> {
 
 impl<'a> Play<'a> {
     async fn begin(stage: &'a mut Stage, output: Output) -> Result<Self, Exit> {
-        say(output, "demo", "an agent's run: recorded, watched, killed, replayed")?;
+        say(
+            output,
+            "demo",
+            "an agent's run: recorded, watched, killed, replayed; then an agent under supervision",
+        )?;
         let (token, _) = tokens::agent(&stage.root, agent::ID)?;
         let (daemon, endpoint) = process::daemon(&stage.root, stage.log("daemon")).await?;
         let pid = daemon.pid();
@@ -263,7 +269,7 @@ fn strays(listed: &[RunSummary], accounts: &[Account]) -> Vec<String> {
 }
 
 /// A line of progress; a program that reads JSON wants only the end.
-fn say(output: Output, who: &str, what: impl std::fmt::Display) -> Result<(), Exit> {
+pub(super) fn say(output: Output, who: &str, what: impl std::fmt::Display) -> Result<(), Exit> {
     match output.is_json() {
         true => Ok(()),
         false => {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::account::{Account, End, listed};
+use super::{
+    account::{Account, End, listed},
+    supervised::Supervised,
+};
 use crate::{
     exit::Exit,
     output::{Cell, Output, Table, Tone, count},
@@ -25,6 +28,8 @@ pub(super) struct Report {
     pub(super) strays: Vec<String>,
     pub(super) restart: Option<Restart>,
     pub(super) published: Published,
+    /// The second act; nothing where it was left out.
+    pub(super) supervised: Option<Supervised>,
     pub(super) seconds: f64,
 }
 
@@ -68,6 +73,7 @@ impl Report {
         if approved_by.is_empty() || *bytes == 0 || *on_disk != *bytes as u64 {
             differences.push("the approved report is not on disk as it was sent".into());
         }
+        differences.extend(self.supervised.iter().flat_map(Supervised::differences));
         differences
     }
 
@@ -98,6 +104,7 @@ impl Report {
             "skipped": self.skipped,
             "restart": self.restart,
             "published": self.published,
+            "supervised": self.supervised,
             "seconds": self.seconds,
             "kept": kept,
         })
@@ -157,6 +164,9 @@ pub(super) fn print(report: &Report, kept: Option<&Path>, output: Output) -> Res
                 report.seconds
             );
             output.line(Tone::Good.paint(text))?;
+            if let Some(supervised) = &report.supervised {
+                output.line(Tone::Good.paint(supervised.sentence()))?;
+            }
         }
         false => {
             output.line(Tone::Bad.paint("what was promised was not kept:"))?;

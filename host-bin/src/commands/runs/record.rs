@@ -112,7 +112,8 @@ pub(super) fn took(from: Time, to: Time) -> String {
     span(*to - *from)
 }
 
-fn span(span: TimeDelta) -> String {
+/// A span of time in its two largest units.
+pub(in crate::commands) fn span(span: TimeDelta) -> String {
     let millis = span.num_milliseconds().max(0);
     let (secs, mins, hours) = (millis / 1000, millis / 60_000, millis / 3_600_000);
     match millis {

@@ -1,13 +1,9 @@
 //! `carport watch --approvals`: what waits for a person, and on a terminal the question.
 
-use std::{
-    io::{self, BufRead, IsTerminal},
-    thread,
-};
+use std::io::{self, IsTerminal};
 
 use carport_core::{HostApproval, HostEvent};
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::{
     Lapse, View as Show,
@@ -19,7 +15,10 @@ use crate::{
         events::{EventTrail, Heard},
         link::{Inbox, Incoming, Link},
     },
-    commands::approvals::{preview, resolve, tone, word},
+    commands::{
+        approvals::{preview, resolve, tone, word},
+        typed::{Typed, typed_lines},
+    },
     exit::Exit,
     output::{Output, Tone, one_line},
 };
@@ -30,7 +29,7 @@ pub(super) struct View {
     trail: EventTrail,
     desk: Desk,
     /// Lines that a person types; `None` without a person.
-    typed: Option<mpsc::UnboundedReceiver<String>>,
+    typed: Option<Typed>,
 }
 
 impl View {
@@ -141,19 +140,8 @@ impl Show for View {
 }
 
 /// The next typed line; `None` once there are none to come.
-async fn next_line(typed: &mut Option<mpsc::UnboundedReceiver<String>>) -> Option<String> {
+async fn next_line(typed: &mut Option<Typed>) -> Option<String> {
     typed.as_mut()?.recv().await
-}
-
-/// Lines of the terminal, read by a thread of its own: a read cannot be called off, and the program
-/// must not wait for it at its end.
-fn typed_lines() -> mpsc::UnboundedReceiver<String> {
-    let (send, typed) = mpsc::unbounded_channel();
-    thread::spawn(move || {
-        let lines = io::stdin().lock().lines();
-        let _ = lines.map_while(Result::ok).try_for_each(|line| send.send(line));
-    });
-    typed
 }
 
 fn line(row: &HostApproval) -> String {

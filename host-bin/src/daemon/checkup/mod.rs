@@ -52,16 +52,27 @@ pub(crate) enum Verdict {
 }
 
 impl Finding {
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+    /// All is well.
+    pub(crate) fn ok(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Ok, found: found.into(), remedy: None }
     }
 
-    fn warn(check: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// A daemon can live with it.
+    pub(crate) fn warn(
+        check: &'static str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         let (found, remedy) = (found.into(), Some(remedy.into()));
         Self { check, verdict: Verdict::Warn, found, remedy }
     }
 
-    fn fail(check: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// It has to be put right.
+    pub(crate) fn fail(
+        check: &'static str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { verdict: Verdict::Fail, ..Self::warn(check, found, remedy) }
     }
 }
