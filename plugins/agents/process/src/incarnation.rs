@@ -1,7 +1,7 @@
 //! Which process an agent last was: a pid that counts only with its start time and the boot it belongs to.
 //!
 //! While a shim lives, the kernel knows what is under it. Once it is killed, what is left is found by
-//! descent from the child, by the child's session, and by [`MARK`] in the environment. A process that
+//! descent from the child, by the child's session, and by the mark in the environment. A process that
 //! left the session, lost its parents and cleared its environment is not found.
 
 use std::{
