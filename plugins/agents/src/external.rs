@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    chat::{Chats, RunRoute},
+    chat::{Chats, EVENT_BYTES, RunRoute},
     config::Config,
     journal::Journal,
     shim,
@@ -272,5 +272,28 @@ fn ending(result: &InvokeResult, stopped: bool) -> (&'static str, Map<String, Va
         }
     }
     members.insert("finish_reason".into(), finish_reason.into());
+    shorten(&mut members);
     (kind, members)
+}
+
+/// Cuts the end of the text off until the members are as large as an event may be. Escapes make up to
+/// six bytes of one.
+fn shorten(members: &mut Map<String, Value>) {
+    let surplus = |members: &_| json!(members).to_string().len().saturating_sub(EVENT_BYTES);
+    if surplus(members) == 0 {
+        return;
+    }
+    members.insert("truncated".into(), true.into());
+    let mut surplus = surplus(members);
+    let Some(Value::String(text)) = members.get_mut("text") else { return };
+    while surplus > 0
+        && let Some(letter) = text.pop()
+    {
+        let encoded = match letter {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..' ' => 6,
+            _ => letter.len_utf8(),
+        };
+        surplus = surplus.saturating_sub(encoded);
+    }
 }

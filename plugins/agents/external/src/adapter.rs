@@ -43,6 +43,7 @@ pub struct Adapter {
     pub(crate) sign_in_args: Option<Vec<String>>,
     pub(crate) sign_in_says: BTreeMap<HealthStatus, Vec<String>>,
     run_args: Vec<Argument>,
+    pub(crate) image_separator: Option<char>,
     stdin: Option<String>,
     pub(crate) pass_env: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
@@ -80,6 +81,7 @@ impl AdapterTable {
             sign_in_args: self.sign_in_args.or(base.sign_in_args),
             sign_in_says: self.sign_in_says.or(base.sign_in_says),
             run_args: self.run_args.or(base.run_args),
+            image_separator: self.image_separator.or(base.image_separator),
             stdin: self.stdin.or(base.stdin),
             pass_env: self.pass_env.or(base.pass_env),
             env: self.env.or(base.env),
@@ -110,6 +112,7 @@ impl Adapter {
             sign_in_args: table.sign_in_args,
             sign_in_says: table.sign_in_says.unwrap_or_default(),
             run_args: table.run_args.unwrap_or_default(),
+            image_separator: table.image_separator,
             stdin: table.stdin,
             pass_env: table.pass_env.unwrap_or_default(),
             env: table.env.unwrap_or_default(),
@@ -175,10 +178,7 @@ impl Adapter {
     pub fn arguments(&self, values: &Values) -> Vec<String> {
         let mut arguments = Vec::new();
         for argument in &self.run_args {
-            let group = match argument {
-                Argument::One(one) => std::slice::from_ref(one),
-                Argument::Group(group) => group,
-            };
+            let group = argument.parts();
             let filled = |image: Option<&str>| -> Option<Vec<String>> {
                 group.iter().map(|it| fill(it, &|name| values.get(name, image))).collect()
             };
@@ -198,29 +198,37 @@ impl Adapter {
     }
 
     /// A placeholder whose value would be taken for an option: one that begins an argument, not behind
-    /// `--`, with a value that begins with `-`.
+    /// `--`, with a value that begins with `-`. Groups that are left out count for nothing, nor do
+    /// those of an image.
     pub(crate) fn option_in(&self, values: &Values) -> Option<&'static str> {
-        let templates: Vec<_> = self.arguments_as_written().collect();
-        let before = templates.iter().position(|it| *it == "--").unwrap_or(templates.len());
-        templates[..before].iter().find_map(|template| {
+        let get = |name: &str| values.get(name, None);
+        let is_there =
+            |it: &&Argument| it.parts().iter().all(|template| fill(template, &get).is_some());
+        let there = self.run_args.iter().filter(is_there).flat_map(Argument::parts);
+        there.take_while(|it| *it != "--").find_map(|template| {
             let name = placeholders(template).first().copied()?;
             let begins = template.starts_with('{') && template[1..].starts_with(name);
-            let value = values.get(name, None).filter(|_| begins)?;
+            let value = get(name).filter(|_| begins)?;
             PLACEHOLDERS.into_iter().find(|it| *it == name && value.starts_with('-'))
         })
     }
 
     fn arguments_as_written(&self) -> impl Iterator<Item = &str> {
-        let arguments = self.run_args.iter().flat_map(|it| match it {
-            Argument::One(one) => std::slice::from_ref(one),
-            Argument::Group(group) => group,
-        });
-        arguments.map(String::as_str)
+        self.run_args.iter().flat_map(Argument::parts).map(String::as_str)
     }
 
     fn templates(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let arguments = self.arguments_as_written().map(|it| (".run_args", it));
         arguments.chain(self.stdin.iter().map(|it| (".stdin", it.as_str())))
+    }
+}
+
+impl Argument {
+    fn parts(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Group(group) => group,
+        }
     }
 }
 

@@ -84,6 +84,10 @@ fn a_value_is_no_option() {
     assert_eq!(table(json!(["{task}"])).option_in(&dash), Some("task"));
     assert_eq!(table(json!(["--task={task}"])).option_in(&dash), None);
     assert_eq!(table(json!(["--", "{task}"])).option_in(&dash), None);
+    let grouped = table(json!([["--", "{session_id}"], "{task}"]));
+    assert_eq!(grouped.option_in(&dash), Some("task"), "a group that is left out ends no options");
+    let both = Values { session_id: Some("s".into()), ..dash };
+    assert_eq!(grouped.option_in(&both), None);
 }
 
 #[test]

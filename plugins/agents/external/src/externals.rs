@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use carport_agents_process::{Inherit, Rules, SpawnError, inherited_environment};
+use carport_agents_process::{Command, Inherit, Rules, SpawnError, inherited_environment};
 use carport_core::Clock;
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
@@ -28,6 +29,8 @@ use crate::{
     view::{AuthKind, Execution, ExternalAgentHealth, ExternalAgentSpec},
 };
 
+/// What a process that ended by itself leaves behind may live so long.
+const LEFT_GRACE: Duration = Duration::from_millis(250);
 /// How long an answer to the sign-in question counts, in seconds.
 const HEALTH_SECS: i64 = 30;
 /// The largest image that is handed over, in bytes.
@@ -62,12 +65,33 @@ impl Ground {
         inherited_environment(self.inherit, &self.environment, &adapter.pass_env, &adapter.env)
     }
 
-    /// Holds a program against the rules.
-    pub(crate) async fn check(&self, program: &Path) -> Result<(), String> {
+    /// Holds a program against the rules, and answers the file that it leads to.
+    async fn check(&self, program: &Path) -> Result<PathBuf, SpawnError> {
         let (rules, program) = (self.rules.clone(), program.to_owned());
         let checked = spawn_blocking(move || rules.check_command(&program)).await;
-        let target = checked.map_err(|error| error.to_string())?;
-        target.map(drop).map_err(|broken| broken.to_string())
+        let checked = checked.map_err(|error| SpawnError::Io {
+            what: "checking its program",
+            source: io::Error::other(error),
+        })?;
+        Ok(checked?)
+    }
+
+    /// A program that keeps the rules, without arguments. What is run is the file that was checked,
+    /// under the name that was given: a link may be set anew in between.
+    pub(crate) async fn command(
+        &self,
+        adapter: &Adapter,
+        program: &Path,
+    ) -> Result<Command, SpawnError> {
+        Ok(Command {
+            program: self.check(program).await?,
+            name: program.to_owned(),
+            args: Vec::new(),
+            env: self.environment_of(adapter),
+            cwd: self.directory.clone(),
+            grace: LEFT_GRACE,
+            input: false,
+        })
     }
 }
 
@@ -155,20 +179,25 @@ impl Externals {
         if let Execution::Unusable { reason, .. } = found.execution {
             return Err(unusable(reason));
         }
-        self.0.ground.check(&found.program).await.map_err(unusable)?;
+        let checked = self.0.ground.check(&found.program).await;
+        checked.map_err(|error| unusable(error.to_string()))?;
         Ok(found.program)
     }
 
     /// Of some files, those that the adapter takes as images: at most 32 MiB each, by their first
-    /// bytes. Blocks on the disk.
+    /// bytes, with a path that it reads as it is. Blocks on the disk.
     pub fn images(&self, id: &str, files: Vec<PathBuf>) -> Result<Vec<String>, ExternalError> {
-        let takes = self.entry(id)?.adapter.takes("image");
+        let adapter = &self.entry(id)?.adapter;
+        let takes = adapter.takes("image");
         let is_image = |file: &PathBuf| {
             let small = file.metadata().is_ok_and(|it| it.is_file() && it.len() <= IMAGE_BYTES);
             takes && small && image_kind_of(file).is_some()
         };
+        let is_one = |path: &String| adapter.image_separator.is_none_or(|it| !path.contains(it));
         let images = files.into_iter().filter(is_image);
-        Ok(images.map(|it| it.display().to_string()).collect())
+        // A path in other words, or in parts, may be that of a file nobody looked at.
+        let paths = images.filter_map(|it| it.into_os_string().into_string().ok());
+        Ok(paths.filter(is_one).collect())
     }
 
     /// Leave to run one, while it is kept.

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tokio::task::spawn_blocking;
+
 use crate::{adapter::Adapter, externals::Ground, question::ask, view::Execution};
 
 /// How many programs of one name are tried.
@@ -24,7 +26,7 @@ pub(crate) struct Found {
 }
 
 /// Where the program may be, the likeliest first. A variable of the adapter's own, `CARPORT_{ID}_BIN`
-/// or `CAR_{ID}_BIN`, or an absolute path in its table is the only place.
+/// or `CAR_{ID}_BIN`, or an absolute path in its table is the only place. Blocks on the disk.
 fn places(adapter: &Adapter, environment: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let word = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
     let id: String = adapter.id().to_ascii_uppercase().chars().map(word).collect();
@@ -49,7 +51,9 @@ fn places(adapter: &Adapter, environment: &BTreeMap<String, String>) -> Vec<Path
 /// Looks for the program of an adapter, and asks each that is there until one runs.
 pub(crate) async fn find(ground: &Ground, adapter: &Adapter) -> Found {
     let at = ground.clock.now().timestamp();
-    let places = places(adapter, &ground.environment);
+    let (own, environment) = (adapter.clone(), ground.environment.clone());
+    let looked = spawn_blocking(move || places(&own, &environment)).await;
+    let places = looked.unwrap_or_default();
     let first = places.first().cloned().unwrap_or_else(|| adapter.binary.clone().into());
     let mut reasons = Vec::new();
     for program in places {
@@ -71,7 +75,6 @@ async fn version(
     adapter: &Adapter,
     program: &Path,
 ) -> Result<Option<String>, String> {
-    ground.check(program).await?;
     let answer = ask(ground, adapter, program, &adapter.version_args).await?;
     match answer.code {
         Some(0) => Ok(first_line(&answer.text)),

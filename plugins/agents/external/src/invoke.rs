@@ -1,6 +1,11 @@
 //! One run of an external agent: started, read, ended whole.
 
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use carport_agents_process::{Command, Gone, Process, SpawnError, Started, machine::Exit};
 use carport_core::mask_text;
@@ -9,6 +14,7 @@ use tokio::{
     io::AsyncReadExt,
     process::{ChildStderr, ChildStdout},
     sync::Notify,
+    task::spawn_blocking,
     time::{Instant, sleep_until},
 };
 
@@ -21,8 +27,6 @@ use crate::{
 
 /// Between TERM and KILL when a run is stopped.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-/// What a run that ended by itself leaves behind may live so long.
-const LEFT_GRACE: Duration = Duration::from_millis(250);
 /// How long output is read on once nothing of the run lives.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How much of standard error is kept: its end, in bytes.
@@ -88,57 +92,64 @@ pub(crate) async fn run(
 ) -> Result<Ended, SpawnError> {
     let is_acp = adapter.output == OutputFormat::Acp;
     let endpoint = invocation.mcp_endpoint.as_deref();
-    let servers = endpoint.filter(|_| !is_acp).map(|url| ground.mcp_config(url)).transpose()?;
+    let servers = match endpoint.filter(|_| !is_acp) {
+        Some(url) => Some(ground.mcp_config(url).await?),
+        None => None,
+    };
     invocation.values.mcp_config = servers.as_ref().map(|it| it.path().display().to_string());
     let input = adapter.input(&invocation.values);
     let reader = Reader::new(adapter, &invocation.values, &invocation.cwd, endpoint);
     let command = Command {
         args: adapter.arguments(&invocation.values),
-        program: invocation.program,
-        env: ground.environment_of(adapter),
         cwd: invocation.cwd,
-        grace: LEFT_GRACE,
         input: input.is_some() || is_acp,
+        ..ground.command(adapter, &invocation.program).await?
     };
-    let Started { mut process, stdout, stderr } =
-        command.start(&ground.shim_for(adapter.id())).await?;
+    let Started { process, stdout, stderr } = command.start(&ground.shim_for(adapter.id())).await?;
+    let (timeout, limit) = (invocation.timeout, Instant::now() + invocation.timeout);
+    let mut live =
+        Live { process, reader, last_words: Vec::new(), stopper: stop, timeout, limit, end: None };
     if let Some(input) = input {
-        process.write(input).await;
-        process.finish_input().await;
+        live.write(Some(input)).await;
+        live.write(None).await;
     }
-    let mut live = Live { process, reader, last_words: Vec::new(), end: None };
-    let gone = live.follow((stdout, stderr), invocation.timeout, stop, &mut hear).await;
+    let gone = live.follow((stdout, stderr), &mut hear).await;
+    if let Some(file) = servers {
+        let _ = spawn_blocking(move || drop(file)).await;
+    }
     Ok(live.ended(adapter, gone.as_ref(), hear))
 }
 
 /// A run that was started.
-struct Live {
+struct Live<'a> {
     process: Process,
     reader: Reader,
     last_words: Vec<u8>,
+    stopper: &'a Stopper,
+    timeout: Duration,
+    /// When its time is over.
+    limit: Instant,
     /// Why it is being ended, if it is.
     end: Option<End>,
 }
 
-impl Live {
+impl Live<'_> {
     /// Reads until nothing of the run lives; `None` if that was never said.
     async fn follow(
         &mut self,
         (mut stdout, mut stderr): (ChildStdout, ChildStderr),
-        timeout: Duration,
-        stop: &Stopper,
         hear: &mut impl FnMut(Saying),
     ) -> Option<Gone> {
         let (mut out, mut err) = (vec![0; 64 << 10], vec![0; 4 << 10]);
         let (mut out_open, mut err_open) = (true, true);
-        let (mut gone, mut limit) = (None, Instant::now() + timeout);
+        let (mut gone, mut drained_by) = (None, self.limit);
         while gone.is_none() || out_open || err_open {
             for text in self.reader.outgoing() {
-                self.process.write(text).await;
+                self.write(Some(text)).await;
             }
             let ending = self.end.is_some() || gone.is_some();
             if self.reader.is_over() && !ending {
-                self.process.finish_input().await;
+                self.write(None).await;
                 self.stop(End::Finished).await;
                 continue;
             }
@@ -155,19 +166,43 @@ impl Live {
                 }
                 how = self.process.gone(), if gone.is_none() => {
                     gone = Some(how);
-                    limit = Instant::now() + DRAIN;
+                    drained_by = Instant::now() + DRAIN;
                 }
-                () = stop.0.notified(), if !ending => self.stop(End::Stopped).await,
-                () = sleep_until(limit), if !ending => self.stop(End::TimedOut(timeout)).await,
-                () = sleep_until(limit), if gone.is_some() => break,
+                why = cut_short(self.stopper, self.limit, self.timeout), if !ending => {
+                    self.stop(why).await;
+                }
+                () = sleep_until(drained_by), if gone.is_some() => break,
             }
         }
         gone
     }
 
+    /// Hands it more to read, or the end of that, unless it is being ended. Nothing takes it from a
+    /// daemon whose shim was stopped, so the run may be over here as well.
+    async fn write(&mut self, text: Option<String>) {
+        if self.end.is_some() {
+            return;
+        }
+        let process = &mut self.process;
+        let writing = async {
+            match text {
+                Some(text) => process.write(text).await,
+                None => process.finish_input().await,
+            }
+        };
+        let why = tokio::select! {
+            () = writing => return,
+            why = cut_short(self.stopper, self.limit, self.timeout) => why,
+        };
+        self.stop(why).await;
+    }
+
+    /// Ends it, for the reason that was there first.
     async fn stop(&mut self, why: End) {
-        self.end = Some(why);
-        self.process.end(STOP_GRACE).await;
+        if self.end.is_none() {
+            self.end = Some(why);
+            self.process.end(STOP_GRACE).await;
+        }
     }
 
     fn ended(self, adapter: &Adapter, gone: Option<&Gone>, hear: impl FnMut(Saying)) -> Ended {
@@ -184,6 +219,14 @@ impl Live {
         let end = self.end.unwrap_or(End::Exited(exit));
         outcome.error = error(&end, outcome.error, &self.last_words);
         Ended { outcome, end }
+    }
+}
+
+/// Waits until somebody stops the run or its time is over.
+async fn cut_short(stopper: &Stopper, limit: Instant, timeout: Duration) -> End {
+    tokio::select! {
+        () = stopper.0.notified() => End::Stopped,
+        () = sleep_until(limit) => End::TimedOut(timeout),
     }
 }
 
@@ -216,17 +259,18 @@ fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {
 
 impl Ground {
     /// A private file that names one MCP server; it goes when it is dropped.
-    fn mcp_config(&self, url: &str) -> Result<NamedTempFile, SpawnError> {
+    async fn mcp_config(&self, url: &str) -> Result<NamedTempFile, SpawnError> {
         let servers =
             serde_json::json!({ "mcpServers": { "carport": { "type": "http", "url": url } } });
-        let write = || {
-            let mut file = tempfile::Builder::new()
-                .prefix("mcp-")
-                .suffix(".json")
-                .tempfile_in(&self.directory)?;
+        let directory = self.directory.clone();
+        let write = move || {
+            let mut file =
+                tempfile::Builder::new().prefix("mcp-").suffix(".json").tempfile_in(directory)?;
             file.write_all(servers.to_string().as_bytes())?;
             Ok(file)
         };
-        write().map_err(|source| SpawnError::Io { what: "writing its MCP servers", source })
+        let written = spawn_blocking(write).await;
+        let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
+        written.map_err(|source| SpawnError::Io { what: "writing its MCP servers", source })
     }
 }

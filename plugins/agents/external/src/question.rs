@@ -12,8 +12,6 @@ use crate::{adapter::Adapter, externals::Ground};
 
 /// How much of an answer is kept, in bytes.
 const ANSWER_BYTES: usize = 16 << 10;
-/// What an answered question leaves behind may live so long.
-const GRACE: Duration = Duration::from_millis(250);
 
 /// What a program answered.
 #[derive(Debug)]
@@ -24,23 +22,20 @@ pub(crate) struct Answer {
     pub(crate) text: String,
 }
 
-/// Asks. The error says why there is no answer; then nothing of the program's tree lives.
+/// Asks, after the program was held against the rules. The error says why there is no answer; then nothing of the program's tree lives.
 pub(crate) async fn ask(
     ground: &Ground,
     adapter: &Adapter,
     program: &Path,
     args: &[String],
 ) -> Result<Answer, String> {
-    let command = Command {
-        program: program.to_owned(),
-        args: args.to_vec(),
-        env: ground.environment_of(adapter),
-        cwd: ground.directory.clone(),
-        grace: GRACE,
-        input: false,
+    let started = async {
+        let command = ground.command(adapter, program).await?;
+        let command = Command { args: args.to_vec(), ..command };
+        command.start(&ground.shim_for(adapter.id())).await
     };
     let Started { mut process, stdout, stderr } =
-        command.start(&ground.shim_for(adapter.id())).await.map_err(|error| error.to_string())?;
+        started.await.map_err(|error| error.to_string())?;
     let answered = async { tokio::join!(read(stdout), read(stderr), process.gone()) };
     match timeout(ground.ask_limit, answered).await {
         Ok((stdout, stderr, gone)) => {

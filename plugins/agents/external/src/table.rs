@@ -37,6 +37,10 @@ pub struct AdapterTable {
     /// {model} {max_turns} {allowed_tools} {no_tools} {session_id} {mcp_config} {image}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_args: Option<Vec<Argument>>,
+    /// A letter at which the agent takes `{image}` for several paths: an image with it in its path is
+    /// not handed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_separator: Option<char>,
     /// What is written to its standard input, with the same placeholders. Not given: nothing to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,

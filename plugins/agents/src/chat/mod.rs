@@ -345,10 +345,11 @@ impl Chats {
             match delivery {
                 Some(delivery) => self.deliver(book, delivery),
                 // Nobody is there to hear that the work was broken off.
-                None => {
+                None if line.agent.has_goals() => {
                     let members = Map::from_iter([("finish_reason".into(), "cancelled".into())]);
                     self.goals.heard(&session_id, "done", &members);
                 }
+                None => {}
             }
             line.agent.cancel(session_id);
         }
@@ -357,13 +358,18 @@ impl Chats {
     /// Queues events; called under the lock, so that they leave in the order of their numbers. If
     /// there is no room for the last one it waits in a task of its own, and its chat keeps the place.
     fn deliver(&self, book: &mut Book<Line>, delivery: Delivery<Line>) {
-        let Delivery { ear: Line { origin, .. }, serial, events, ending } = delivery;
+        let Delivery { ear: Line { origin, agent }, serial, events, ending } = delivery;
+        let note = |event: &ChatEvent| {
+            if agent.has_goals() {
+                self.goals.heard(&event.session_id, &event.kind, &event.members);
+            }
+        };
         for event in events {
-            self.goals.heard(&event.session_id, &event.kind, &event.members);
+            note(&event);
             origin.tell(&event);
         }
         let Some(Ending { event, why }) = ending else { return };
-        self.goals.heard(&event.session_id, &event.kind, &event.members);
+        note(&event);
         self.audit(&event.kind, &event.session_id, &event.agent_id, size(&event), why);
         if origin.tell(&event) {
             return book.withdraw(&event.session_id, serial);

@@ -19,6 +19,11 @@ pub(super) enum Partner {
 }
 
 impl Partner {
+    /// Whether the goal of a chat is its affair; a run is never told of one.
+    pub(super) fn has_goals(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
     /// Nobody waits for the chat any more.
     pub(super) fn cancel(&self, session_id: String) {
         match self {

@@ -267,6 +267,9 @@ impl InvokeExternal {
         let externals = &agents.external.externals;
         let mut options = json!(self);
         options.as_object_mut().map(|it| (it.remove("id"), it.remove("task")));
+        if let Some(url) = self.mcp_endpoint() {
+            options["mcp_endpoint"] = without_secrets(url).into();
+        }
         let (timeout, has_mcp) = (self.timeout(), self.mcp_endpoint().is_some());
         let mcp_endpoint = self.mcp_endpoint().map(str::to_owned);
         let mut values = Values {
@@ -301,6 +304,15 @@ impl InvokeExternal {
             stopper: Stopper::default(),
         })
     }
+}
+
+/// A URL as far as the audit file may know it: without user, password, query and fragment.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn working_directory(place: Option<&str>, roots: &[String]) -> Result<PathBuf> {

@@ -335,3 +335,48 @@ async fn a_table_that_cannot_work_stops_the_boot_and_names_its_member() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_run_is_not_what_a_standing_goal_waits_for() {
+    let world = world_with("echo done", resumes).await;
+    let mut client = world.host.client().await;
+    let set = json!({ "session_id": "s", "goal": { "check": "make test" } });
+    client.raw("goal.set", set).await.unwrap();
+    client.raw("agents.invoke_external", stream("s")).await.unwrap();
+    let last = to_the_end(&mut client).await.pop().unwrap();
+    assert_eq!((&last["kind"], &last["session_id"]), (&json!("done"), &json!("s")));
+    let status = client.raw("goal.status", json!({ "session_id": "s" })).await.unwrap();
+    assert_eq!(status["goal"]["status"], "active", "the agent was never told of it");
+}
+
+#[tokio::test]
+async fn an_answer_of_many_escapes_is_shortened_to_an_event() {
+    let world = world("head -c 900000 /dev/zero | tr '\\000' '\\001'").await;
+    let mut client = world.host.client().await;
+    let mut ask = task("t");
+    ask["stream"] = json!(true);
+    client.raw("agents.invoke_external", ask).await.unwrap();
+    let last = to_the_end(&mut client).await.pop().unwrap();
+    assert_eq!((&last["kind"], &last["truncated"]), (&json!("done"), &json!(true)));
+    let size = last.to_string().len();
+    assert!((1_048_000..=1_049_000).contains(&size), "{size}");
+}
+
+#[tokio::test]
+async fn the_audit_file_knows_an_endpoint_without_what_is_secret_of_it() {
+    let mcp = |section: &mut Value| {
+        section["external"]["fake"]["run_args"] = json!(["run", "{mcp_config}"]);
+    };
+    let world = world_with("cat $2", mcp).await;
+    let mut client = world.host.client().await;
+    let mut ask = task("t");
+    for (given, kept) in [
+        ("https://me:s3cret@host:8/mcp?key=s3cret#s3cret", "https://host:8/mcp"),
+        ("http://host?key=s3cret@x/y", "http://host"),
+    ] {
+        ask["mcp_endpoint"] = json!(given);
+        let result = client.raw("agents.invoke_external", ask.clone()).await.unwrap();
+        assert!(result["answer"].as_str().unwrap().contains(given), "the agent needs all of it");
+        assert_eq!(world.audit().pop().unwrap()["options"]["mcp_endpoint"], kept);
+    }
+}

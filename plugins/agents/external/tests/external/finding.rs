@@ -152,3 +152,21 @@ async fn who_cannot_be_asked_is_unknown_and_who_does_not_run_is_not_executable()
     let error = world.externals(table()).health(Some("nobody"), false).await.unwrap_err();
     assert_eq!(error, ExternalError::Unknown("nobody".into()));
 }
+
+#[tokio::test]
+async fn a_program_that_breaks_the_rules_by_now_is_asked_nothing() {
+    let world = World::new();
+    let program = world.program("fake-agent", "[ \"$1\" = --version ] || echo x >> $0.asked");
+    let mut table = table();
+    table["sign_in_args"] = json!(["status"]);
+    let externals = world.externals(table);
+    let asked = || world.path("fake-agent.asked").exists();
+    assert_eq!(externals.list(false, false).await[0].execution, Execution::Runnable);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o757)).unwrap();
+    let health = externals.health(Some("fake"), true).await.unwrap().remove(0);
+    assert_eq!((health.status, asked()), (HealthStatus::Unknown, false));
+    assert!(health.reason.unwrap().contains("fake-agent"));
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let health = externals.health(Some("fake"), true).await.unwrap().remove(0);
+    assert_eq!((health.status, asked()), (HealthStatus::Ready, true));
+}

@@ -4,6 +4,7 @@
 
 mod finding;
 mod running;
+mod stopped;
 
 use std::{
     collections::BTreeMap,

@@ -240,6 +240,45 @@ async fn what_an_agent_cannot_be_told_is_refused_and_only_images_are_handed_over
 }
 
 #[tokio::test]
+async fn an_image_is_handed_over_under_the_path_that_was_looked_at_or_not_at_all() {
+    use std::os::unix::ffi::OsStringExt;
+    let world = World::new();
+    let codex = || carport_agents_external::builtin_tables().remove("codex").unwrap();
+    let mut table = serde_json::to_value(codex()).unwrap();
+    table["binary"] = json!("fake-agent");
+    let externals = world.externals(table.clone());
+    let image = |name: &[u8]| {
+        let path = world.path("").join(std::ffi::OsString::from_vec(name.to_vec()));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, b"\x89PNG\r\n\x1a\n").unwrap();
+        path
+    };
+    let plain = image(b"a.png");
+    let files = vec![plain.clone(), image(b"x,/home/secret.png"), image(b"no\xffutf8.png")];
+    let images = externals.images("fake", files.clone()).unwrap();
+    assert_eq!(images, [plain.display().to_string()], "a comma makes two paths of one");
+    table["image_separator"] = json!(null);
+    let images = world.externals(table).images("fake", files).unwrap();
+    assert_eq!(images.len(), 2, "who takes a path as it is may have commas");
+}
+
+#[tokio::test]
+async fn what_runs_is_the_file_that_was_checked_under_the_name_that_was_given() {
+    let world = World::new();
+    let target = world.program("real/agent", "echo $0");
+    std::os::unix::fs::symlink(&target, world.path("fake-agent")).unwrap();
+    let (said, _) = run(&world.externals(table("lines")), invocation(&world, "t")).await;
+    let target = target.canonicalize().unwrap();
+    assert_eq!(said, [token(&format!("{}\n", target.display()))], "not through the link");
+    fs::remove_file(world.path("fake-agent")).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", world.path("fake-agent")).unwrap();
+    let mut named = table("lines");
+    named["run_args"] = json!(["-c", "echo $0"]);
+    let (said, _) = run(&world.externals(named), invocation(&world, "t")).await;
+    assert_eq!(said, [token(&format!("{}\n", world.path("fake-agent").display()))]);
+}
+
+#[tokio::test]
 async fn a_program_that_cannot_be_started_is_an_error_and_slots_are_few() {
     let world = World::new();
     let program = world.program("fake-agent", "exit 0");

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
-use tokio::process::{ChildStderr, ChildStdout};
+use tokio::{
+    process::{ChildStderr, ChildStdout},
+    time::{Instant, timeout_at},
+};
 
 use super::{
-    driver::end_tree,
+    driver::{MARGIN, end_tree},
     link::{Link, Opened},
 };
 use crate::{
@@ -21,6 +24,8 @@ use crate::{
 pub struct Command {
     /// An absolute path.
     pub program: PathBuf,
+    /// What it is called: its argument zero, and its name in errors.
+    pub name: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
     /// Its whole environment.
@@ -46,6 +51,8 @@ pub enum Gone {
 pub struct Process {
     link: Link,
     incarnation: Option<Incarnation>,
+    /// Until when the shim may say that the tree has ended; `None` while nobody asked for its end.
+    patience: Option<Instant>,
 }
 
 /// What [`Command::start`] answers.
@@ -62,10 +69,9 @@ impl Command {
     /// Starts it. `shim` is the program and first arguments that run [`shim::run`](crate::shim::run),
     /// and whatever a list of processes is to show.
     pub async fn start(self, shim: &[OsString]) -> Result<Started, SpawnError> {
-        let program = self.program.display().to_string();
         let run = Run {
-            name: program.clone(),
-            program,
+            name: self.name.display().to_string(),
+            program: self.program.display().to_string(),
             args: self.args,
             env: self.env.into_iter().collect(),
             cwd: self.cwd.display().to_string(),
@@ -83,12 +89,14 @@ impl Command {
             }
         };
         let incarnation = Incarnation::of(pid, shim_pid).ok();
-        Ok(Started { process: Process { link, incarnation }, stdout, stderr })
+        Ok(Started { process: Process { link, incarnation, patience: None }, stdout, stderr })
     }
 }
 
 impl Process {
     /// Queues a text for its standard input. A process that does not read gets no more once 256 wait.
+    /// This waits for nothing but a shim that was stopped. Once it was cancelled, only [`Self::end`] is
+    /// of use: the shim takes an order that was broken off for the daemon's end.
     pub async fn write(&mut self, text: String) {
         self.link.input(Some(text)).await;
     }
@@ -99,15 +107,24 @@ impl Process {
     }
 
     /// Asks for the end of its tree: TERM, so long a grace, KILL. Without a grace, KILL at once.
-    /// [`Self::gone`] tells when it is done.
+    /// [`Self::gone`] tells when it is done, and does the same from here if the shim does not tell in
+    /// time: one that was stopped by a signal is of as much use as one that was killed.
     pub async fn end(&mut self, grace: Duration) {
-        self.link.end(grace).await;
+        let patience = Instant::now() + grace + crate::KILL_WAIT + MARGIN;
+        let patience = self.patience.map_or(patience, |earlier| earlier.min(patience));
+        self.patience = Some(patience);
+        // Nor does it take the order.
+        let _ = timeout_at(patience, self.link.end(grace)).await;
     }
 
     /// Waits until nothing of its tree is left, however that comes about. May be cancelled.
     pub async fn gone(&mut self) -> Gone {
         loop {
-            match self.link.report().await {
+            let report = match self.patience {
+                Some(patience) => timeout_at(patience, self.link.report()).await.ok().flatten(),
+                None => self.link.report().await,
+            };
+            match report {
                 Some(Report::Gone(exit)) => return Gone::Exited(exit),
                 Some(Report::Outlived(pids)) => return Gone::Outlived(pids),
                 Some(Report::Started { .. } | Report::Failed(_)) => {}
@@ -116,7 +133,7 @@ impl Process {
         }
     }
 
-    /// Somebody killed the shim: what is left of the tree is ended from here.
+    /// Somebody killed or stopped the shim: what is left of the tree is ended from here, and it too.
     async fn sweep(&self) -> Gone {
         let left = match self.incarnation.clone() {
             Some(incarnation) => end_tree(incarnation).await,

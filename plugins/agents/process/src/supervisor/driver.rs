@@ -32,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_millis(20);
 
 /// How much longer than the grace and the kill a shim may take to say what became of its tree.
-const MARGIN: Duration = Duration::from_secs(2);
+pub(super) const MARGIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,

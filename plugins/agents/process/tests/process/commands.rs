@@ -21,6 +21,7 @@ fn fresh() -> (tempfile::TempDir, String) {
 async fn start(mark: &str, program: &str, script: &str) -> Result<Started, SpawnError> {
     let command = Command {
         program: program.into(),
+        name: program.into(),
         args: vec!["-c".into(), script.into()],
         env: BTreeMap::from([
             ("MARK".into(), mark.into()),
