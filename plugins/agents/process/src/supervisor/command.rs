@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
-use tokio::process::{ChildStderr, ChildStdout};
+use tokio::{
+    process::{ChildStderr, ChildStdout},
+    time::{Instant, timeout_at},
+};
 
 use super::{
-    driver::end_tree,
+    driver::{MARGIN, end_tree},
     link::{Link, Opened},
 };
 use crate::{
@@ -46,6 +49,8 @@ pub enum Gone {
 pub struct Process {
     link: Link,
     incarnation: Option<Incarnation>,
+    /// When the shim must have said what became of the tree; set by [`Self::end`].
+    patience: Option<Instant>,
 }
 
 /// What [`Command::start`] answers.
@@ -83,7 +88,7 @@ impl Command {
             }
         };
         let incarnation = Incarnation::of(pid, shim_pid).ok();
-        Ok(Started { process: Process { link, incarnation }, stdout, stderr })
+        Ok(Started { process: Process { link, incarnation, patience: None }, stdout, stderr })
     }
 }
 
@@ -101,13 +106,22 @@ impl Process {
     /// Asks for the end of its tree: TERM, so long a grace, KILL. Without a grace, KILL at once.
     /// [`Self::gone`] tells when it is done.
     pub async fn end(&mut self, grace: Duration) {
-        self.link.end(grace).await;
+        let patience = Instant::now() + grace + crate::KILL_WAIT + MARGIN;
+        let patience = self.patience.map_or(patience, |earlier| earlier.min(patience));
+        self.patience = Some(patience);
+        // A shim that takes no order is noticed by its silence.
+        let _ = timeout_at(patience, self.link.end(grace)).await;
     }
 
-    /// Waits until nothing of its tree is left, however that comes about. May be cancelled.
+    /// Waits until nothing of its tree is left, however that comes about; once its end is asked for,
+    /// not for ever. May be cancelled.
     pub async fn gone(&mut self) -> Gone {
         loop {
-            match self.link.report().await {
+            let report = match self.patience {
+                Some(patience) => timeout_at(patience, self.link.report()).await.unwrap_or(None),
+                None => self.link.report().await,
+            };
+            match report {
                 Some(Report::Gone(exit)) => return Gone::Exited(exit),
                 Some(Report::Outlived(pids)) => return Gone::Outlived(pids),
                 Some(Report::Started { .. } | Report::Failed(_)) => {}
@@ -116,7 +130,7 @@ impl Process {
         }
     }
 
-    /// Somebody killed the shim: what is left of the tree is ended from here.
+    /// Somebody killed or stopped the shim: what is left of the tree is ended from here.
     async fn sweep(&self) -> Gone {
         let left = match self.incarnation.clone() {
             Some(incarnation) => end_tree(incarnation).await,

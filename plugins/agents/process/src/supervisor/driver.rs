@@ -32,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_millis(20);
 
 /// How much longer than the grace and the kill a shim may take to say what became of its tree.
-const MARGIN: Duration = Duration::from_secs(2);
+pub(super) const MARGIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Driver {
     pub(super) inner: Arc<Inner>,
@@ -128,8 +128,9 @@ impl Driver {
             Ending::Term => Duration::from_secs_f64(self.agent.spec().stop_grace_secs),
             Ending::Kill => Duration::ZERO,
         };
-        process.link.end(grace).await;
         let patience = Instant::now() + grace + crate::KILL_WAIT + MARGIN;
+        // A shim that takes no order is noticed by its silence.
+        let _ = timeout_at(patience, process.link.end(grace)).await;
         let event = loop {
             match timeout_at(patience, process.link.report()).await {
                 Ok(Some(Report::Gone(exit))) => {
