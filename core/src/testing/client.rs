@@ -5,7 +5,10 @@ use std::{collections::VecDeque, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::{io::DuplexStream, time::timeout};
+use tokio::{
+    io::DuplexStream,
+    time::{Instant, timeout_at},
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, protocol::CloseFrame},
@@ -16,7 +19,8 @@ use crate::{
     wire::error::{Result, RpcError},
 };
 
-/// How long an awaited frame may take. With tokio's clock paused it passes at once.
+/// How long an awaited frame may take, whatever comes meanwhile. With tokio's clock paused it passes at
+/// once.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One connection to a test host.
@@ -123,8 +127,9 @@ impl TestClient {
         if let Some(at) = self.set_aside.iter().position(&wanted) {
             return self.set_aside.remove(at).expect("just found");
         }
+        let patience = Instant::now() + PATIENCE;
         loop {
-            let frame = self.next_frame().await.expect("the connection is open");
+            let frame = self.next_frame(patience).await.expect("the connection is open");
             if wanted(&frame) {
                 return frame;
             }
@@ -134,17 +139,18 @@ impl TestClient {
 
     /// Awaits the end of the connection: the close code, or `None` if the socket just ended.
     pub async fn closed(&mut self) -> Option<u16> {
+        let patience = Instant::now() + PATIENCE;
         loop {
-            if let Err(code) = self.next_frame().await {
+            if let Err(code) = self.next_frame(patience).await {
                 return code;
             }
         }
     }
 
     /// The next JSON frame, or how the connection ended.
-    async fn next_frame(&mut self) -> std::result::Result<Value, Option<u16>> {
+    async fn next_frame(&mut self, patience: Instant) -> std::result::Result<Value, Option<u16>> {
         loop {
-            let next = timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
+            let next = timeout_at(patience, self.socket.next()).await.expect("a frame in time");
             match next {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(serde_json::from_str(&text).expect("a JSON frame"));

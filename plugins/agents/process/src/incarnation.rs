@@ -10,15 +10,20 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
-use procfs::process::{Process, Stat};
+use procfs::process::{Process, Stat, StatFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 /// In the environment of everything under a shim: the shim's pid and start time, which are nobody
 /// else's in one boot.
 pub(crate) const MARK: &str = "CARPORT_AGENT_SHIM";
+
+/// How long a process may take over executing a program; a disk that hangs takes longer.
+const EXECUTING: Duration = Duration::from_secs(1);
 
 /// The value of [`MARK`].
 pub(crate) fn mark(shim_pid: u32, shim_start_time: u64) -> String {
@@ -117,16 +122,34 @@ impl Incarnation {
         let roots = table.iter().filter(|it| {
             is(it, self.shim_pid, self.shim_start_time)
                 || leader == Some(it.session)
-                || has_variable(it.pid, marked.as_bytes())
+                || has_variable(it, marked.as_bytes())
         });
         tree(table, &roots.map(|it| it.pid).collect::<Vec<_>>())
     }
 }
 
-/// Whether a process was started with this variable. What may not be read has none.
-fn has_variable(pid: i32, variable: &[u8]) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|it| it == variable)
+/// Whether a process was started with this variable. What may not be read has none. While a process
+/// executes a program it has none either, so that is waited out.
+fn has_variable(process: &Stat, variable: &[u8]) -> bool {
+    let environment = || fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+    let mut seen = environment();
+    if seen.is_empty() {
+        let patience = Instant::now() + EXECUTING;
+        while stat(process.pid.cast_unsigned()).is_some_and(|it| executes(&it))
+            && Instant::now() < patience
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+        seen = environment();
+    }
+    seen.split(|byte| *byte == 0).any(|it| it == variable)
+}
+
+/// Whether a process has given up one program and does not have the next one's environment yet. A thread
+/// of the kernel never has one; of what may not be read, the kernel says 1 for where its code starts.
+fn executes(process: &Stat) -> bool {
+    let is_kernel = process.flags & StatFlags::PF_KTHREAD.bits() != 0;
+    lives(process) && !is_kernel && process.startcode != 1 && process.env_end == Some(0)
 }
 
 /// The kernel's name for this boot.

@@ -36,7 +36,7 @@ async fn a_standing_goal_goes_with_the_chat_and_follows_its_events() {
     begin(&mut client, &mut agent, "c").await;
     say(&mut agent, "c", "goal_evaluated", json!({ "iteration": 1, "met": true })).await;
     let path = host.root().join("chat-goals.json");
-    while !std::fs::read_to_string(&path).unwrap().contains("\"running\"") {
+    while !std::fs::read_to_string(&path).unwrap().contains("\"last_met\": true") {
         tokio::task::yield_now().await;
     }
     let again = host_with(json!({ "supervise": "never" })).on_root_of(&host).start().await;

@@ -60,6 +60,38 @@ async fn tokens_are_taken_back_before_agents_have_their_grace() {
 }
 
 #[tokio::test]
+async fn nothing_starts_again_while_the_daemon_stops() {
+    let host = host().await;
+    // Takes a second to end, for which the host waits.
+    let mut slow =
+        spec("slow", "trap 'sleep 1; exit 0' TERM; echo up; while :; do sleep 0.05; done");
+    slow["stop_grace_secs"] = json!(60);
+    let fails = "echo up; while [ ! -e go ]; do sleep 0.02; done; exit 1";
+    let mut failing = spec("failing", fails);
+    (failing["restart"], failing["backoff_secs"]) = (json!("always"), json!(0.1));
+    let (mut client, mut idle) = (host.client().await, host.client().await);
+    for (id, spec) in [("slow", slow), ("failing", failing)] {
+        upsert(&host, spec).await;
+        client.raw("agents.start", json!({ "id": id })).await.unwrap();
+        let follow = json!({ "id": id, "stream": "stdout" });
+        if client.raw("agents.follow_log", follow).await.unwrap()["lines"] == json!([]) {
+            assert_eq!(client.notification("agents.log").await["line"], "up");
+        }
+    }
+    let call = client.send("agents.stop", json!({ "id": "slow" })).await;
+    let stopping = tokio::spawn({
+        let host = host.clone();
+        async move { host.stop().await }
+    });
+    idle.closed().await;
+    std::fs::write(host.root().join("agents/failing/go"), "").unwrap();
+    assert_eq!(client.reply(call).await.unwrap()["status"], "stopped");
+    stopping.await.unwrap();
+    let log = std::fs::read_to_string(host.root().join("logs/failing.stdout.log")).unwrap();
+    assert_eq!(log, "up\n");
+}
+
+#[tokio::test]
 async fn values_of_the_environment_are_the_hosts_to_see_and_survive_a_round_trip() {
     let host = host().await;
     let mut with_secret = spec("helper", "true");

@@ -34,10 +34,11 @@ use crate::incarnation::{MARK, own_mark};
 /// The grace of a tree whose daemon is gone: it has to be dead a second later.
 const ORPHAN_GRACE: Duration = Duration::from_millis(250);
 
-/// How often a tree that was told to end is looked at: while it may still go by itself, and while it is
-/// being killed.
+/// How often a tree that was told to end is looked at: while it may still go by itself, while it is
+/// being killed, and once it is known to outlive that.
 const LOOK: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The usual soft limit of file descriptors.
 const DESCRIPTORS: u64 = 1024;
@@ -155,6 +156,7 @@ struct Warden {
     kill_at: Option<Instant>,
     /// Since when the tree is being killed.
     killed: Option<Instant>,
+    /// Whether the daemon knows who outlives that.
     reported: bool,
 }
 
@@ -163,6 +165,7 @@ impl Warden {
     fn watch(mut self, grace: Duration) {
         loop {
             let patience = match (self.killed, self.kill_at) {
+                (Some(_), _) if self.reported => LINGER,
                 (Some(_), _) => SWEEP,
                 (None, Some(_)) => LOOK,
                 (None, None) => Duration::MAX,
@@ -173,6 +176,8 @@ impl Warden {
                     return tell(&mut self.daemon, &Report::Gone(exit));
                 }
                 Ok(News::Order(Order::End { grace_ms })) => {
+                    // Whoever asks once more is answered, at once if the wait after KILL is over.
+                    self.reported = false;
                     self.end_within(Duration::from_millis(grace_ms));
                 }
                 Ok(News::Order(Order::Run(_) | Order::Input(_)))

@@ -128,8 +128,9 @@ impl Driver {
             Ending::Term => Duration::from_secs_f64(self.agent.spec().stop_grace_secs),
             Ending::Kill => Duration::ZERO,
         };
-        process.link.end(grace).await;
         let patience = Instant::now() + grace + crate::KILL_WAIT + MARGIN;
+        // A shim that takes no order is noticed by its silence.
+        let _ = timeout_at(patience, process.link.end(grace)).await;
         let event = loop {
             match timeout_at(patience, process.link.report()).await {
                 Ok(Some(Report::Gone(exit))) => {

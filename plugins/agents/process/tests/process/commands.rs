@@ -85,6 +85,20 @@ async fn a_tree_whose_shim_was_killed_is_ended_from_here() {
 }
 
 #[tokio::test]
+async fn a_tree_whose_shim_was_stopped_keeps_nobody_waiting() {
+    let (_directory, mark) = fresh();
+    let Started { mut process, mut stdout, .. } =
+        start(&mark, "/bin/sh", STUBBORN_TREE).await.unwrap();
+    ready(&mut stdout).await;
+    kill_process(shim(&mark), Signal::STOP).unwrap();
+    // Nobody answers, so that the clock goes on to where patience ends.
+    tokio::time::pause();
+    process.end(Duration::ZERO).await;
+    assert_eq!(process.gone().await, Gone::Exited(Exit::Unknown));
+    assert_eq!(alive(&mark), Vec::<i32>::new());
+}
+
+#[tokio::test]
 async fn a_command_that_is_dropped_is_dead_soon() {
     let (_directory, mark) = fresh();
     let Started { process, mut stdout, .. } = start(&mark, "/bin/sh", STUBBORN_TREE).await.unwrap();

@@ -107,9 +107,9 @@ fn a_manifest_whose_list_would_fit_no_reply_is_not_written() {
     let (path, _directory) = file("[]");
     let mut manifest = Manifest::open(&path).unwrap();
     manifest.own().unwrap();
-    let large = |id: usize| AgentSpec { args: vec!["x".repeat(1 << 20)], ..spec(&id.to_string()) };
+    let large = |id: usize| AgentSpec { args: vec!["x".repeat(2 << 20)], ..spec(&id.to_string()) };
     let fit = (0..).find(|id| manifest.put(large(*id)).is_err()).unwrap();
-    assert_eq!(fit, 7);
+    assert_eq!(fit, 3);
     let error = RpcError::from(manifest.put(large(fit)).unwrap_err());
     assert_eq!(error.code, codes::LIMIT);
     assert!(manifest.remove("0").unwrap());

@@ -52,7 +52,7 @@ fn answer_init(device: &mut File, unique: &[u8]) {
 }
 
 /// In a mount namespace of its own, where this test runs once more.
-fn in_a_namespace(test: &str) -> bool {
+pub(crate) fn in_a_namespace(test: &str) -> bool {
     const INSIDE: &str = "CARPORT_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
         return true;
@@ -90,6 +90,10 @@ async fn who_outlives_kill_is_named_and_nobody_waits_for_it_forever() {
     let given_up = world.supervisor.get(&id).unwrap();
     assert_eq!(given_up.view.status, Status::Errored);
     assert!(given_up.view.reason.as_ref().is_some_and(|it| it.contains("outlived KILL")));
+    let again = world.supervisor.stop(&id, Ending::Kill).await.unwrap_err();
+    assert!(matches!(&again, SuperviseError::Survivors { survivors, .. } if *survivors == [pid]));
+    let given_up = world.supervisor.get(&id).unwrap();
+    assert_eq!((given_up.view.status, given_up.view.pid), (Status::Errored, None));
     // A start does not put a second process beside it.
     let blocked = world.supervisor.start(&id).await.unwrap();
     assert_eq!((blocked.view.status, blocked.view.blocked_by_pid), (Status::Backoff, Some(pid)));

@@ -152,7 +152,8 @@ pub(crate) fn always(spec: &mut AgentSpec) {
     spec.restart = Restart::Always;
 }
 
-/// Processes whose environment holds the mark. A zombie has none.
+/// Processes whose environment holds the mark. A zombie has none, nor has for a moment who executes a
+/// program: what is to be there has to be waited for.
 pub(crate) fn alive(mark: &str) -> Vec<i32> {
     let wanted = format!("MARK={mark}");
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
