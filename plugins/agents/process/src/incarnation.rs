@@ -130,6 +130,10 @@ impl Incarnation {
 
 /// Whether a process was started with this variable. What may not be read has none. While a process
 /// executes a program it has none either, so that is waited out.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it reads files too: it runs where blocking is allowed"
+)]
 fn has_variable(process: &Stat, variable: &[u8]) -> bool {
     let environment = || fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
     let mut seen = environment();
