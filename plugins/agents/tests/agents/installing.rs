@@ -242,33 +242,33 @@ async fn what_a_manifest_denies_is_taken_away_at_once_and_after_a_restart() {
     assert_eq!(report["missingOptional"], missing);
     check_narrowed(&mut agent).await;
     agent.close().await;
-    let root = first.clone();
+    let root = first.root().to_owned();
+    let again = |section| host_with(section).on_root_of(&first);
+    let second = again(json!({}));
+    let require = json!({ "signatures": "require" });
+    let later = [json!({}), json!({}), require, json!({})].map(again);
     first.stop().await;
     drop(first);
     // The agent may do in its own directory what it likes, and nobody waits for a pipe.
-    let copy = root.root().join("agents/helper/manifest.toml");
+    let copy = root.join("agents/helper/manifest.toml");
     fs::remove_file(&copy).unwrap();
     make_pipe(&copy);
-    let second = host_with(json!({})).on_root_of(&root).start().await;
+    let second = second.start().await;
     check_narrowed(&mut attach(&second, "helper").await).await;
     second.stop().await;
     drop(second);
     // What cannot be relied on any more denies everything.
-    let kept = root.root().join("bundles/helper.toml");
+    let kept = root.join("bundles/helper.toml");
     let text = fs::read_to_string(&kept).unwrap();
-    for damage in 0..4 {
+    for (damage, host) in later.into_iter().enumerate() {
         fs::remove_file(&kept).unwrap();
-        let mut section = json!({});
         match damage {
             0 => fs::write(&kept, text.replace("[agent]", "[agent")).unwrap(),
             1 => fs::write(&kept, text.replace("\"helper\"", "\"other\"")).unwrap(),
-            2 => {
-                fs::write(&kept, &text).unwrap();
-                section = json!({ "signatures": "require" });
-            }
+            2 => fs::write(&kept, &text).unwrap(),
             _ => make_pipe(&kept),
         }
-        let host = host_with(section).on_root_of(&root).start().await;
+        let host = host.start().await;
         let mut agent = attach(&host, "helper").await;
         check_denied(&mut agent, &["registry.list", "goal.status", "agents.list"]).await;
         host.stop().await;
