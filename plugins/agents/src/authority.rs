@@ -1,6 +1,6 @@
 //! Vouches for agents of the manifest, binds their connections and narrows them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use carport_agents_process::AgentSpec;
@@ -8,7 +8,7 @@ use carport_core::{
     AgentAuthority, AllowedMethods, ManifestRole, Result, RpcError, Session, Vouch,
 };
 
-use crate::{keeping::Keeping, roster::Roster, tokens::AgentTokens};
+use crate::{bundles::Denied, keeping::Keeping, roster::Roster, tokens::AgentTokens};
 
 /// What an agent's connection may always do beside saying who it is.
 const ALWAYS: &str = "agent.chat.event";
@@ -50,13 +50,15 @@ impl AgentAuthority for Authority {
 }
 
 /// Lets a connection call what its agent's spec allows and its manifest does not deny.
-pub(crate) fn narrow(session: &Session, spec: &AgentSpec, denied: BTreeSet<&'static str>) {
+pub(crate) fn narrow(session: &Session, spec: &AgentSpec, denied: Denied) {
     let always = || [ALWAYS.to_owned()];
     let only = spec.method_allowlist.clone();
     let only = only.map(|names| AllowedMethods::new(names.into_iter().chain(always())));
-    let denied = denied.into_iter().map(str::to_owned);
-    session.narrow(match denied.len() {
-        0 => only,
-        _ => Some(only.unwrap_or_default().except(denied)),
+    session.narrow(match denied {
+        Denied::All => Some(AllowedMethods::new(always())),
+        Denied::Methods(denied) if denied.is_empty() => only,
+        Denied::Methods(denied) => {
+            Some(only.unwrap_or_default().except(denied.into_iter().map(str::to_owned)))
+        }
     });
 }

@@ -1,7 +1,13 @@
 //! Small private files that are replaced whole.
 
-use std::{fs::Permissions, io, io::Write, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
 
+use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 /// Puts `bytes` in the place of a file of mode `0600`: whoever reads it sees the old or the new, never
@@ -13,7 +19,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(directory)?.sync_all()
+    File::open(directory)?.sync_all()
 }
 
 /// Writes a file of mode `0600` unless there is one; `false` if there is. Never half of one.
@@ -26,6 +32,31 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
         Ok(_) => Ok(true),
         Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(taken) => Err(taken.error),
+    }
+}
+
+/// Opens a regular file to be read; no pipe that would keep whoever opens it waiting.
+pub(crate) fn open(path: &Path, more: OFlags) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | more).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("is no regular file")),
+    }
+}
+
+/// The text of a file that is neither a link nor longer than `limit` bytes; `None` if there is none.
+pub(crate) fn read(path: &Path, limit: usize) -> io::Result<Option<String>> {
+    let file = match open(path, OFlags::NOFOLLOW) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    file.take(limit as u64 + 1).read_to_string(&mut text)?;
+    match text.len() <= limit {
+        true => Ok(Some(text)),
+        false => Err(io::Error::other(format!("is longer than {limit} bytes"))),
     }
 }
 

@@ -36,10 +36,25 @@ impl Notification for AgentLogLine {
 
 /// The logs that one connection follows, by agent.
 #[derive(Default)]
-struct Following(Guarded<BTreeMap<String, AbortHandle>>);
+struct Following(Guarded<BTreeMap<String, Followed>>);
 
-/// Tells the caller of these lines, in the place of the same agent's that it followed before. It hears
-/// the first one after the reply to its call.
+/// A log that is followed.
+struct Followed {
+    /// Whether it still is. Each line is told under this lock: none comes after the end.
+    live: Arc<Guarded<bool>>,
+    task: AbortHandle,
+}
+
+impl Followed {
+    fn end(self) {
+        *self.live.lock() = false;
+        self.task.abort();
+    }
+}
+
+/// Tells the caller of these lines. What it followed of the same agent before has to have [`end`]ed
+/// before these lines began: else it would hear some twice. It hears the first one after the reply to
+/// its call.
 pub(crate) fn begin(
     tasks: &Tasks,
     caller: &Caller,
@@ -49,20 +64,23 @@ pub(crate) fn begin(
 ) -> Result<()> {
     let following = caller.session().slot::<Following>();
     let mut following = following.0.lock();
-    following.retain(|_, task| !task.is_finished());
+    following.retain(|_, it| !it.task.is_finished());
     if following.len() >= MAX_LOGS && !following.contains_key(id) {
         return Err(RpcError::limit("logs that one connection follows", MAX_LOGS as u64));
     }
-    let (replied, live) = oneshot::channel();
+    let (replied, reply) = oneshot::channel();
     let (session, name) = (caller.session().clone(), id.to_owned());
+    let live = Arc::new(Guarded::new(true));
+    let told = live.clone();
     let task = tasks.spawn("follow-log", async move {
         // A call that failed after all drops the sender.
-        if live.await.is_ok() {
-            tell(&session, &name, streams, lines).await;
+        if reply.await.is_ok() {
+            tell(&session, &name, streams, lines, &told).await;
         }
     });
-    if let Some(former) = following.insert(id.to_owned(), task) {
-        former.abort();
+    // Of another call that came at the same time.
+    if let Some(former) = following.insert(id.to_owned(), Followed { live, task }) {
+        former.end();
     }
     caller.after_reply(move || {
         // The task may have been ended meanwhile.
@@ -76,11 +94,16 @@ async fn tell(
     id: &str,
     streams: Streams,
     mut lines: broadcast::Receiver<Arc<LogLine>>,
+    live: &Guarded<bool>,
 ) {
     loop {
         match lines.recv().await {
             Ok(line) if streams.includes(line.stream) => {
                 let (id, text) = (id.to_owned(), line.text.clone());
+                let live = live.lock();
+                if !*live {
+                    return;
+                }
                 // A connection without room loses the line; the next cursor shows it.
                 session.notify(&AgentLogLine {
                     id,
@@ -95,12 +118,12 @@ async fn tell(
     }
 }
 
-/// Follows no longer; `false` if the connection did not.
+/// Follows no longer, and tells no line more; `false` if the connection did not.
 pub(crate) fn end(session: &Session, id: &str) -> bool {
-    let task = session.slot::<Following>().0.lock().remove(id);
-    task.is_some_and(|task| {
-        let lives = !task.is_finished();
-        task.abort();
+    let followed = session.slot::<Following>().0.lock().remove(id);
+    followed.is_some_and(|followed| {
+        let lives = !followed.task.is_finished();
+        followed.end();
         lives
     })
 }
@@ -108,5 +131,5 @@ pub(crate) fn end(session: &Session, id: &str) -> bool {
 /// The connection ended.
 pub(crate) fn end_all(session: &Session) {
     let following = std::mem::take(&mut *session.slot::<Following>().0.lock());
-    following.into_values().for_each(|task| task.abort());
+    following.into_values().for_each(Followed::end);
 }

@@ -13,7 +13,7 @@ use carport_agents_process::{
     logs::{self, TailLog, Window},
 };
 use carport_core::{Caller, Identity, ManifestRole, Result, RpcError, codes};
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit, watch};
 
 use crate::{
     bundles::Bundles,
@@ -133,14 +133,22 @@ impl Keeping {
     /// Takes the tokens back and ends every agent. The tokens first: nobody can use one any more, and
     /// a second signal may end this process while agents have their grace.
     pub(crate) async fn close(&self) {
-        if self.role() == ManifestRole::Owner {
-            for id in self.manifest.lock().await.agents().keys() {
-                if let Err(error) = self.tokens.remove(id) {
-                    tracing::warn!(id, %error, "the agent's token stays");
-                }
+        let take_back = |id: &str| {
+            if let Err(error) = self.tokens.remove(id) {
+                tracing::warn!(id, %error, "the agent's token stays");
             }
+        };
+        if self.role() == ManifestRole::Owner {
+            self.supervisor.list().iter().for_each(|agent| take_back(&agent.spec.id));
         }
-        self.supervisor.shutdown().await;
+        // Whoever is writing an agent down holds up nobody's end.
+        let of_late = async {
+            let manifest = self.manifest.lock().await;
+            if self.role() == ManifestRole::Owner {
+                manifest.agents().keys().for_each(|id| take_back(id));
+            }
+        };
+        tokio::join!(self.supervisor.shutdown(), of_late);
     }
 
     /// How long the end of the agent with the longest grace may take.
@@ -322,13 +330,19 @@ impl Keeping {
         if !known {
             return Err(RpcError::not_found(format!("agent `{id}`")));
         }
-        let unsent = caller.session().slot::<Unsent>().0.clone();
-        let unsent = unsent.acquire_owned().await.map_err(RpcError::internal)?;
-        let _one_of_few = self.tails.acquire().await.map_err(RpcError::internal)?;
+        let _one_of_few = self.one_of_few(caller).await?;
         let root = self.home().to_owned();
         let tail = blocking(move || logs::tail(&root, &id, window)).await?;
-        caller.after_reply(move || drop(unsent));
         tail.map_err(RpcError::internal)
+    }
+
+    /// Waits until few enough logs are read, and until few enough replies with logs of this connection
+    /// are on their way; the caller's own counts until it has left.
+    async fn one_of_few(&self, caller: &Caller) -> Result<SemaphorePermit<'_>> {
+        let unsent = caller.session().slot::<Unsent>().0.clone();
+        let unsent = unsent.acquire_owned().await.map_err(RpcError::internal)?;
+        caller.after_reply(move || drop(unsent));
+        self.tails.acquire().await.map_err(RpcError::internal)
     }
 }
 
@@ -366,9 +380,17 @@ pub(crate) fn write_down(
 
 impl Keeping {
     /// The end of an agent's logs and what comes after it.
-    pub(crate) async fn follow(&self, id: &str, window: Window) -> Result<Followed> {
+    pub(crate) async fn follow(
+        &self,
+        id: &str,
+        window: Window,
+        caller: &Caller,
+    ) -> Result<Followed> {
         match self.role() {
-            ManifestRole::Owner => self.supervisor.follow(id, window).await,
+            ManifestRole::Owner => {
+                let _one_of_few = self.one_of_few(caller).await?;
+                self.supervisor.follow(id, window).await
+            }
             ManifestRole::Observer => Err(self.not_owned()),
             ManifestRole::None => {
                 Err(RpcError::conflict("this daemon keeps no agent yet: start one first"))

@@ -124,7 +124,8 @@ impl Plugin for Agents {
         let config: Config = cx.config()?;
         let clock = cx.clock();
         let agents = cx.state_dir("agents")?;
-        let bundles = Arc::new(Bundles::new(agents, cx.methods().clone(), &config)?);
+        let kept = cx.state_dir("bundles")?;
+        let bundles = Arc::new(Bundles::new(kept, agents, cx.methods().clone(), &config)?);
         let roster = Arc::new(Roster::new(bundles.clone(), clock.clone()));
         let keeping = Arc::new(keeping(cx, &config, &roster, bundles)?);
         if config.supervise == Supervise::Boot

@@ -3,7 +3,7 @@
 use std::{
     fmt::Display,
     fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,7 @@ use carport_agents_bundle::{self as bundle, BundleError, Document, SigningKey, V
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::sentence;
+use super::{sentence, stands};
 use crate::{
     cli::Global,
     client::{agents::ManagedAgent, connect::connect, proof::Role},
@@ -60,6 +60,8 @@ struct Report {
     #[serde(rename = "missingOptional")]
     missing_optional: Vec<Value>,
     signature: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
     warnings: Vec<String>,
     unenforced: Vec<String>,
 }
@@ -68,15 +70,22 @@ pub(super) async fn install(wanted: &Install, global: &Global, output: Output) -
     let document = Document::from_toml(&read(&wanted.file)?).map_err(named(&wanted.file))?;
     let (link, _) = connect(global, &Role::Host).await?;
     let installed: Installed = link.ask("agents.install", &document).await?;
-    if output.is_json() {
-        return output.document(&installed);
+    match output.is_json() {
+        true => output.document(&installed)?,
+        false => print(&installed, output)?,
     }
-    let Installed { report, agent } = installed;
-    match &agent {
+    let to_start = |agent: &&ManagedAgent| agent.spec.other.get("auto_start") == Some(&json!(true));
+    installed.agent.as_ref().filter(to_start).map_or(Ok(()), stands)
+}
+
+fn print(Installed { report, agent }: &Installed, output: Output) -> Result<(), Exit> {
+    match agent {
         Some(agent) => output.line(sentence(agent))?,
         None => output.line("the manifest is kept; nothing of it is for the daemon to start")?,
     }
-    output.line(format_args!("signature: {}", signature(&report.signature)))?;
+    let key = report.key_id.as_deref().map(|key| format!(", by {}", one_line(key)));
+    let key = key.unwrap_or_default();
+    output.line(format_args!("signature: {}{key}", signature(&report.signature)))?;
     for feature in &report.missing_optional {
         let text = |name: &str| feature[name].as_str().unwrap_or_default();
         let feature = format!("{}.{}", text("namespace"), text("feature"));
@@ -103,10 +112,11 @@ fn signature(state: &str) -> String {
 pub(super) fn sign(wanted: &Sign, output: Output) -> Result<(), Exit> {
     let key = SigningKey::read(&wanted.key).map_err(|error| key_failed(&error, &wanted.key))?;
     let signed = bundle::sign(&read(&wanted.file)?, &key).map_err(named(&wanted.file))?;
-    let failed = named(&wanted.file);
-    let mut file = AtomicWriteFile::open(&wanted.file).map_err(&failed)?;
-    file.write_all(signed.as_bytes()).map_err(&failed)?;
-    file.commit().map_err(&failed)?;
+    // What is there was read and is right: the disk is at fault.
+    let failed = |error: io::Error| Exit::failed(format!("{}: {error}", wanted.file.display()));
+    let mut file = AtomicWriteFile::open(&wanted.file).map_err(failed)?;
+    file.write_all(signed.as_bytes()).map_err(failed)?;
+    file.commit().map_err(failed)?;
     match output.is_json() {
         true => output.document(&json!({ "file": wanted.file, "key_id": key.key_id() })),
         false => output.line(format_args!("{}: signed by {}", wanted.file.display(), key.key_id())),
@@ -178,6 +188,8 @@ mod tests {
         verified().unwrap();
         let signed = fs::read_to_string(&file).unwrap();
         assert!(signed.starts_with("# kept\n"), "{signed}");
+        fs::write(&file, signed.replace("[transport]", "[other]")).unwrap();
+        assert_eq!(verified().unwrap_err().code, Code::Usage, "it is no manifest");
         fs::write(&file, signed.replace("name = \"A\"", "name = \"B\"")).unwrap();
         let failed = verified().unwrap_err();
         assert!(failed.message.contains("does not hold"), "{}", failed.message);

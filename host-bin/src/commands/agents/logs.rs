@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     cli::Global,
     client::{
-        agents::{self, LogCursor, LogLine, TailLog, refused},
+        agents::{self, AgentChanged, LogCursor, LogLine, TailLog, refused},
         connect::connect,
         interrupt::interrupted,
         link::{CallError, Incoming},
@@ -83,6 +83,8 @@ fn print(tail: &TailLog, output: Output) -> Result<(), Exit> {
 
 async fn follow(wanted: &Logs, global: &Global, output: Output) -> Result<(), Exit> {
     let (link, mut inbox) = connect(global, &Role::Client).await?;
+    // Else nobody would say that there is nothing more to come.
+    agents::subscribe(&link).await?;
     let followed = agents::follow_log(&link, &wanted.id, wanted.lines, wanted.stream.word()).await;
     let followed = followed.map_err(|error| refused(error, &wanted.id))?;
     match output.is_json() {
@@ -98,6 +100,9 @@ async fn follow(wanted: &Logs, global: &Global, output: Output) -> Result<(), Ex
     let mut cursor = followed.cursor;
     while let Some(incoming) = inbox.recv().await {
         let Incoming::Notice(notice) = incoming else { continue };
+        if AgentChanged::of(&notice).is_some_and(|it| it.removed && it.agent.id() == wanted.id) {
+            return Err(Exit::failed(format!("agent `{}` was removed", wanted.id)));
+        }
         let Some(line) = LogLine::of(&notice).filter(|line| line.id == wanted.id) else { continue };
         match lost(&mut cursor, &line) {
             0 => {}

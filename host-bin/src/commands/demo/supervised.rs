@@ -152,7 +152,11 @@ impl Act {
                 "errored" => Err(Exit::failed(format!("`{}` gave up", agent.id()))),
                 // It may attach before its start is over.
                 "starting" => Ok(None),
-                _ => Ok((agent.attached && agent.pid != but).then_some(agent)),
+                // The end of a process may be heard of before that of its connection.
+                _ => {
+                    let is_another = agent.pid.is_some() && agent.pid != but;
+                    Ok((agent.attached && is_another).then_some(agent))
+                }
             }
         });
         let agent = waited.await?;

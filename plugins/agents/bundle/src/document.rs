@@ -12,6 +12,9 @@ use crate::{error::BundleError, manifest::AgentManifest, toml};
 /// How large a manifest may be, in bytes of JSON.
 const MAX_BYTES: usize = 256 * 1024;
 
+/// How long the TOML text of a manifest may be, in bytes.
+pub const MAX_TEXT: usize = 1024 * 1024;
+
 /// A manifest as it was written, members that this build does not know included.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -33,14 +36,21 @@ impl Document {
         Self(members)
     }
 
-    /// Reads a TOML text.
+    /// Reads a TOML text of at most [`MAX_TEXT`].
     pub fn from_toml(text: &str) -> Result<Self, BundleError> {
+        if text.len() > MAX_TEXT {
+            let why = "must be at most 1 MiB as TOML";
+            return Err(BundleError::Value { path: "params".into(), why });
+        }
         toml::read(text).map(Self)
     }
 
-    /// Writes it as a TOML text, its tables sorted. Reading that gives the same canonical form.
+    /// Writes it as a TOML text, its tables sorted. Reading that gives the same canonical form; what
+    /// could not be read again, for its length or because TOML does not nest so deep, is an error.
     pub fn to_toml(&self) -> Result<String, BundleError> {
-        toml::write(&self.0)
+        let text = toml::write(&self.0)?;
+        Self::from_toml(&text)?;
+        Ok(text)
     }
 
     /// What this build reads of it, checked. An error names the member as a path.
@@ -61,8 +71,10 @@ impl Document {
     }
 
     /// The form that is signed: JSON in UTF-8 without white space, the keys of each object sorted by
-    /// code point, `publisher.signature` and members that are `null` left out, a whole number without
-    /// a fraction. Of a text only `"`, `\` and control characters are escaped, as shortly as JSON can.
+    /// code point, `publisher.signature` and members that are `null` left out. A number that is whole and
+    /// below 2^53 has no fraction, and neither has any integer; every other float has the fewest digits that
+    /// read back as the same 64 bits, with a fraction (`0.00001`, `9007199254740992.0`), or, below 1e-5 and
+    /// from 1e16 on, with an exponent that has no leading zero (`1.5e-7`, `1e+16`). Of a text only `"`, `\` and control characters are escaped, as shortly as JSON can.
     pub fn canonical(&self) -> String {
         let mut members = self.0.clone();
         if let Some(Value::Object(publisher)) = members.get_mut("publisher") {

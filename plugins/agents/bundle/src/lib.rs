@@ -13,7 +13,7 @@ mod signature;
 mod spec;
 mod toml;
 
-pub use document::Document;
+pub use document::{Document, MAX_TEXT};
 pub use error::BundleError;
 pub use features::{Advertised, Feature};
 pub use key::SigningKey;

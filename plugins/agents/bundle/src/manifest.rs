@@ -171,7 +171,8 @@ pub struct Transport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub binary_url: Option<String>,
-    /// The SHA-256 of the file at `command`: 64 hex digits.
+    /// The SHA-256 of the file at `command`: 64 hex digits. The file is held against it when it is
+    /// installed, not at each start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9A-Fa-f]*$"))]
     pub sha256: Option<String>,

@@ -30,6 +30,19 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether both hold, and by the same key; how it is written does not matter.
+    pub fn is_of_key_of(&self, other: &Self) -> bool {
+        let bare = |verdict: &Self| match verdict {
+            Self::Verified { key_id } => {
+                Some(key_id.strip_prefix(PREFIX).unwrap_or(key_id).to_owned())
+            }
+            Self::Unsigned | Self::Failed { .. } => None,
+        };
+        bare(self).is_some() && bare(self) == bare(other)
+    }
+}
+
 /// Signs a manifest in TOML: the text with `publisher.key_id` and `publisher.signature` set, everything
 /// else as it was written. The manifest has to be one.
 pub fn sign(manifest_toml: &str, key: &SigningKey) -> Result<String, BundleError> {
@@ -49,9 +62,12 @@ fn publisher(text: &mut DocumentMut) -> Result<&mut dyn TableLike, BundleError> 
     item.as_table_like_mut().ok_or_else(no_table)
 }
 
-/// Says whether a manifest in TOML is as its publisher signed it.
+/// Says whether a manifest in TOML is as its publisher signed it. It has to be one: a signed text of
+/// another kind is an error.
 pub fn verify(manifest_toml: &str) -> Result<Verdict, BundleError> {
-    Ok(Document::from_toml(manifest_toml)?.verify())
+    let document = Document::from_toml(manifest_toml)?;
+    document.manifest()?;
+    Ok(document.verify())
 }
 
 impl Document {

@@ -14,11 +14,10 @@ impl AgentManifest {
         if transport.command.is_none() && transport.interpreter.is_none() {
             return Ok(None);
         }
-        let mut spec = match stored {
-            Some(stored) => stored.clone(),
-            None => serde_json::from_value(json!({ "id": self.agent.id }))
-                .map_err(RpcError::internal)?,
-        };
+        let fresh: AgentSpec =
+            serde_json::from_value(json!({ "id": self.agent.id })).map_err(RpcError::internal)?;
+        let backoff_secs = transport.backoff_secs.unwrap_or(fresh.backoff_secs);
+        let mut spec = stored.cloned().unwrap_or(fresh);
         spec.name = Some(self.agent.name.clone());
         spec.command = transport.command.clone();
         spec.interpreter = transport.interpreter.clone();
@@ -27,9 +26,7 @@ impl AgentManifest {
         spec.env = transport.env.clone();
         spec.restart = transport.restart;
         spec.max_restarts = transport.max_restarts;
-        if let Some(secs) = transport.backoff_secs {
-            spec.backoff_secs = secs;
-        }
+        spec.backoff_secs = backoff_secs;
         spec.auto_start = transport.auto_start;
         Ok(Some(spec))
     }

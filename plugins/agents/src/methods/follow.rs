@@ -56,7 +56,8 @@ impl Method for FollowLog {
     async fn run(self, agents: &Agents, caller: &Caller) -> Result<LogFollowed> {
         check_self(&self.id, caller)?;
         let window = Window { lines: self.n as usize, offset: 0, streams: self.stream };
-        let followed = agents.keeping.follow(&self.id, window).await?;
+        following::end(caller.session(), &self.id);
+        let followed = agents.keeping.follow(&self.id, window, caller).await?;
         following::begin(&agents.tasks, caller, &self.id, self.stream, followed.lines)?;
         Ok(LogFollowed { tail: followed.tail, cursor: followed.counted })
     }

@@ -31,6 +31,9 @@ pub struct InstallReport {
     pub missing_optional: Vec<Feature>,
     /// What the signature is worth.
     pub signature: SignatureState,
+    /// The public key that signed it, as the manifest names it; left out unless the signature holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
     /// What else a person should know.
     pub warnings: Vec<String>,
     /// Denied features, as `namespace.feature`, that no method stands for: nothing keeps the agent

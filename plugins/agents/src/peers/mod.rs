@@ -54,7 +54,8 @@ pub struct Peer {
     pub last_seen_ms: i64,
 }
 
-/// Hands an agent a message of another one, or of the host (`@host`). Any answer acknowledges it.
+/// Hands an agent a message of another one, or of the host (`@host`). A result acknowledges it,
+/// whatever it says; an error does not, and neither does silence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerMessage {
     /// The message.

@@ -73,6 +73,31 @@ async fn who_follows_no_longer_hears_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_followed_anew_tells_no_line_twice() {
+    let host = host().await;
+    upsert(&host, spec("helper", "while :; do echo tick; sleep 0.001; done")).await;
+    let mut client = host.client().await;
+    client.raw("agents.start", json!({ "id": "helper" })).await.unwrap();
+    let follow = json!({ "id": "helper", "stream": "stdout", "n": 1 });
+    let mut last = 0;
+    for _ in 0..100 {
+        let call = client.send("agents.follow_log", follow.clone()).await;
+        let reply = loop {
+            let frame = client.frame(|it| it["method"] == "agents.log" || it["id"] == call).await;
+            match frame["id"] == call {
+                true => break frame,
+                false => last = frame["params"]["cursor"].as_u64().unwrap(),
+            }
+        };
+        let counted = reply["result"]["cursor"]["stdout"].as_u64().unwrap();
+        assert!(last <= counted, "line {last} came before the reply that begins after {counted}");
+        last = client.notification("agents.log").await["cursor"].as_u64().unwrap();
+        assert_eq!(last, counted + 1);
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn an_agent_follows_itself_and_a_connection_only_so_many() {
     let host = host().await;
     let mut agent = attach(&host, "helper").await;

@@ -50,7 +50,8 @@ async fn a_signed_manifest_becomes_an_agent_and_stays_whole_beside_it() {
     let signed = json!(Document::from_toml(&signed).unwrap());
     let reply = install(&host, signed.clone()).await.unwrap();
     let report = json!({
-        "missingOptional": [], "signature": "verified", "warnings": [], "unenforced": [],
+        "missingOptional": [], "signature": "verified", "key_id": key.key_id(), "warnings": [],
+        "unenforced": [],
     });
     assert_eq!(reply["report"], report);
     let agent = &reply["agent"];
@@ -67,7 +68,7 @@ async fn a_signed_manifest_becomes_an_agent_and_stays_whole_beside_it() {
     changed["agent"]["name"] = json!("Other");
     let reply = install(&host, changed).await.unwrap();
     assert_eq!(reply["report"]["signature"], "failed");
-    assert_eq!(reply["report"]["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(reply["report"]["warnings"].as_array().unwrap().len(), 2, "another key, too");
     let mut owner = host.host().await;
     for removed in [true, false] {
         let reply = owner.raw("agents.remove", json!({ "id": "helper" })).await.unwrap();
@@ -241,20 +242,113 @@ async fn what_a_manifest_denies_is_taken_away_at_once_and_after_a_restart() {
     assert_eq!(report["missingOptional"], missing);
     check_narrowed(&mut agent).await;
     agent.close().await;
-    let root = first.clone();
+    let root = first.root().to_owned();
+    let again = |section| host_with(section).on_root_of(&first);
+    let second = again(json!({}));
+    let require = json!({ "signatures": "require" });
+    let later = [json!({}), json!({}), require, json!({})].map(again);
     first.stop().await;
     drop(first);
-    let second = host_with(json!({})).on_root_of(&root);
-    drop(root);
+    // The agent may do in its own directory what it likes, and nobody waits for a pipe.
+    let copy = root.join("agents/helper/manifest.toml");
+    fs::remove_file(&copy).unwrap();
+    make_pipe(&copy);
     let second = second.start().await;
     check_narrowed(&mut attach(&second, "helper").await).await;
+    second.stop().await;
+    drop(second);
+    // What cannot be relied on any more denies everything.
+    let kept = root.join("bundles/helper.toml");
+    let text = fs::read_to_string(&kept).unwrap();
+    for (damage, host) in later.into_iter().enumerate() {
+        fs::remove_file(&kept).unwrap();
+        match damage {
+            0 => fs::write(&kept, text.replace("[agent]", "[agent")).unwrap(),
+            1 => fs::write(&kept, text.replace("\"helper\"", "\"other\"")).unwrap(),
+            2 => fs::write(&kept, &text).unwrap(),
+            _ => make_pipe(&kept),
+        }
+        let host = host.start().await;
+        let mut agent = attach(&host, "helper").await;
+        check_denied(&mut agent, &["registry.list", "goal.status", "agents.list"]).await;
+        host.stop().await;
+    }
+}
+
+fn make_pipe(path: &std::path::Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn what_an_agent_makes_of_its_directory_is_in_nobodys_way() {
+    let host = host().await;
+    install(&host, manifest("helper", json!({}))).await.unwrap();
+    let copy = host.root().join("agents/helper/manifest.toml");
+    fs::remove_file(&copy).unwrap();
+    fs::create_dir(&copy).unwrap();
+    fs::write(copy.join("full"), "x").unwrap();
+    install(&host, manifest("helper", json!({}))).await.unwrap();
+    let mut owner = host.host().await;
+    for removed in [true, false] {
+        let reply = owner.raw("agents.remove", json!({ "id": "helper" })).await.unwrap();
+        assert_eq!(reply["removed"], removed);
+    }
+    install(&host, manifest("helper", json!({}))).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_again_is_not_kept() {
+    let host = host().await;
+    let mut deep = manifest("helper", json!({}));
+    deep["more"] = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    assert_eq!(install(&host, deep).await.unwrap_err().code, codes::INVALID_PARAMS);
+    assert_eq!(list(&host).await, json!([]));
+    install(&host, manifest("helper", json!({}))).await.unwrap();
+}
+
+fn signed(manifest: Value, key: &SigningKey) -> Value {
+    let document: Document = serde_json::from_value(manifest).unwrap();
+    let text = sign(&document.to_toml().unwrap(), key).unwrap();
+    json!(Document::from_toml(&text).unwrap())
+}
+
+#[tokio::test]
+async fn another_key_is_told_of_or_refused() {
+    let (ours, theirs) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[8; 32]));
+    let release = |n: &str| manifest("helper", json!({ "args": ["-c", n] }));
+    let lax = host().await;
+    install(&lax, signed(release("1"), &ours)).await.unwrap();
+    let report = install(&lax, signed(release("2"), &ours)).await.unwrap()["report"].take();
+    assert_eq!((&report["key_id"], &report["warnings"]), (&json!(ours.key_id()), &json!([])));
+    let report = install(&lax, signed(release("3"), &theirs)).await.unwrap()["report"].take();
+    assert_eq!(report["key_id"], theirs.key_id());
+    assert!(report["warnings"][0].as_str().unwrap().contains(&ours.key_id()), "{report}");
+
+    let strict = host_with(json!({ "signatures": "require" })).start().await;
+    install(&strict, signed(release("1"), &ours)).await.unwrap();
+    let error = install(&strict, signed(release("2"), &theirs)).await.unwrap_err();
+    assert_eq!((error.code, error.field()), (codes::POLICY, Some("publisher.key_id")));
+    assert_eq!(list(&strict).await[0]["spec"]["args"], json!(["-c", "1"]));
+    let mut owner = strict.host().await;
+    owner.raw("agents.remove", json!({ "id": "helper" })).await.unwrap();
+    install(&strict, signed(release("2"), &theirs)).await.unwrap();
+
+    upsert(&lax, spec("by-hand", "true")).await;
+    let report = install(&lax, signed(manifest("by-hand", json!({})), &ours)).await.unwrap();
+    let warnings = report["report"]["warnings"].as_array().unwrap();
+    assert!(warnings[0].as_str().unwrap().contains("without a manifest"), "{warnings:?}");
 }
 
 async fn check_narrowed(agent: &mut TestClient) {
-    for (method, code) in [("registry.list", codes::FORBIDDEN), ("goal.status", codes::FORBIDDEN)] {
-        assert_eq!(agent.raw(method, json!({})).await.unwrap_err().code, code, "{method}");
-    }
     assert!(agent.raw("agents.list", json!({})).await.is_ok());
+    check_denied(agent, &["registry.list", "goal.status"]).await;
+}
+
+async fn check_denied(agent: &mut TestClient, methods: &[&str]) {
+    for method in methods {
+        let error = agent.raw(method, json!({})).await.unwrap_err();
+        assert_eq!(error.code, codes::FORBIDDEN, "{method}");
+    }
     let event = json!({ "session_id": "none", "kind": "done" });
     assert!(agent.raw("agent.chat.event", event).await.is_ok(), "an agent may always answer");
 }

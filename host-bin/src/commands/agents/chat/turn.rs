@@ -52,8 +52,8 @@ pub(super) enum Ended {
 #[derive(Default)]
 struct Turn {
     answer: Answer,
-    /// Approvals that the person was not asked about yet; the first is being asked about.
-    asked: VecDeque<String>,
+    /// Approvals that the person decides about, and what each is for; the first is being asked about.
+    asked: VecDeque<(String, String)>,
     /// Whether the person called the turn off.
     cancelled: bool,
 }
@@ -203,29 +203,44 @@ impl Talk {
     async fn approval(&mut self, turn: &mut Turn, event: &ChatEvent) {
         self.break_line(turn);
         let id = event.text("approval_id").to_owned();
-        self.output.note(format_args!("{} asks: {}", self.agent, wish(event)));
+        let wish = format!("{} asks: {}", self.agent, wish(event));
         let person = io::stdin().is_terminal() && io::stderr().is_terminal();
         match self.approve {
             Approve::Ask if person && !self.output.is_json() => {
-                let typed = self.typed.get_or_insert_with(typed_lines);
-                // What was typed before is no answer to this.
-                while typed.try_recv().is_ok() {}
-                self.output.note(Tone::Warn.paint("approve? [y/N]"));
-                turn.asked.push_back(id);
+                turn.asked.push_back((id, wish));
+                if turn.asked.len() == 1 {
+                    self.ask(turn);
+                }
+                return;
             }
-            Approve::Ask => {
-                self.output.note("denied: there is no terminal to ask on (--approve yes)");
-                self.resolve(&id, false).await;
-            }
-            Approve::Yes => self.resolve(&id, true).await,
-            Approve::No => self.resolve(&id, false).await,
+            _ => self.output.note(wish),
         }
+        if self.approve == Approve::Ask {
+            let why = match person {
+                true => "with --json nobody is asked",
+                false => "there is no terminal to ask on",
+            };
+            self.output.note(format_args!("denied: {why} (--approve yes)"));
+        }
+        self.resolve(&id, self.approve == Approve::Yes).await;
     }
 
-    async fn decide(&self, turn: &mut Turn, line: &str) {
+    /// Asks about the approval whose turn it is: an answer is to the question that was shown last.
+    fn ask(&mut self, turn: &Turn) {
+        let Some((_, wish)) = turn.asked.front() else { return };
+        self.output.note(wish);
+        let typed = self.typed.get_or_insert_with(typed_lines);
+        // What was typed before is no answer to this.
+        while typed.try_recv().is_ok() {}
+        self.output.note(Tone::Warn.paint("approve? [y/N]"));
+    }
+
+    async fn decide(&mut self, turn: &mut Turn, line: &str) {
         let yes = matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-        if let Some(id) = turn.asked.pop_front() {
+        if let Some((id, _)) = turn.asked.pop_front() {
             self.resolve(&id, yes).await;
+            self.break_line(turn);
+            self.ask(turn);
         }
     }
 

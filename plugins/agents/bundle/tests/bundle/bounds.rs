@@ -113,3 +113,22 @@ fn toml_reads_as_json_and_says_where_it_does_not() {
         assert!(matches!(&error, BundleError::Value { path: it, .. } if it == path), "{error}");
     }
 }
+
+#[test]
+fn what_toml_does_not_nest_or_hold_is_not_written() {
+    let nested = |depth| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    for (more, is_kept) in
+        [(nested(40), true), (nested(110), false), (json!("x".repeat(1024 * 1024)), false)]
+    {
+        assert_eq!(document(with("/more", more)).to_toml().is_ok(), is_kept);
+    }
+}
+
+#[test]
+fn what_a_new_release_leaves_out_falls_back_to_its_default() {
+    let slow = document(with("/transport/backoff_secs", json!(9.0))).manifest().unwrap();
+    let slow = slow.spec(None).unwrap().unwrap();
+    assert_eq!(slow.backoff_secs, 9.0);
+    let next = document(manifest()).manifest().unwrap().spec(Some(&slow)).unwrap().unwrap();
+    assert_eq!(next.backoff_secs, 0.5);
+}

@@ -30,6 +30,29 @@ fn the_canonical_form_is_the_documented_one() {
 }
 
 #[test]
+fn numbers_are_written_as_documented() {
+    let numbers = json!([1e-5, 1.5e-7, 9_007_199_254_740_992.0, 1e16, 2.5e300, -0.5, i64::MIN]);
+    let canonical = document(json!({ "n": numbers })).canonical();
+    let expected = "[0.00001,1.5e-7,9007199254740992.0,1e+16,2.5e+300,-0.5,-9223372036854775808]";
+    assert_eq!(canonical, format!(r#"{{"n":{expected}}}"#));
+}
+
+#[test]
+fn a_signed_text_that_is_no_manifest_is_nobodys() {
+    let signed = sign(TEXT, &key()).unwrap().replace("[transport]", "[other]");
+    assert!(matches!(verify(&signed), Err(BundleError::Invalid(_))));
+}
+
+#[test]
+fn only_the_same_key_signs_what_comes_next() {
+    let of = |text: &str, key: &SigningKey| verify(&sign(text, key).unwrap()).unwrap();
+    let (first, next) = (of(TEXT, &key()), of(&TEXT.replace("Helper", "New"), &key()));
+    assert!(next.is_of_key_of(&first));
+    assert!(!of(TEXT, &SigningKey::from_bytes(&[8; 32])).is_of_key_of(&first));
+    assert!(!Verdict::Unsigned.is_of_key_of(&Verdict::Unsigned));
+}
+
+#[test]
 fn signing_sets_two_members_and_leaves_the_text() {
     let signed = sign(TEXT, &key()).unwrap();
     assert!(
