@@ -1,12 +1,13 @@
 //! `carport doctor`: looks for what is wrong, and says the remedy.
 
 use carport_core::BillRow;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     cli::Global,
     daemon::{
-        checkup::{Verdict, check_up},
+        checkup::{Finding, Verdict, check_up},
         root::StateRoot,
         settings::overrides::Overrides,
     },
@@ -27,21 +28,22 @@ pub(crate) async fn run(args: Args, global: &Global, bill: &'static [BillRow]) -
     // It asks the disk and the network, and waits for both.
     let looked = tokio::task::spawn_blocking(move || check_up(&root, &args.overrides, bill));
     let findings = looked.await.map_err(|_| Exit::failed("the checks themselves failed"))?;
-    let failed = findings.iter().filter(|it| it.verdict == Verdict::Fail).count();
+    let mut table = Table::new(["check", "", "found", "remedy"]);
+    findings.iter().for_each(|finding| table.row(cells(finding)));
+    report(&findings, findings.iter(), &table, output)
+}
+
+/// Shows what was found, as `checks` or as a table; an error if something failed.
+pub(super) fn report<'a>(
+    checks: &impl Serialize,
+    findings: impl Iterator<Item = &'a Finding>,
+    table: &Table,
+    output: Output,
+) -> Result<(), Exit> {
+    let failed = findings.filter(|it| it.verdict == Verdict::Fail).count();
     match output.is_json() {
-        true => output.document(&json!({ "ok": failed == 0, "checks": findings }))?,
-        false => {
-            let mut table = Table::new(["check", "", "found", "remedy"]);
-            for finding in &findings {
-                table.row([
-                    finding.check.into(),
-                    verdict(finding.verdict),
-                    Cell::new(&finding.found),
-                    finding.remedy.as_deref().unwrap_or_default().into(),
-                ]);
-            }
-            output.table(&table, "nothing to look at")?;
-        }
+        true => output.document(&json!({ "ok": failed == 0, "checks": checks }))?,
+        false => output.table(table, "nothing to look at")?,
     }
     match failed {
         0 => Ok(()),
@@ -49,8 +51,18 @@ pub(crate) async fn run(args: Args, global: &Global, bill: &'static [BillRow]) -
     }
 }
 
+/// What was found, how bad it is, and the remedy.
+pub(super) fn cells(finding: &Finding) -> [Cell; 4] {
+    [
+        finding.check.into(),
+        verdict(finding.verdict),
+        Cell::new(&finding.found),
+        finding.remedy.as_deref().unwrap_or_default().into(),
+    ]
+}
+
 /// A verdict as a cell.
-pub(super) fn verdict(verdict: Verdict) -> Cell {
+fn verdict(verdict: Verdict) -> Cell {
     match verdict {
         Verdict::Ok => Cell::new("ok").tone(Tone::Good),
         Verdict::Warn => Cell::new("warn").tone(Tone::Warn),

@@ -4,7 +4,6 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use carport_core::{ManifestRole, host::Subscribe};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::{
     cli::Global,
@@ -15,10 +14,10 @@ use crate::{
         locate::Located,
         proof::Role,
     },
-    commands::doctor::verdict,
-    daemon::checkup::{Finding, Verdict},
+    commands::doctor::{cells, report},
+    daemon::checkup::Finding,
     exit::Exit,
-    output::{Cell, Output, Table, Tone, count, cut},
+    output::{Cell, Output, Table, Tone, cut},
 };
 
 /// Lines of each log that are looked at for the last words of an agent that is not well.
@@ -72,27 +71,13 @@ pub(super) async fn run(id: Option<&str>, global: &Global, output: Output) -> Re
 }
 
 fn show(rows: &[Row], output: Output) -> Result<(), Exit> {
-    let failed = rows.iter().filter(|row| row.finding.verdict == Verdict::Fail).count();
-    match output.is_json() {
-        true => output.document(&json!({ "ok": failed == 0, "checks": rows }))?,
-        false => {
-            let mut table = Table::new(["agent", "check", "", "found", "remedy"]);
-            for Row { agent, finding } in rows {
-                table.row([
-                    Cell::new(agent.as_deref().unwrap_or("-")).tone(Tone::Name),
-                    finding.check.into(),
-                    verdict(finding.verdict),
-                    Cell::new(&finding.found),
-                    finding.remedy.as_deref().unwrap_or_default().into(),
-                ]);
-            }
-            output.table(&table, "nothing to look at")?;
-        }
+    let mut table = Table::new(["agent", "check", "", "found", "remedy"]);
+    for Row { agent, finding } in rows {
+        let agent = Cell::new(agent.as_deref().unwrap_or("-")).tone(Tone::Name);
+        let [check, verdict, found, remedy] = cells(finding);
+        table.row([agent, check, verdict, found, remedy]);
     }
-    match failed {
-        0 => Ok(()),
-        failed => Err(Exit::failed(format!("{} failed", count(failed, "check")))),
-    }
+    report(&rows, rows.iter().map(|row| &row.finding), &table, output)
 }
 
 /// Who supervises.
@@ -226,9 +211,10 @@ fn attachment(agent: &ManagedAgent) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::daemon::checkup::Verdict;
 
     fn facts(agent: Value) -> Facts {
         let agent = serde_json::from_value(agent).unwrap();
