@@ -132,10 +132,10 @@ impl Bundles {
     }
 
     /// Writes a manifest, or takes away what there is of it.
-    fn write(&self, id: &str, document: Option<&Document>) -> Result<()> {
+    fn write(&self, id: &str, text: Option<&str>) -> Result<()> {
         let path = self.path(id)?;
-        match document {
-            Some(document) => files::replace(&path, document.to_toml()?.as_bytes()),
+        match text {
+            Some(text) => files::replace(&path, text.as_bytes()),
             None => files::remove(&path).map(drop),
         }
         .map_err(RpcError::internal)
@@ -143,12 +143,11 @@ impl Bundles {
 
     /// Puts the copy beside the agent's own files, or takes it away. What the agent made of its
     /// directory is in nobody's way.
-    fn copy(&self, id: &str, document: Option<&Document>) -> Result<()> {
+    fn copy(&self, id: &str, text: Option<&str>) -> Result<()> {
         let own = self.agents.join(encode_name("agent.id", id)?);
         let path = own.join("manifest.toml");
-        let done = match document {
-            Some(document) => {
-                let text = document.to_toml()?;
+        let done = match text {
+            Some(text) => {
                 make_private_dir(&own).and_then(|()| files::replace(&path, text.as_bytes()))
             }
             None => files::remove(&path).map(drop),
@@ -317,15 +316,17 @@ impl Keeping {
                 (None, None) => None,
             };
             let spec = settled(&rules, &manifest, stored)?;
-            bundles.write(id, Some(&document))?;
+            let text = document.to_toml()?;
+            bundles.write(id, Some(&text))?;
             if let Some(spec) = &spec
                 && let Err(error) = write_down(&mut agents, &tokens, spec)
             {
-                bundles.write(id, installed.as_ref().map(|(it, _)| it))?;
+                let before = installed.map(|(it, _)| it.to_toml()).transpose()?;
+                bundles.write(id, before.as_deref())?;
                 return Err(error);
             }
             bundles.denied.lock().insert(id.clone(), bundles.denial(&manifest));
-            bundles.copy(id, Some(&document))?;
+            bundles.copy(id, Some(&text))?;
             Ok(Written { spec, warnings: warning.into_iter().collect(), guard: agents })
         });
         written.await?
