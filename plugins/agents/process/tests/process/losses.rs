@@ -115,15 +115,21 @@ fn kill_both(mut daemon: Child, records: &[Incarnation]) {
     daemon.wait().unwrap();
 }
 
+/// Two trees that outlived daemon and shims. Of the second one the child is gone too: what left its
+/// session remains.
+async fn outlived(root: &Path) -> [Incarnation; 2] {
+    let daemon = daemon(root, 2).await;
+    let records = [record(root, "agent-0"), record(root, "agent-1")];
+    kill_both(daemon, &records);
+    kill(records[1].pid, Signal::KILL);
+    records
+}
+
 #[tokio::test]
 async fn the_next_daemon_waits_for_trees_that_outlived_daemon_and_shim() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let daemon = daemon(root, 2).await;
-    let records = [record(root, "agent-0"), record(root, "agent-1")];
-    kill_both(daemon, &records);
-    // Of the second tree the child is gone too: what left its session remains.
-    kill(records[1].pid, Signal::KILL);
+    let records = outlived(root).await;
     let world = World::at(root.into(), helper());
     for (number, record) in records.iter().enumerate() {
         let id = world.put(&format!("agent-{number}"), "echo again; exec sleep 1000", |_| {});
@@ -143,10 +149,7 @@ async fn the_next_daemon_waits_for_trees_that_outlived_daemon_and_shim() {
 async fn the_next_daemon_kills_trees_that_outlived_daemon_and_shim_if_it_is_told_to() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let daemon = daemon(root, 2).await;
-    let records = [record(root, "agent-0"), record(root, "agent-1")];
-    kill_both(daemon, &records);
-    kill(records[1].pid, Signal::KILL);
+    outlived(root).await;
     let before = alive(&root.display().to_string());
     assert!(before.len() >= 6, "{before:?}");
     let world = World::with(root.into(), helper(), |settings| {
