@@ -49,6 +49,8 @@ enum Command {
     Runs(commands::runs::Args),
     /// Supervise agents, read their logs and chat with them
     Agents(commands::agents::Args),
+    /// Keep facts, find them and hand them on
+    Memory(commands::memory::Args),
     /// List and decide what waits for a person
     Approvals(commands::approvals::Args),
     /// List the methods of the daemon
@@ -106,6 +108,7 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Watch(args) => commands::watch::run(args, &global).await,
         Command::Runs(args) => commands::runs::run(args, &global).await,
         Command::Agents(args) => commands::agents::run(args, &global).await,
+        Command::Memory(args) => commands::memory::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,
         Command::Plugins(args) => commands::plugins::run(&args, &global, bill),

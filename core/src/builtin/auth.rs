@@ -12,6 +12,7 @@ use crate::{
         bounds,
         caller::Caller,
         method::Method,
+        names::encode_name,
         session::{Session, Standing},
     },
     dispatch::{
@@ -34,7 +35,8 @@ pub struct Authenticate {
     /// Which agent this is: `[A-Za-z0-9._-]`, not starting with a dot.
     #[schemars(length(min = 1, max = 128))]
     pub agent_id: Option<String>,
-    /// The memory that this connection works on; says nothing about identity.
+    /// The memory that this connection works on; says nothing about identity. Without control
+    /// characters, and at most 200 bytes as the name of a file.
     #[schemars(length(min = 1, max = 256))]
     pub memory_namespace: Option<String>,
 }
@@ -68,7 +70,13 @@ impl Method for Authenticate {
     fn validate(&self) -> Result<()> {
         bounds::maybe_bytes("token", self.token.as_deref(), 1..=512)?;
         bounds::maybe_bytes("host_token", self.host_token.as_deref(), 1..=512)?;
-        bounds::maybe_bytes("memory_namespace", self.memory_namespace.as_deref(), 1..=256)?;
+        if let Some(namespace) = &self.memory_namespace {
+            bounds::bytes("memory_namespace", namespace, 1..=256)?;
+            let visible = |letter: char| !letter.is_control();
+            bounds::letters("memory_namespace", namespace, "no control characters", visible)?;
+            // It becomes the name of a file.
+            encode_name("memory_namespace", namespace)?;
+        }
         if let Some(agent) = &self.agent_id {
             bounds::agent_id("agent_id", agent)?;
             if self.host_token.is_some() {

@@ -67,6 +67,8 @@ async fn parameters_that_contradict_each_other_are_refused() {
         (json!({ "token": "x".repeat(513) }), "token"),
         (json!({ "token": 7 }), "token"),
         (json!({ "token": TOKEN, "memory_namespace": "" }), "memory_namespace"),
+        (json!({ "token": TOKEN, "memory_namespace": "a\nb" }), "memory_namespace"),
+        (json!({ "token": TOKEN, "memory_namespace": "A".repeat(67) }), "memory_namespace"),
     ] {
         let error = host.stranger().await.raw("session.auth", proof.clone()).await.unwrap_err();
         assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)), "{proof}");

@@ -63,8 +63,25 @@ pub(crate) async fn connect(global: &Global, role: &Role) -> Result<(Link, Inbox
     connect_to(&Located::find(global)?, role).await
 }
 
+/// As [`connect`], bound to this memory.
+pub(crate) async fn connect_in(
+    global: &Global,
+    role: &Role,
+    namespace: Option<&str>,
+) -> Result<(Link, Inbox), Exit> {
+    bound_to(&Located::find(global)?, role, namespace).await
+}
+
 /// Connects to a daemon that was found.
 pub(crate) async fn connect_to(located: &Located, role: &Role) -> Result<(Link, Inbox), Exit> {
+    bound_to(located, role, None).await
+}
+
+async fn bound_to(
+    located: &Located,
+    role: &Role,
+    namespace: Option<&str>,
+) -> Result<(Link, Inbox), Exit> {
     let proof = Proof::find(role, located)?;
     let address = &located.address;
     let unreachable = |why: &dyn fmt::Display| ConnectError::Unreachable {
@@ -73,7 +90,7 @@ pub(crate) async fn connect_to(located: &Located, role: &Role) -> Result<(Link, 
     };
     let opening = async {
         let (link, inbox) = open(address).await?;
-        introduce(&link, role, &proof).await?;
+        introduce(&link, role, &proof, namespace).await?;
         Ok((link, inbox))
     };
     match timeout(PATIENCE, opening).await {
@@ -142,16 +159,24 @@ fn plain(error: &io::Error) -> String {
 }
 
 /// Proves the role and settles the protocol version, in one round trip.
-async fn introduce(link: &Link, role: &Role, proof: &Proof) -> Result<(), ConnectError> {
+async fn introduce(
+    link: &Link,
+    role: &Role,
+    proof: &Proof,
+    namespace: Option<&str>,
+) -> Result<(), ConnectError> {
+    let who = Authenticate { memory_namespace: namespace.map(str::to_owned), ..proof.params() };
     let hello = Handshake {
         protocol_version: PROTOCOL.into(),
         client_version: Some(env!("CARGO_PKG_VERSION").into()),
         required_capabilities: None,
     };
-    let proved = link.begin(Authenticate::NAME, &proof.params()).await?;
+    let proved = link.begin(Authenticate::NAME, &who).await?;
     let settled = link.begin(Handshake::NAME, &hello).await?;
     proved.reply().await.map_err(|error| match error {
-        CallError::Rpc(error) => denied(role, proof, error),
+        CallError::Rpc(error) if error.field() != Some("memory_namespace") => {
+            denied(role, proof, error)
+        }
         error => error.into(),
     })?;
     match settled.reply().await {

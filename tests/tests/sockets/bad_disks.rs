@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, Peer, until};
+use crate::{
+    daemon::{Daemon, Peer, until},
+    memory::bound,
+};
 
 /// Runs shell commands where the daemon sees its files.
 fn inside(daemon: &Daemon, commands: &str) {
@@ -130,4 +133,40 @@ async fn in_a_directory_that_turns_read_only_open_runs_go_on_and_new_ones_are_re
     inside(&daemon, &format!("umount {runs}"));
     start(&mut agent).await;
     host.call("runs.delete", json!({ "run_id": run_id })).await.unwrap();
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_fact_is_refused_and_the_memory_stays_as_it_was() {
+    let daemon = Daemon::mounted("tmpfs", "size=2m,mode=700", &[]).await;
+    let mut peer = bound(&daemon, "alps").await;
+    let fact = |n: usize| json!({ "subject": format!("s{n}"), "body": "x".repeat(4000), "fact_id": format!("f{n}") });
+    for n in 0..10 {
+        assert_eq!(peer.call("memory.add_fact", fact(n)).await.unwrap(), n + 1);
+    }
+    let export = json!({ "path": "before.json" });
+    assert_eq!(peer.call("memory.persist", export.clone()).await.unwrap(), 10);
+    let exported = daemon.read("memory/exports/before.json");
+    let filler = fill(&daemon);
+    // A page that is begun may still take a fact.
+    let mut kept = 10;
+    while peer.call("memory.add_fact", fact(kept)).await.is_ok() {
+        kept += 1;
+        assert!(kept < 20, "the disk is full");
+    }
+    refused(peer.call("memory.add_fact", fact(kept)).await);
+    let known = json!({ "subject": "s0", "body": "x".repeat(5000), "fact_id": "f0" });
+    refused(peer.call("memory.add_fact", known).await);
+    refused(peer.call("memory.persist", export).await);
+    refused(peer.call("memory.load", json!({ "path": "before.json" })).await);
+    assert_eq!(daemon.read("memory/exports/before.json"), exported, "the old export is whole");
+    // As before: what was refused is not there, what was there is.
+    assert_eq!(peer.call("memory.fact_count", json!({})).await.unwrap(), kept);
+    let found = peer.call("memory.query", json!({ "query": format!("s{kept}") })).await.unwrap();
+    assert_eq!(found, json!([]));
+    let first = peer.call("memory.get", json!({ "id": "f0" })).await.unwrap();
+    assert_eq!(first["body"].as_str().unwrap().len(), 4000);
+    fs::remove_file(filler).unwrap();
+    assert_eq!(peer.call("memory.add_fact", fact(100)).await.unwrap(), kept + 1);
+    assert_eq!(lines(&daemon.path("memory/memory-namespaces/alps.jsonl")), kept + 2);
+    assert_eq!(peer.call("memory.load", json!({ "path": "before.json" })).await.unwrap(), 10);
 }

@@ -115,7 +115,8 @@ async fn send(peer: &mut Peer, method: &str, params: &Value) -> Option<()> {
     peer.socket.send(Message::text(frame.to_string())).await.ok()
 }
 
-async fn next(peer: &mut Peer) -> Option<Value> {
+/// The next frame; `None` once the daemon is gone.
+pub(crate) async fn next(peer: &mut Peer) -> Option<Value> {
     loop {
         match peer.socket.next().await? {
             Ok(Message::Text(text)) => return serde_json::from_str(&text).ok(),

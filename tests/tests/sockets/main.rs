@@ -11,3 +11,5 @@ mod crash;
 mod daemon;
 mod engine;
 mod example_agents;
+mod memory;
+mod memory_crash;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use carport_core::PluginEntry;
 use clap::ValueEnum;
 
 use super::{
@@ -56,6 +57,10 @@ impl Overrides {
         if outline.has("agents") {
             layer.set(&["agents", "inherit_env"], "all", from);
             layer.set(&["agents", "registry_foreign_paths"], "entries_only", from);
+        }
+        if outline.has("memory") {
+            layer.set(&["memory", "unbound"], "shared", from);
+            layer.set(&["memory", "shared_load"], true, from);
         }
         layer
     }

@@ -288,6 +288,52 @@ fn agents_are_as_car_has_them_where_there_are_agents() {
     assert!(read(&[], Some(Compat::Car)).plugins.is_empty());
 }
 
+#[cfg(feature = "memory")]
+#[test]
+fn memory_is_shared_as_car_has_it() {
+    use carport_memory::{Config, Memory, Unbound};
+
+    static MEMORY: PluginEntry = PluginEntry::of::<Memory>("1");
+    let read = |compat| {
+        let sources =
+            Sources { file: None, environment: Vec::new(), plugins: vec![&MEMORY], bill: &BILL };
+        let overrides = Overrides { compat, ..Overrides::default() };
+        let configuration = Configuration::merge(sources, &overrides).unwrap();
+        let config: Config =
+            serde_json::from_value(configuration.plugins["memory"].clone()).unwrap();
+        (config.unbound, config.shared_load)
+    };
+    assert_eq!(read(None), (Unbound::Session, false));
+    assert_eq!(read(Some(Compat::Car)), (Unbound::Shared, true));
+}
+
+#[test]
+fn compat_car_lets_unbound_connections_share_a_memory_where_there_is_one() {
+    #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct MemorySettings {
+        /// A word.
+        unbound: String,
+        /// Whether it may be loaded into.
+        shared_load: bool,
+    }
+    struct Memory;
+    impl Plugin for Memory {
+        const ID: &'static str = "memory";
+        type Config = MemorySettings;
+
+        async fn start(_: &mut StartContext<'_>) -> Result<Self> {
+            Ok(Self)
+        }
+    }
+    static MEMORY: PluginEntry = PluginEntry::of::<Memory>("1");
+    let sources =
+        Sources { file: None, environment: Vec::new(), plugins: vec![&MEMORY], bill: &BILL };
+    let overrides = Overrides { compat: Some(Compat::Car), ..Overrides::default() };
+    let car = Configuration::merge(sources, &overrides).map_err(|fault| fault.to_string());
+    assert_eq!(car.unwrap().plugins["memory"], json!({ "unbound": "shared", "shared_load": true }));
+}
+
 #[test]
 fn a_malformed_variable_is_named() {
     for (name, value) in [

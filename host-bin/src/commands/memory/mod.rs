@@ -1,0 +1,210 @@
+//! `carport memory`: facts that are kept, found, shown and handed on.
+
+use carport_core::codes;
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::{
+    cli::Global,
+    client::{
+        connect::connect_in,
+        link::{CallError, Link},
+        memory::Facts,
+        proof::{Role, agent_id},
+    },
+    exit::Exit,
+    output::{Output, count},
+};
+
+mod add;
+mod show;
+
+/// Flags of `carport memory`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Keep a fact
+    Add(add::Add),
+    /// Find facts, the best first
+    Query(Query),
+    /// Show a fact whole
+    Show {
+        /// The fact: `carport memory query` shows it
+        id: String,
+    },
+    /// Remove facts, for good
+    Delete {
+        /// The facts: `carport memory query` shows them
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Have the daemon write the facts to a file
+    Export(Path),
+    /// Have the daemon put the facts of such a file in the place of those that are there
+    Import(Path),
+    /// Say which memory this is, and how full
+    Stats,
+}
+
+/// What is asked.
+#[derive(Debug, clap::Args)]
+struct Query {
+    /// What the facts are to be about
+    #[arg(required = true)]
+    words: Vec<String>,
+    /// So many at most
+    #[arg(short, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    k: u32,
+    /// Only facts of this kind; repeat it for more
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Path {
+    /// The file, relative to memory/exports in the state root of the daemon
+    path: String,
+}
+
+/// Whose facts.
+#[derive(Debug, clap::Args)]
+struct Scope {
+    /// The memory of this namespace
+    #[arg(long, global = true, value_name = "NS")]
+    namespace: Option<String>,
+    /// Ask as this agent, with its own token: its memory, unless a namespace is given
+    #[arg(long, global = true, value_name = "ID", value_parser = agent_id)]
+    agent: Option<String>,
+    /// Only facts of this tenant, and when reading everybody's too
+    #[arg(long, global = true, value_name = "TENANT")]
+    tenant: Option<String>,
+    /// Ask with the host role
+    #[arg(long, global = true, conflicts_with = "agent")]
+    host: bool,
+}
+
+impl Scope {
+    fn role(&self) -> Role {
+        match &self.agent {
+            Some(id) => Role::Agent(id.clone()),
+            None if self.host => Role::Host,
+            None => Role::Client,
+        }
+    }
+
+    async fn open(&self, global: &Global) -> Result<Link, Exit> {
+        let (link, _) = connect_in(global, &self.role(), self.namespace.as_deref()).await?;
+        if self.namespace.is_none() && self.agent.is_none() {
+            lasts(&link).await?;
+        }
+        Ok(link)
+    }
+}
+
+/// Refuses a memory that ends with the connection: this command's.
+async fn lasts(link: &Link) -> Result<(), Exit> {
+    match (Facts { link, tenant: None }).stats().await {
+        Ok(stats) if stats.graph == "session" => Err(Exit::usage(
+            "whose memory? Give `--namespace NS` or `--agent ID`: without them this daemon keeps \
+             facts until the connection ends (`memory.unbound`)",
+        )),
+        // A daemon that does not say shares one memory.
+        Err(CallError::Rpc(error)) if error.code == codes::METHOD_NOT_FOUND => Ok(()),
+        stats => Ok(stats.map(drop)?),
+    }
+}
+
+pub(crate) async fn run(mut args: Args, global: &Global) -> Result<(), Exit> {
+    let output = Output::new(global.json);
+    // Before there is a connection that would have to wait.
+    if let What::Add(wanted) = &mut args.what {
+        wanted.read()?;
+    }
+    let link = args.scope.open(global).await?;
+    let facts = Facts { link: &link, tenant: args.scope.tenant.as_deref() };
+    match args.what {
+        What::Add(wanted) => add::run(&wanted, &facts, output).await,
+        What::Query(wanted) => show::query(&wanted, &facts, output).await,
+        What::Show { id } => show::one(&id, &facts, output).await,
+        What::Delete { ids } => delete(&ids, &facts, output).await,
+        What::Export(Path { path }) => {
+            handed("written to", &path, facts.persist(&path).await?, output)
+        }
+        What::Import(Path { path }) => {
+            handed("loaded from", &path, facts.load(&path).await?, output)
+        }
+        What::Stats => show::stats(&facts, output).await,
+    }
+}
+
+/// Says how many facts went to or came from a file of the daemon's.
+fn handed(how: &str, path: &str, facts: usize, output: Output) -> Result<(), Exit> {
+    match output.is_json() {
+        true => output.document(&json!({ "path": path, "facts": facts })),
+        false => output.line(format_args!("{} {how} memory/exports/{path}", count(facts, "fact"))),
+    }
+}
+
+async fn delete(ids: &[String], facts: &Facts<'_>, output: Output) -> Result<(), Exit> {
+    for id in ids {
+        let gone = facts.delete(id).await?;
+        match (output.is_json(), gone.deleted) {
+            (true, _) => output.object(&gone)?,
+            (false, true) => output.line(format_args!("{id}: removed"))?,
+            (false, false) => output.line(format_args!("{id}: there was none"))?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(words: &str) -> Result<Args, clap::Error> {
+        let words = ["memory"].into_iter().chain(words.split_whitespace());
+        Line::try_parse_from(words).map(|line| line.args)
+    }
+
+    #[test]
+    fn whose_memory_it_is_stands_before_or_after_what_is_wanted() {
+        for words in ["--agent a --namespace n stats", "stats --namespace n --agent a"] {
+            let scope = parse(words).unwrap().scope;
+            assert_eq!(scope.role(), Role::Agent("a".into()));
+            assert_eq!(scope.namespace.as_deref(), Some("n"));
+        }
+        assert_eq!(parse("stats").unwrap().scope.role(), Role::Client);
+        assert_eq!(parse("import f --host").unwrap().scope.role(), Role::Host);
+        for wrong in ["stats --agent a --host", "stats --agent ../a", "show", "export", "delete"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_question_is_its_words() {
+        let What::Query(query) = parse("query how tall -k 7 --kind geo --kind peak").unwrap().what
+        else {
+            panic!("a query")
+        };
+        assert_eq!((query.words.join(" ").as_str(), query.k), ("how tall", 7));
+        assert_eq!(query.kinds, ["geo", "peak"]);
+        for wrong in ["query", "query x -k 0", "query x -k 101"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `carport memory query`, `show` and `stats`: what is known.
+
+use std::fmt::Display;
+
+use carport_core::codes;
+use serde_json::Value;
+
+use super::Query;
+use crate::{
+    client::{
+        link::CallError,
+        memory::{Fact, Facts, Stats},
+    },
+    exit::Exit,
+    output::{Cell, Output, Table, Tone, count, cut, one_line},
+};
+
+/// Characters of a body in a cell.
+const BODY: usize = 160;
+
+pub(super) async fn query(wanted: &Query, facts: &Facts<'_>, output: Output) -> Result<(), Exit> {
+    let found = facts.query(&wanted.words.join(" "), wanted.k, &wanted.kinds).await?;
+    match output.is_json() {
+        true => output.document(&found),
+        false => output.table(&table(&found), "nothing is known about it"),
+    }
+}
+
+fn table(found: &[Fact]) -> Table {
+    let mut table = Table::new(["score", "id", "kind", "subject", "body"]);
+    for fact in found {
+        table.row([
+            fact.score.map_or_else(|| Cell::number("-"), |it| Cell::number(format!("{it:.3}"))),
+            Cell::new(&fact.fact_id).tone(Tone::Name),
+            Cell::new(&fact.kind),
+            Cell::new(&fact.subject),
+            Cell::new(cut(&fact.body, BODY)),
+        ]);
+    }
+    table
+}
+
+pub(super) async fn one(id: &str, facts: &Facts<'_>, output: Output) -> Result<(), Exit> {
+    let fact = match facts.get(id).await {
+        Err(CallError::Rpc(error)) if error.code == codes::NOT_FOUND => {
+            let exit = Exit::from(error);
+            let message = format!("{}; `carport memory query` shows ids", exit.message);
+            return Err(Exit { message, ..exit });
+        }
+        fact => fact?,
+    };
+    if output.is_json() {
+        return output.document(&fact);
+    }
+    let said = |name: &str, value: &dyn Display| {
+        let value = value.to_string();
+        match value.is_empty() {
+            true => Ok(()),
+            false => output.line(format_args!("{} {}", Tone::Faint.paint(name), one_line(&value))),
+        }
+    };
+    let other = |name: &str| match fact.other.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => String::new(),
+        Some(value) => value.to_string(),
+    };
+    said("fact      ", &fact.fact_id)?;
+    said("subject   ", &fact.subject)?;
+    said("kind      ", &fact.kind)?;
+    said("tags      ", &fact.tags.join(", "))?;
+    said("confidence", &fact.confidence)?;
+    said("source    ", &other("source"))?;
+    said("tenant    ", &other("tenant_id"))?;
+    said("created   ", &other("created_at"))?;
+    said("updated   ", &other("updated_at"))?;
+    output.text(&format!("\n{}\n", fact.body))
+}
+
+pub(super) async fn stats(facts: &Facts<'_>, output: Output) -> Result<(), Exit> {
+    let stats = facts.stats().await?;
+    match output.is_json() {
+        true => output.document(&stats),
+        false => sentences(&stats).iter().try_for_each(|line| output.line(line)),
+    }
+}
+
+fn sentences(stats: &Stats) -> Vec<String> {
+    let whose = match &stats.name {
+        Some(name) => format!("the memory of {} {}", stats.graph, Tone::Name.paint(one_line(name))),
+        None => format!("the {} memory", stats.graph),
+    };
+    let facts = |number: u64| count(number as usize, "fact");
+    let Stats { constraints, knowledge, procedural, .. } = stats;
+    let (used, most) = (stats.bytes.div_ceil(1024), stats.max_bytes >> 20);
+    vec![
+        format!("{whose}: {}, {}", facts(stats.fact_count), count(stats.turns as usize, "turn")),
+        format!(
+            "of these {constraints} constraints, {knowledge} knowledge, {procedural} procedural"
+        ),
+        format!("{} of {} with those of tenants", stats.facts_in_all, facts(stats.max_facts)),
+        format!("{used} KiB of {most} MiB of memory"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fact_reads_and_writes_back_whole() {
+        let fact = json!({
+            "fact_id": "a", "subject": "s", "body": "b", "kind": "pattern", "confidence": 0.5,
+            "tags": ["t"], "source": "cli", "uses": 3, "future": [1],
+        });
+        let read: Fact = serde_json::from_value(fact.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), fact);
+    }
+
+    #[test]
+    fn a_memory_says_whose_it_is() {
+        let stats = json!({
+            "graph": "namespace", "name": "alps", "fact_count": 1, "facts_in_all": 2, "turns": 0,
+            "constraints": 1, "knowledge": 0, "procedural": 0, "bytes": 1025, "max_facts": 100_000,
+            "max_bytes": 268_435_456,
+        });
+        let lines = sentences(&serde_json::from_value(stats).unwrap());
+        let plain = anstream::adapter::strip_str(&lines[0]).to_string();
+        assert_eq!(plain, "the memory of namespace alps: 1 fact, 0 turns");
+        assert_eq!(lines[2], "2 of 100000 facts with those of tenants");
+        assert_eq!(lines[3], "2 KiB of 256 MiB of memory");
+    }
+}

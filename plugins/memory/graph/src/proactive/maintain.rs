@@ -1,0 +1,114 @@
+//! What is learned from what an engine saw.
+
+use std::collections::{HashMap, HashSet};
+
+use carport_memory_api::{Entry, Event, NewFact, Observed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Characters of an error that are kept.
+const ERROR: usize = 500;
+/// Bytes of a subject.
+const SUBJECT: usize = 512;
+/// Where such facts come from.
+const SOURCE: &str = "maintain";
+
+/// What speaks for a reminder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Trigger {
+    /// How often a tool failed that had failed before.
+    pub repeated_failures: u32,
+    /// A tool failed again.
+    pub tool_error: bool,
+    /// The agent said that it does not know.
+    pub explicit_uncertainty: bool,
+    /// What comes next can do harm.
+    pub high_risk_action: bool,
+    /// It is about something else now.
+    pub context_shift: bool,
+}
+
+/// What events teach.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Learned {
+    /// What they speak for.
+    pub trigger: Trigger,
+    /// What is to be kept, each with an id that follows from the event: the same events teach the
+    /// same facts. In the order of the events.
+    pub facts: Vec<NewFact>,
+}
+
+/// What a tenant learns from its events, the oldest first. A tool's failures teach one fact: the newest.
+pub fn learn(events: &[Event], tenant: Option<&str>) -> Learned {
+    let mut learned = Learned::default();
+    let events = events.iter().filter(|it| it.tenant_id.as_deref() == tenant);
+    let events: Vec<&Observed> = events.map(|it| &it.observed).collect();
+    let mut newest: HashMap<&str, usize> = HashMap::new();
+    for (at, event) in events.iter().enumerate() {
+        if let Observed::ActionFailed { tool, .. } = event
+            && newest.insert(tool, at).is_some()
+        {
+            learned.trigger.repeated_failures += 1;
+            learned.trigger.tool_error = true;
+        }
+    }
+    let mut ids = HashSet::new();
+    for (at, event) in events.iter().enumerate() {
+        let is_superseded =
+            matches!(event, Observed::ActionFailed { tool, .. } if newest[tool.as_str()] != at);
+        let fact = lesson(event, tenant);
+        if !is_superseded && ids.insert(fact.fact_id.clone()) {
+            learned.facts.push(fact);
+        }
+    }
+    learned
+}
+
+fn lesson(event: &Observed, tenant: Option<&str>) -> NewFact {
+    let (what, entry, subject, body) = match event {
+        Observed::ActionFailed { tool, error } => {
+            ("failed", Entry::Procedural, tool, error.clone())
+        }
+        Observed::RetriesUsedUp { tool, error } => {
+            ("retries", Entry::Procedural, tool, format!("every retry failed: {error}"))
+        }
+        Observed::ReplansUsedUp { source, reason } => {
+            ("replans", Entry::Procedural, source, format!("every replan failed: {reason}"))
+        }
+        Observed::GoalOpen { goal, reason } => {
+            ("goal", Entry::Knowledge, goal, format!("open goal: {reason}"))
+        }
+        Observed::TurnStopped { source, reason } => {
+            ("stopped", Entry::Procedural, source, format!("a turn was stopped: {reason}"))
+        }
+    };
+    let body: String = body.chars().take(ERROR).collect();
+    // Facts have neither an empty subject nor an empty body.
+    let said = |text: &str, otherwise: &str| match text {
+        "" => otherwise.to_owned(),
+        text => text[..text.floor_char_boundary(SUBJECT)].to_owned(),
+    };
+    NewFact {
+        fact_id: Some(id(&[tenant.unwrap_or_default(), what, subject, &body])),
+        entry: Some(entry),
+        tenant_id: tenant.map(str::to_owned),
+        source: SOURCE.into(),
+        kind: if entry == Entry::Knowledge { "knowledge" } else { "procedural" }.into(),
+        body: if body.is_empty() { "no reason was given".into() } else { body },
+        ..NewFact::new(said(subject, "unnamed"), "")
+    }
+}
+
+/// `e-` and 16 hex digits of SHA-256 over these, each behind its length.
+fn id(parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let digest = hasher.finalize();
+    let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+    format!("e-{}", hex.collect::<String>())
+}

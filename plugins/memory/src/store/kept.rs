@@ -1,0 +1,197 @@
+//! A loaded graph: changed under one lock, after its line reached the file.
+
+use std::sync::Arc;
+
+use carport_core::{Guarded, Result, RpcError};
+use carport_memory_api::Turn;
+use carport_memory_graph::{Fact, Graph, Limits, Line, Snapshot, Utility};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{Pen, failed};
+
+/// Turns that wait for a disk that fails: more than a graph holds.
+const MOST_UNWRITTEN: usize = 4096;
+
+/// A graph that is changed.
+pub(crate) struct Kept {
+    state: Guarded<State>,
+    /// Taken before `state`, so that lines reach the file in the order of the changes. `None`: the
+    /// graph has no file.
+    pen: Mutex<Option<Pen>>,
+    utility: Guarded<Utility>,
+    used: Guarded<Instant>,
+}
+
+struct State {
+    graph: Graph,
+    /// Turns that are in the graph and not in the file yet.
+    unwritten: Vec<Line>,
+}
+
+impl Kept {
+    pub(crate) fn new(graph: Graph, pen: Option<Pen>, utility: Utility) -> Self {
+        Self {
+            state: Guarded::new(State { graph, unwritten: Vec::new() }),
+            pen: Mutex::new(pen),
+            utility: Guarded::new(utility),
+            used: Guarded::new(Instant::now()),
+        }
+    }
+
+    /// The graph as it is now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state.lock().graph.snapshot()
+    }
+
+    /// A fact that a tenant sees: its own before everybody's.
+    pub(crate) fn fact(&self, id: &str, tenant: Option<&str>) -> Option<Arc<Fact>> {
+        let graph = &self.state.lock().graph;
+        graph.get(id, tenant).or_else(|| graph.get(id, None)).cloned()
+    }
+
+    /// Bytes of memory that it takes up, estimated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.lock().graph.bytes()
+    }
+
+    /// How much it may hold.
+    pub(crate) fn limits(&self) -> Limits {
+        self.state.lock().graph.limits()
+    }
+
+    /// How much usefulness counts in this graph.
+    pub(crate) fn utility(&self) -> Utility {
+        *self.utility.lock()
+    }
+
+    /// Changes how much usefulness counts, and says how much it does now.
+    pub(crate) fn set_utility(&self, change: impl FnOnce(Utility) -> Utility) -> Utility {
+        let mut utility = self.utility.lock();
+        *utility = change(*utility);
+        *utility
+    }
+
+    /// Somebody uses it.
+    pub(crate) fn touch(&self) {
+        *self.used.lock() = Instant::now();
+    }
+
+    /// When it was last used.
+    pub(crate) fn used(&self) -> Instant {
+        *self.used.lock()
+    }
+
+    /// Writes the lines that `plan` makes, then does what they say. The graph that is planned for is the
+    /// one that is changed: changes wait for each other.
+    ///
+    /// # Errors
+    /// What `plan` says, or the disk. The graph is as before.
+    pub(crate) async fn change<T>(
+        self: &Arc<Self>,
+        plan: impl FnOnce(&Graph) -> Result<(Vec<Line>, T)>,
+    ) -> Result<T> {
+        let mut pen = self.pen.lock().await;
+        let (lines, outcome) = plan(&self.state.lock().graph)?;
+        if let Some(pen) = &mut *pen {
+            pen.append(&lines).await.map_err(failed)?;
+        }
+        {
+            let mut state = self.state.lock();
+            lines.into_iter().for_each(|line| state.graph.apply(line));
+        }
+        self.tidy_if_due(pen.as_ref());
+        Ok(outcome)
+    }
+
+    /// Takes a turn in. It can be found when this is called; it is in the file when this returns.
+    ///
+    /// # Errors
+    /// The file cannot be written. The turn is found nevertheless, and written with the next one.
+    pub(crate) async fn ingest(self: &Arc<Self>, turn: Turn) -> Result<()> {
+        {
+            let mut state = self.state.lock();
+            state.graph.apply(Line::Turn(turn.clone()));
+            state.unwritten.push(Line::Turn(turn));
+        }
+        let mut pen = self.pen.lock().await;
+        self.write_turns(&mut pen).await?;
+        self.tidy_if_due(pen.as_ref());
+        Ok(())
+    }
+
+    async fn write_turns(&self, pen: &mut Option<Pen>) -> Result<()> {
+        // Copied, not taken: a call that is dropped here must leave them.
+        let turns = self.state.lock().unwritten.clone();
+        if let Some(pen) = pen
+            && let Err(error) = pen.append(&turns).await
+        {
+            // While the disk fails, the oldest are kept in the graph alone.
+            let more = turns.len().saturating_sub(MOST_UNWRITTEN);
+            self.state.lock().unwritten.drain(..more);
+            return Err(failed(error));
+        }
+        self.state.lock().unwritten.drain(..turns.len());
+        Ok(())
+    }
+
+    /// Puts another graph in the place of this one. `make` works on a snapshot and may take its
+    /// time: reading goes on, turns come in, other changes wait. Once begun it is done to the end, for
+    /// a file that was replaced half way would not be the one that is written to.
+    ///
+    /// # Errors
+    /// What `make` says, or the disk. The graph is as before.
+    pub(crate) async fn replace<T: Send + 'static>(
+        self: &Arc<Self>,
+        make: impl FnOnce(&Snapshot) -> Result<(Graph, T)> + Send + 'static,
+    ) -> Result<T> {
+        let kept = self.clone();
+        let replacing = tokio::spawn(async move { kept.replace_now(make).await });
+        replacing.await.map_err(RpcError::internal)?
+    }
+
+    async fn replace_now<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&Snapshot) -> Result<(Graph, T)> + Send + 'static,
+    ) -> Result<T> {
+        let mut pen = self.pen.lock().await;
+        self.write_turns(&mut pen).await?;
+        let before = self.snapshot();
+        let made = tokio::task::spawn_blocking(move || make(&before));
+        let (mut graph, outcome) = made.await.map_err(RpcError::internal)??;
+        if let Some(pen) = &mut *pen {
+            pen.rewrite(graph.snapshot().lines().collect()).await.map_err(failed)?;
+        }
+        let mut state = self.state.lock();
+        // Turns that came meanwhile.
+        state.unwritten.iter().for_each(|line| graph.apply(line.clone()));
+        state.graph = graph;
+        Ok(outcome)
+    }
+
+    /// Turns that went since this was asked last, because there were too many.
+    pub(crate) fn take_dropped_turns(&self) -> usize {
+        self.state.lock().graph.take_dropped_turns()
+    }
+
+    /// Has a file rewritten that holds much more than the graph, by nobody's call.
+    fn tidy_if_due(self: &Arc<Self>, pen: Option<&Pen>) {
+        let now = self.snapshot();
+        if pen.is_some_and(|pen| pen.is_outgrown(now.facts_in_all() + now.turn_count())) {
+            let kept = self.clone();
+            tokio::spawn(async move { kept.tidy().await });
+        }
+    }
+
+    /// A failure is logged: nothing is lost.
+    async fn tidy(&self) {
+        let mut pen = self.pen.lock().await;
+        let now = self.snapshot();
+        let Some(pen) = &mut *pen else { return };
+        if pen.is_outgrown(now.facts_in_all() + now.turn_count()) {
+            // Turns that are not written yet are in it, and will be once more, which changes nothing.
+            if let Err(error) = pen.rewrite(now.lines().collect()).await {
+                tracing::warn!(%error, "a graph's file could not be rewritten; it goes on growing");
+            }
+        }
+    }
+}

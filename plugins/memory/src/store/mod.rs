@@ -1,0 +1,185 @@
+//! The graphs of a daemon: loaded when they are used, written before a change is acknowledged, let go
+//! when nobody has used them for a while.
+
+mod kept;
+mod pen;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use carport_core::{Clock, Durability, Guarded, Result, RpcError, encode_name};
+use carport_memory_api::GraphRef;
+use carport_memory_graph::{Graph, Limits, Utility};
+use tokio::{sync::OnceCell, time::Instant};
+
+pub(crate) use kept::Kept;
+use pen::{Pen, Unsynced};
+
+/// A graph that nobody has used for so long is let go.
+const IDLE: Duration = Duration::from_secs(600);
+/// Graphs that stay loaded beside those in use.
+const MOST_IDLE: usize = 64;
+
+type Cell = OnceCell<Arc<Kept>>;
+
+/// Every graph that is loaded.
+pub(crate) struct Store {
+    /// `memory/` of the state root.
+    root: PathBuf,
+    durability: Durability,
+    /// Only under [`Durability::Interval`].
+    unsynced: Unsynced,
+    utility: Utility,
+    clock: Arc<dyn Clock>,
+    graphs: Guarded<HashMap<GraphRef, Arc<Cell>>>,
+}
+
+impl Store {
+    pub(crate) fn new(
+        root: PathBuf,
+        durability: Durability,
+        utility: Utility,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (unsynced, graphs) = (Unsynced::default(), Guarded::default());
+        Self { root, durability, unsynced, utility, clock, graphs }
+    }
+
+    /// A graph, loaded if it is not. It is in use until what is returned is dropped.
+    ///
+    /// # Errors
+    /// Its file cannot be read, or no file can have its name.
+    pub(crate) async fn get(&self, graph: &GraphRef) -> Result<Arc<Kept>> {
+        let cell = self.graphs.lock().entry(graph.clone()).or_default().clone();
+        let kept = cell.get_or_try_init(|| self.load(graph)).await?;
+        kept.touch();
+        Ok(kept.clone())
+    }
+
+    /// Forgets the graph of a connection that ended.
+    pub(crate) fn forget(&self, client_id: &str) {
+        self.graphs.lock().remove(&GraphRef::Session(client_id.to_owned()));
+    }
+
+    async fn load(&self, graph: &GraphRef) -> Result<Arc<Kept>> {
+        let Some(path) = self.path(graph)? else {
+            return Ok(Arc::new(Kept::new(Graph::new(Limits::SESSION), None, self.utility)));
+        };
+        let (now, file) = (self.clock.now(), path.clone());
+        let read = blocking(move || {
+            Ok(reading::read(&file, Limits::DISK).and_then(|read| match read {
+                Some(read) => Ok((read, false)),
+                None => {
+                    let imported = reading::import(&file, Limits::DISK, now)?;
+                    let is_imported = imported.is_some();
+                    let graph = imported.unwrap_or_else(|| Graph::new(Limits::DISK));
+                    Ok((reading::Read { graph, whole: (0, 0) }, is_imported))
+                }
+            }))
+        });
+        let (read, is_imported) = read.await.map_err(failed)??;
+        let mut pen = Pen::new(path, read.whole, self.durability, self.unsynced.clone());
+        if is_imported {
+            pen.rewrite(read.graph.snapshot().lines().collect()).await.map_err(failed)?;
+        }
+        Ok(Arc::new(Kept::new(read.graph, Some(pen), self.utility)))
+    }
+
+    /// Where the file of a graph is; a connection's own has none.
+    fn path(&self, graph: &GraphRef) -> Result<Option<PathBuf>> {
+        let file = |directory: &str, field: &str, name: &str| {
+            let name = format!("{}.jsonl", encode_name(field, name)?);
+            Ok(Some(self.root.join(directory).join(name)))
+        };
+        match graph {
+            GraphRef::Agent(id) => file("agents", "agent_id", id),
+            GraphRef::Namespace(name) => file("memory-namespaces", "memory_namespace", name),
+            GraphRef::Shared => Ok(Some(self.root.join("shared.jsonl"))),
+            GraphRef::Session(_) => Ok(None),
+        }
+    }
+
+    /// Lets go of graphs that are not in use and were not for ten minutes, and of more than 64.
+    pub(crate) fn unload(&self) {
+        let mut graphs = self.graphs.lock();
+        // Under the lock nobody takes another handle.
+        let is_idle = |cell: &Arc<Cell>| {
+            Arc::strong_count(cell) == 1
+                && cell.get().is_none_or(|kept| Arc::strong_count(kept) == 1)
+        };
+        let used = |cell: &Arc<Cell>| cell.get().map(|kept| kept.used());
+        graphs.retain(|_, cell| {
+            !is_idle(cell) || used(cell).is_some_and(|used| used.elapsed() < IDLE)
+        });
+        let mut idle: Vec<(Instant, GraphRef)> = graphs
+            .iter()
+            .filter(|(_, cell)| is_idle(cell))
+            .filter_map(|(graph, cell)| Some((used(cell)?, graph.clone())))
+            .collect();
+        idle.sort();
+        for (_, graph) in idle.iter().take(idle.len().saturating_sub(MOST_IDLE)) {
+            graphs.remove(graph);
+        }
+    }
+
+    /// How many graphs are loaded.
+    pub(crate) fn loaded(&self) -> usize {
+        self.graphs.lock().len()
+    }
+
+    /// Syncs what was written since the last time; what could not be is tried again the next time.
+    pub(crate) async fn sync(&self) {
+        let mut files = std::mem::take(&mut *self.unsynced.lock());
+        if files.is_empty() {
+            return;
+        }
+        let synced = blocking(move || {
+            files.retain(|file| match file.sync_data() {
+                Ok(()) => false,
+                Err(error) => {
+                    tracing::error!(%error, "a graph could not be synced to disk");
+                    true
+                }
+            });
+            Ok(files)
+        });
+        let failed = synced.await.unwrap_or_default();
+        self.unsynced.lock().extend(failed);
+    }
+}
+
+/// Does something for as long as the store is there, at every such interval.
+pub(crate) async fn every(
+    store: Weak<Store>,
+    interval: Duration,
+    mut work: impl AsyncFnMut(&Store) + Send,
+) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let Some(store) = store.upgrade() else { return };
+        work(&store).await;
+    }
+}
+
+/// Runs what blocks on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// What a caller hears of a failing disk: retrying may help once it works again.
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
+pub(crate) fn failed(error: io::Error) -> RpcError {
+    tracing::error!(%error, "a graph's file failed");
+    RpcError::internal(format!("the graph's file could not be used: {}", error.kind()))
+        .with("retryable", true)
+}
