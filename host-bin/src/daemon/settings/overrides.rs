@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use carport_core::PluginEntry;
 use clap::ValueEnum;
 
 use super::{

@@ -80,7 +80,7 @@ impl Sums {
         self.questions += 1.0;
         self.recall += in_five as f64 / relevant as f64;
         self.complete += f64::from(u8::from(in_five == relevant));
-        let first = found.iter().position(|it| is_relevant(it));
+        let first = found.iter().position(&is_relevant);
         self.reciprocal += first.map_or(0.0, |at| 1.0 / (at as f64 + 1.0));
         // A fact is relevant or is not: a gain of 1 or 0, over the binary logarithm of its rank and one.
         let gain = |at: usize| 1.0 / (at as f64 + 2.0).log2();

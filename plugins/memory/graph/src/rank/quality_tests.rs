@@ -109,12 +109,14 @@ fn by_words(graph: &Snapshot, text: &str) -> Vec<String> {
     let view = View::new(graph, None, false);
     let lexical = Lexical::of(&view, &Asked::of(text));
     let most = lexical.found.iter().map(|doc| lexical.bm25[*doc as usize]).fold(0.0, f64::max);
+    let weights = Weights::default();
     let mut found: Vec<(u32, Arc<str>)> = lexical
         .found
         .iter()
         .map(|doc| {
             let at = *doc as usize;
-            let score = COVERAGE * lexical.coverage[at] + BM25 * lexical.bm25[at] / most;
+            let score =
+                weights.coverage * lexical.coverage[at] + weights.bm25 * lexical.bm25[at] / most;
             (millionths(score), graph.docs.get(*doc).unwrap().fact.fact_id.clone())
         })
         .collect();
