@@ -63,21 +63,13 @@ pub(crate) async fn connect(global: &Global, role: &Role) -> Result<(Link, Inbox
     connect_to(&Located::find(global)?, role).await
 }
 
-/// As [`connect`], bound to this memory.
-pub(crate) async fn connect_in(
-    global: &Global,
-    role: &Role,
-    namespace: Option<&str>,
-) -> Result<(Link, Inbox), Exit> {
-    bound_to(&Located::find(global)?, role, namespace).await
-}
-
 /// Connects to a daemon that was found.
 pub(crate) async fn connect_to(located: &Located, role: &Role) -> Result<(Link, Inbox), Exit> {
-    bound_to(located, role, None).await
+    connect_in(located, role, None).await
 }
 
-async fn bound_to(
+/// As [`connect_to`], bound to this memory.
+pub(crate) async fn connect_in(
     located: &Located,
     role: &Role,
     namespace: Option<&str>,

@@ -38,6 +38,22 @@ pub(crate) struct Stats {
     pub(crate) bytes: u64,
     pub(crate) max_facts: u64,
     pub(crate) max_bytes: u64,
+    /// `None` of a daemon that does not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) terms: Option<u64>,
+    /// Bytes of its file; `None` if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file_bytes: Option<u64>,
+}
+
+impl Stats {
+    /// Whose memory it is, in words.
+    pub(crate) fn whose(&self) -> String {
+        match &self.name {
+            Some(name) => format!("the memory of {} {name}", self.graph),
+            None => format!("the {} memory", self.graph),
+        }
+    }
 }
 
 /// What became of a fact that was to go.

@@ -56,6 +56,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(100);
 const UNLOAD_EVERY: Duration = Duration::from_secs(60);
 /// Graphs with fewer facts are ranked where the call runs.
 const FEW_FACTS: usize = 500;
+/// Bytes of a text that takes a while whatever the graph.
+const SHORT_TEXT: usize = 2048;
 
 /// The plugin.
 pub struct Memory {
@@ -117,14 +119,15 @@ impl Memory {
     }
 }
 
-/// Looks at a graph as it is now: in place if it is small, else on a thread that may take its time.
-/// No lock is held.
+/// Looks at a graph as it is now, for a text of so many bytes: in place if both are small, else on a
+/// thread that may take its time. No lock is held.
 pub(crate) async fn look<T: Send + 'static>(
     kept: &Kept,
+    text: usize,
     look: impl FnOnce(&Snapshot) -> T + Send + 'static,
 ) -> Result<T> {
     let now = kept.snapshot();
-    if now.facts_in_all() + now.turn_count() < FEW_FACTS {
+    if now.facts_in_all() + now.turn_count() < FEW_FACTS && text < SHORT_TEXT {
         return Ok(look(&now));
     }
     tokio::task::spawn_blocking(move || look(&now)).await.map_err(RpcError::internal)

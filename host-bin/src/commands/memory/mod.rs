@@ -2,21 +2,22 @@
 
 use carport_core::codes;
 use clap::Subcommand;
-use serde_json::json;
 
 use crate::{
     cli::Global,
     client::{
         connect::connect_in,
         link::{CallError, Link},
+        locate::Located,
         memory::Facts,
         proof::{Role, agent_id},
     },
     exit::Exit,
-    output::{Output, count},
+    output::Output,
 };
 
 mod add;
+mod handed;
 mod show;
 
 /// Flags of `carport memory`.
@@ -45,10 +46,10 @@ enum What {
         #[arg(required = true)]
         ids: Vec<String>,
     },
-    /// Have the daemon write the facts to a file
-    Export(Path),
-    /// Have the daemon put the facts of such a file in the place of those that are there
-    Import(Path),
+    /// Write the facts to a file, or to standard output
+    Export(handed::Export),
+    /// Put the facts of a file in the place of those that are there
+    Import(handed::Import),
     /// Say which memory this is, and how full
     Stats,
 }
@@ -65,12 +66,6 @@ struct Query {
     /// Only facts of this kind; repeat it for more
     #[arg(long = "kind", value_name = "KIND")]
     kinds: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
-struct Path {
-    /// The file, relative to memory/exports in the state root of the daemon
-    path: String,
 }
 
 /// Whose facts.
@@ -99,8 +94,8 @@ impl Scope {
         }
     }
 
-    async fn open(&self, global: &Global) -> Result<Link, Exit> {
-        let (link, _) = connect_in(global, &self.role(), self.namespace.as_deref()).await?;
+    async fn open(&self, located: &Located) -> Result<Link, Exit> {
+        let (link, _) = connect_in(located, &self.role(), self.namespace.as_deref()).await?;
         if self.namespace.is_none() && self.agent.is_none() {
             lasts(&link).await?;
         }
@@ -124,31 +119,23 @@ async fn lasts(link: &Link) -> Result<(), Exit> {
 pub(crate) async fn run(mut args: Args, global: &Global) -> Result<(), Exit> {
     let output = Output::new(global.json);
     // Before there is a connection that would have to wait.
-    if let What::Add(wanted) = &mut args.what {
-        wanted.read()?;
+    let mut read = Vec::new();
+    match &mut args.what {
+        What::Add(wanted) => wanted.read()?,
+        What::Import(wanted) => read = wanted.read()?,
+        _ => {}
     }
-    let link = args.scope.open(global).await?;
+    let located = Located::find(global)?;
+    let link = args.scope.open(&located).await?;
     let facts = Facts { link: &link, tenant: args.scope.tenant.as_deref() };
     match args.what {
         What::Add(wanted) => add::run(&wanted, &facts, output).await,
         What::Query(wanted) => show::query(&wanted, &facts, output).await,
         What::Show { id } => show::one(&id, &facts, output).await,
         What::Delete { ids } => delete(&ids, &facts, output).await,
-        What::Export(Path { path }) => {
-            handed("written to", &path, facts.persist(&path).await?, output)
-        }
-        What::Import(Path { path }) => {
-            handed("loaded from", &path, facts.load(&path).await?, output)
-        }
+        What::Export(wanted) => handed::export(&wanted, &facts, &located, output).await,
+        What::Import(wanted) => handed::import(&wanted, &read, &facts, &located, output).await,
         What::Stats => show::stats(&facts, output).await,
-    }
-}
-
-/// Says how many facts went to or came from a file of the daemon's.
-fn handed(how: &str, path: &str, facts: usize, output: Output) -> Result<(), Exit> {
-    match output.is_json() {
-        true => output.document(&json!({ "path": path, "facts": facts })),
-        false => output.line(format_args!("{} {how} memory/exports/{path}", count(facts, "fact"))),
     }
 }
 
@@ -190,7 +177,7 @@ mod tests {
         }
         assert_eq!(parse("stats").unwrap().scope.role(), Role::Client);
         assert_eq!(parse("import f --host").unwrap().scope.role(), Role::Host);
-        for wrong in ["stats --agent a --host", "stats --agent ../a", "show", "export", "delete"] {
+        for wrong in ["stats --agent a --host", "stats --agent ../a", "show", "import", "delete"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

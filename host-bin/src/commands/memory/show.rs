@@ -85,21 +85,28 @@ pub(super) async fn stats(facts: &Facts<'_>, output: Output) -> Result<(), Exit>
 }
 
 fn sentences(stats: &Stats) -> Vec<String> {
-    let whose = match &stats.name {
-        Some(name) => format!("the memory of {} {}", stats.graph, Tone::Name.paint(one_line(name))),
-        None => format!("the {} memory", stats.graph),
+    let counted = |number: u64, noun: &str| count(number as usize, noun).to_string();
+    let each = |bytes: u64| match bytes.checked_div(stats.facts_in_all) {
+        Some(bytes) => format!(", {bytes} bytes a fact"),
+        None => String::new(),
     };
-    let facts = |number: u64| count(number as usize, "fact");
-    let Stats { constraints, knowledge, procedural, .. } = stats;
+    let Stats { constraints, knowledge, procedural, facts_in_all, .. } = stats;
     let (used, most) = (stats.bytes.div_ceil(1024), stats.max_bytes >> 20);
-    vec![
-        format!("{whose}: {}, {}", facts(stats.fact_count), count(stats.turns as usize, "turn")),
+    let mut sentences = vec![
+        one_line(&stats.whose()).into_owned(),
         format!(
-            "of these {constraints} constraints, {knowledge} knowledge, {procedural} procedural"
+            "facts   {}; of them constraints {constraints}, knowledge {knowledge}, procedural \
+             {procedural}",
+            stats.fact_count
         ),
-        format!("{} of {} with those of tenants", stats.facts_in_all, facts(stats.max_facts)),
-        format!("{used} KiB of {most} MiB of memory"),
-    ]
+        format!("in all  {facts_in_all} of {} with those of tenants", counted(stats.max_facts, "fact")),
+        format!("turns   {}", stats.turns),
+    ];
+    sentences.extend(stats.terms.map(|terms| format!("terms   {terms}")));
+    sentences.push(format!("memory  {used} KiB of {most} MiB{}", each(stats.bytes)));
+    let file = |bytes: u64| format!("file    {} KiB{}", bytes.div_ceil(1024), each(bytes));
+    sentences.extend(stats.file_bytes.map(file));
+    sentences
 }
 
 #[cfg(test)]
@@ -123,12 +130,22 @@ mod tests {
         let stats = json!({
             "graph": "namespace", "name": "alps", "fact_count": 1, "facts_in_all": 2, "turns": 0,
             "constraints": 1, "knowledge": 0, "procedural": 0, "bytes": 1025, "max_facts": 100_000,
-            "max_bytes": 268_435_456,
+            "max_bytes": 268_435_456, "terms": 7, "file_bytes": 512,
         });
-        let lines = sentences(&serde_json::from_value(stats).unwrap());
-        let plain = anstream::adapter::strip_str(&lines[0]).to_string();
-        assert_eq!(plain, "the memory of namespace alps: 1 fact, 0 turns");
-        assert_eq!(lines[2], "2 of 100000 facts with those of tenants");
-        assert_eq!(lines[3], "2 KiB of 256 MiB of memory");
+        let stats: Stats = serde_json::from_value(stats).unwrap();
+        assert_eq!(
+            sentences(&stats),
+            [
+                "the memory of namespace alps",
+                "facts   1; of them constraints 1, knowledge 0, procedural 0",
+                "in all  2 of 100000 facts with those of tenants",
+                "turns   0",
+                "terms   7",
+                "memory  2 KiB of 256 MiB, 512 bytes a fact",
+                "file    1 KiB, 256 bytes a fact",
+            ]
+        );
+        let none = Stats { facts_in_all: 0, terms: None, file_bytes: None, name: None, ..stats };
+        assert_eq!((sentences(&none).len(), &*sentences(&none)[0]), (5, "the namespace memory"));
     }
 }

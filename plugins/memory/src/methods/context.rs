@@ -48,7 +48,7 @@ pub(crate) async fn context_of(
     fast: bool,
 ) -> Result<String> {
     let utility = kept.utility();
-    look(kept, move |now| {
+    look(kept, text.len(), move |now| {
         let (agent, tenant) = (agent.as_deref(), tenant.as_deref());
         let ask = ContextAsk { text: &text, window, agent, tenant, utility };
         if fast { now.context_fast(&ask) } else { now.context(&ask) }

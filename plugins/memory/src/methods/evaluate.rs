@@ -1,5 +1,7 @@
 //! `memory.evaluate`: measures reminders on cases whose answer is known.
 
+use std::sync::Arc;
+
 use carport_core::{Access, Caller, Method, Result, RpcError, bounds};
 use carport_memory_graph::{Case, Evaluation, check_tenant};
 use schemars::JsonSchema;
@@ -41,9 +43,15 @@ impl Method for Evaluate {
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Evaluation> {
         let now = memory.graph(caller).await?.snapshot();
         let threshold = memory.config.intervene_threshold;
+        // Dropped with this call, at its deadline or with its connection: nobody waits then.
+        let waiting = Arc::new(());
+        let asker = Arc::downgrade(&waiting);
         let evaluating = tokio::task::spawn_blocking(move || {
-            now.evaluate(&self.cases, self.tenant_id.as_deref(), CANDIDATES, threshold)
+            let is_wanted = || asker.strong_count() > 0;
+            now.evaluate(&self.cases, self.tenant_id.as_deref(), CANDIDATES, threshold, is_wanted)
         });
-        evaluating.await.map_err(RpcError::internal)
+        let evaluation = evaluating.await.map_err(RpcError::internal)?;
+        drop(waiting);
+        evaluation.ok_or_else(|| RpcError::internal("nobody waited for it"))
     }
 }

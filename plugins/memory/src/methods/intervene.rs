@@ -43,8 +43,10 @@ impl Method for Intervene {
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Intervention> {
         let kept = memory.graph(caller).await?;
-        let (threshold, tenant) = (memory.config.intervene_threshold, self.tenant_id.clone());
-        let decision = look(&kept, move |now| {
+        let threshold = memory.config.intervene_threshold;
+        let texts = self.query.iter().chain(self.recent.iter().flatten());
+        let length = texts.map(String::len).sum();
+        let decision = look(&kept, length, move |now| {
             now.intervene(&Moment {
                 query: self.query.as_deref().unwrap_or_default(),
                 recent: self.recent.as_deref().unwrap_or_default(),
@@ -57,10 +59,9 @@ impl Method for Intervene {
         })
         .await?;
         if let Intervention::Inject { selected, .. } = &decision {
-            // The tenant's own, or one of everybody's; gone meanwhile, it is not counted.
+            // Gone meanwhile, it is not counted.
             let plan = |graph: &carport_memory_graph::Graph| {
-                let owners = [tenant.as_deref(), None].into_iter();
-                let line = owners.filter_map(|owner| graph.plan_use(&selected.id, owner)).next();
+                let line = graph.plan_use(&selected.id, selected.tenant.as_deref());
                 Ok((line.into_iter().collect(), ()))
             };
             kept.change(plan).await?;

@@ -37,7 +37,7 @@ pub(crate) fn check_query(text: &str, k: usize, kinds: Option<&[String]>) -> Res
 /// The facts that answer a question best.
 pub(crate) async fn recall(kept: &Kept, question: Question) -> Result<Vec<Recalled>> {
     let utility = kept.utility();
-    let hits = look(kept, move |now| {
+    let hits = look(kept, question.text.len(), move |now| {
         let is_asked = |kind: &str| {
             let kinds = question.kinds.as_deref().unwrap_or_default();
             kinds.iter().any(|it| it.eq_ignore_ascii_case(kind))

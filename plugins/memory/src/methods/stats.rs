@@ -33,8 +33,13 @@ pub struct Stats {
     pub facts_in_all: usize,
     /// Turns of conversations.
     pub turns: usize,
+    /// Different terms that these facts and turns hold.
+    pub terms: usize,
     /// Bytes of memory, estimated.
     pub bytes: usize,
+    /// Bytes of the file; absent if the graph has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
     /// The most facts of all tenants.
     pub max_facts: usize,
     /// The most bytes of memory.
@@ -86,7 +91,9 @@ impl Method for GraphStats {
             bank: now.bank(tenant),
             facts_in_all: now.facts_in_all(),
             turns: now.turn_count(),
+            terms: now.term_count(),
             bytes: kept.bytes(),
+            file_bytes: kept.file_bytes().await,
             max_facts: limits.facts,
             max_bytes: limits.bytes,
         })

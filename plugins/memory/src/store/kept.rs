@@ -54,6 +54,11 @@ impl Kept {
         self.state.lock().graph.bytes()
     }
 
+    /// Bytes of its file, if it has one. Waits for a change that is being written.
+    pub(crate) async fn file_bytes(&self) -> Option<u64> {
+        self.pen.lock().await.as_ref().map(Pen::length)
+    }
+
     /// How much it may hold.
     pub(crate) fn limits(&self) -> Limits {
         self.state.lock().graph.limits()
@@ -161,10 +166,14 @@ impl Kept {
         if let Some(pen) = &mut *pen {
             pen.rewrite(graph.snapshot().lines().collect()).await.map_err(failed)?;
         }
-        let mut state = self.state.lock();
-        // Turns that came meanwhile.
-        state.unwritten.iter().for_each(|line| graph.apply(line.clone()));
-        state.graph = graph;
+        let old = {
+            let mut state = self.state.lock();
+            // Turns that came meanwhile.
+            state.unwritten.iter().for_each(|line| graph.apply(line.clone()));
+            std::mem::replace(&mut state.graph, graph)
+        };
+        // To let go of a large graph takes a while.
+        tokio::task::spawn_blocking(move || drop(old));
         Ok(outcome)
     }
 

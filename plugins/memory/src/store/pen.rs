@@ -47,6 +47,11 @@ impl Pen {
         Self { path, file: None, length, lines, torn: true, durability, unsynced }
     }
 
+    /// Bytes of the file.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Whether so many lines too many are in the file that it is worth rewriting.
     pub(crate) fn is_outgrown(&self, live: usize) -> bool {
         self.lines > FEW_LINES && self.lines > 4 * live

@@ -122,10 +122,11 @@ async fn a_connection_is_told_which_graph_it_uses_and_how_full() {
     call(&mut agent, "add_fact", fact).await;
     let stats = call(&mut agent, "stats", json!({})).await;
     assert!(stats["bytes"].as_u64().unwrap() > 0);
+    let file = std::fs::metadata(host.root().join("memory/agents/ada.jsonl")).unwrap();
     let expected = json!({
         "graph": "agent", "name": "ada", "fact_count": 2, "facts_in_all": 3, "turns": 0,
         "knowledge": 0, "procedural": 0, "constraints": 1, "bytes": stats["bytes"],
-        "max_facts": 100_000, "max_bytes": 256 * 1024 * 1024,
+        "max_facts": 100_000, "max_bytes": 256 * 1024 * 1024, "terms": 2, "file_bytes": file.len(),
     });
     assert_eq!(stats, expected);
     let of_acme = call(&mut agent, "stats", json!({ "tenant_id": "acme" })).await;
@@ -134,4 +135,5 @@ async fn a_connection_is_told_which_graph_it_uses_and_how_full() {
     assert_eq!((&stats["graph"], &stats["name"]), (&json!("namespace"), &json!("n")));
     let stats = call(&mut host.client().await, "stats", json!({})).await;
     assert_eq!((&stats["graph"], &stats["max_facts"]), (&json!("session"), &json!(10_000)));
+    assert_eq!(stats.get("file_bytes"), None, "it has none");
 }

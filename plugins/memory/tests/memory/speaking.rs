@@ -97,6 +97,25 @@ async fn a_reminder_is_counted_and_an_evaluation_is_not() {
 }
 
 #[tokio::test]
+async fn the_fact_that_was_brought_up_is_counted_and_no_other_of_its_id() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("ada").await;
+    let fact = |body: &str, tenant: Option<&str>| {
+        json!({ "id": "a", "subject": "deploy", "body": body, "tenant_id": tenant })
+    };
+    call(&mut agent, "save_procedural", fact("migrate first", None)).await;
+    call(&mut agent, "save_procedural", fact("see the list of zebras", Some("acme"))).await;
+    let moment = json!({ "query": "deploy migrate", "tenant_id": "acme" });
+    let inject = call(&mut agent, "intervene", moment).await;
+    assert_eq!(inject["reminder"], "deploy: migrate first");
+    assert_eq!(inject["selected"].get("tenant"), None, "it is nobody's business");
+    for (tenant, uses) in [(None, 1), (Some("acme"), 0)] {
+        let asked = json!({ "id": "a", "tenant_id": tenant });
+        assert_eq!(call(&mut agent, "get", asked).await["uses"], uses, "{tenant:?}");
+    }
+}
+
+#[tokio::test]
 async fn tidying_up_twice_changes_nothing_the_second_time() {
     let host = TestHost::start().await;
     let mut agent = host.agent("ada").await;

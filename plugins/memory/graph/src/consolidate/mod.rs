@@ -5,7 +5,7 @@ mod similar;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -21,6 +21,9 @@ const LEAST_CONFIDENCE: f64 = 0.05;
 const UNUSED_DAYS: i64 = 90;
 /// Tags of one fact.
 const MOST_TAGS: usize = 32;
+/// Steps that comparing may take for each text of a subject: pairs that are ruled out at a glance, terms
+/// that are compared. Texts without rare words take more the more of them there are.
+const STEPS: usize = 4000;
 
 /// What is left of facts, and what became of the others.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +42,8 @@ impl Snapshot {
     ///
     /// Within one tenant, subject and kind, a fact joins the newest one with which its body shares nine
     /// tenths of their terms. That one keeps its id, body and confidence; it takes the tags, the sums of
-    /// usefulness and the earlier creation over, and is a constraint if one of them is.
+    /// usefulness and the earlier creation over, and is a constraint if one of them is. Of more than 32
+    /// tags those of the newest facts stay.
     pub fn consolidate(&self, tenant: Option<&str>, now: Time) -> Consolidated {
         let facts = match tenant {
             None => self.facts(),
@@ -77,27 +81,43 @@ fn merge(mut group: Vec<Arc<Fact>>) -> Vec<Arc<Fact>> {
         return group;
     }
     group.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| created(a).cmp(&created(b))));
+    let (left, texts) = merge_same(group);
+    merge_similar(left, &texts, STEPS)
+}
+
+/// Joins facts of exactly the same terms. Those without any are alike only if they are the same.
+fn merge_same(group: Vec<Arc<Fact>>) -> (Vec<Arc<Fact>>, Vec<Text>) {
     let mut numbers = HashMap::new();
-    let texts: Vec<Text> =
-        group.iter().map(|fact| Text::new(term_set(&fact.body), &mut numbers)).collect();
-    let mut similar = Similar::new(&texts);
+    let (mut left, mut texts): (Vec<Arc<Fact>>, Vec<Text>) = Default::default();
+    let mut places: HashMap<(Text, Option<String>), usize> = HashMap::new();
+    for fact in group {
+        let text = Text::new(term_set(&fact.body), &mut numbers);
+        let wordless = text.is_empty().then(|| fact.body.clone());
+        match places.entry((text.clone(), wordless)) {
+            Entry::Occupied(place) => join(Arc::make_mut(&mut left[*place.get()]), &fact),
+            Entry::Vacant(place) => {
+                place.insert(left.len());
+                left.push(fact);
+                texts.push(text);
+            }
+        }
+    }
+    (left, texts)
+}
+
+/// Joins facts whose terms are nearly the same. If that would take more than so many steps a text, all
+/// are left as they are: if a part of them were joined, it would be another part the next time.
+fn merge_similar(group: Vec<Arc<Fact>>, texts: &[Text], steps: usize) -> Vec<Arc<Fact>> {
+    let mut similar = Similar::new(texts, steps * texts.len());
+    let like: Option<Vec<Option<usize>>> =
+        texts.iter().map(|text| similar.first_like_or_keep(text)).collect();
+    let Some(like) = like else { return group };
     let mut left: Vec<Arc<Fact>> = Vec::new();
-    // Those without any terms are alike only if they are the same.
-    let mut wordless: HashMap<String, usize> = HashMap::new();
-    for (fact, text) in group.into_iter().zip(&texts) {
-        let like = match text.is_empty() {
-            true => wordless.get(&fact.body).copied(),
-            false => similar.first_like(text),
-        };
-        if let Some(like) = like {
-            join(Arc::make_mut(&mut left[like]), &fact);
-            continue;
+    for (fact, like) in group.into_iter().zip(like) {
+        match like {
+            Some(like) => join(Arc::make_mut(&mut left[like]), &fact),
+            None => left.push(fact),
         }
-        match text.is_empty() {
-            true => drop(wordless.insert(fact.body.clone(), left.len())),
-            false => similar.keep(text, left.len()),
-        }
-        left.push(fact);
     }
     left
 }

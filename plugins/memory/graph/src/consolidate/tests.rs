@@ -125,3 +125,53 @@ fn many_of_one_subject_are_soon_tidied() {
         ["!!!", "???", "!!!"].iter().enumerate().map(|(at, body)| fact(&at.to_string(), "s", body));
     assert_eq!(snapshot(signs).consolidate(None, time(0)).facts.len(), 2);
 }
+
+#[test]
+fn the_newest_tags_stay_of_too_many() {
+    let tagged = |id: &str, at: i64, tags: std::ops::Range<u32>| {
+        let tags = tags.map(|it| format!("t{it}")).collect();
+        Fact::from_new(NewFact { tags, ..NewFact::new("s", "b") }, time(at), || id.into())
+    };
+    let done = snapshot([tagged("a", 1, 0..20), tagged("b", 3, 20..40), tagged("c", 2, 39..60)])
+        .consolidate(None, time(9));
+    let [left] = &done.facts[..] else { panic!("{done:?}") };
+    let expected: Vec<String> = (20..52).map(|it| format!("t{it}")).collect();
+    assert_eq!((&*left.fact_id, &left.tags), ("b", &expected));
+}
+
+/// Bodies of 17 words, of which each pair shares many and none is nearly another.
+fn tangled(count: usize) -> impl Iterator<Item = Fact> {
+    let common = (0..10).map(|word| format!("x{word}")).collect::<Vec<_>>().join(" ");
+    let picks = (0..1usize << 20).filter(|at| at.count_ones() == 7).take(count).enumerate();
+    picks.map(move |(at, pick)| {
+        let words = (0..20).filter(|word| pick >> word & 1 == 1);
+        let words = words.map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ");
+        fact(&format!("{at:06}"), "s", &format!("{common} {words}"))
+    })
+}
+
+#[test]
+fn what_would_take_too_long_to_compare_stays() {
+    let near = fact("y", "s", "x0 x1 x2 x3 x4 x5 x6 x7 x8 x9 w0 w1 w2 w3 w4 w5 w6 more");
+    let same = fact("z", "s", "w6 w5 w4 w3 w2 w1 w0 x9 x8 x7 x6 x5 x4 x3 x2 x1 x0");
+    let facts = || tangled(300).chain([near.clone(), same.clone()]).map(Arc::new).collect();
+    let left = |steps: usize| {
+        let (left, texts) = merge_same(facts());
+        (left.len(), merge_similar(left, &texts, steps).len())
+    };
+    assert_eq!(left(STEPS), (301, 300), "one is nearly another");
+    assert_eq!(left(10), (301, 301), "what is the same is one all the same");
+}
+
+/// What takes the most comparisons, as far as it may take them.
+#[test]
+#[ignore = "takes a graph of many thousand facts"]
+fn many_thousand_tangled_facts_end_soon() {
+    for facts in [tangled(20_000).collect::<Vec<_>>(), tangled(40_000).collect()] {
+        let facts: Vec<Arc<Fact>> = facts.into_iter().map(Arc::new).collect();
+        let start = std::time::Instant::now();
+        let left = merge(facts.clone());
+        eprintln!("{} of {} facts are left: {:?}", left.len(), facts.len(), start.elapsed());
+        assert_eq!(left.len(), facts.len());
+    }
+}

@@ -21,8 +21,8 @@ const TOKENS: u64 = 8192;
 /// Tokens of a context, at least and at most.
 const LEAST_TOKENS: u64 = 1024;
 const MOST_TOKENS: u64 = 32_768;
-/// Characters of the shortest line of a fact: `- s: b` and a line break.
-const SHORTEST: usize = 7;
+/// Characters of the shortest line of a fact: `- : ` of blanks alone, and a line break.
+const SHORTEST: usize = 5;
 /// Terms of which is said that nothing is known.
 const UNKNOWN_TERMS: usize = 5;
 
@@ -111,8 +111,8 @@ impl Context<'_> {
             }
             (Layer::Constraints, _) => self.constraints(&mut section),
             (Layer::Facts, Some(ranking)) => {
-                section
-                    .fill(self.matching(ranking, Layer::Facts).iter().map(|hit| line(&hit.fact)));
+                let facts = self.matching(ranking, Layer::Facts);
+                section.fill_what_fits(facts.iter().map(|hit| line(&hit.fact)));
             }
             (Layer::Facts, None) => {
                 section.fill(self.in_order(Layer::Facts).rev().map(|fact| line(fact)));
@@ -145,10 +145,10 @@ impl Context<'_> {
         let others = self.in_order(Layer::Constraints).rev();
         let others = others.filter(|fact| !is_taken.contains(&Arc::as_ptr(fact)));
         let lines = matching.iter().map(|hit| &hit.fact).chain(others).map(|fact| line(fact));
-        let all = self.in_order(Layer::Constraints).count();
+        let all = self.graph.bank(self.ask.tenant).constraints;
         let more = |count: usize| format!("({count} more constraints not shown)");
         section.reserve(more(all).len() + 1);
-        let shown = section.fill(lines);
+        let shown = section.fill_what_fits(lines);
         if shown < all {
             section.close(more(all - shown));
         }
@@ -191,8 +191,18 @@ fn line(fact: &Fact) -> String {
 fn clean(text: &str) -> String {
     let breaks = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
     let line = text.replace(breaks, " ");
-    match line.trim() {
+    let line = line.trim();
+    match line.trim_start_matches(|letter: char| letter.is_whitespace() || is_invisible(letter)) {
         heading if heading.starts_with('#') => format!("\\{heading}"),
-        line => line.to_owned(),
+        _ => line.to_owned(),
     }
+}
+
+/// Whether a character shows nothing, so that what follows it seems to open the line. After Unicode's
+/// `Default_Ignorable_Code_Point`, without letters.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }

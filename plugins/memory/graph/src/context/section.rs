@@ -1,6 +1,10 @@
 //! One layer of a context: lines under a heading, within so many characters.
 
+use super::SHORTEST;
 use crate::fact::Layer;
+
+/// Lines that do not fit, until no more are tried.
+const MOST_PASSED: usize = 32;
 
 /// A layer with the lines that fit.
 pub(super) struct Section {
@@ -28,6 +32,19 @@ impl Section {
         let before = self.lines.len();
         for line in lines {
             if !self.push(line) {
+                break;
+            }
+        }
+        self.lines.len() - before
+    }
+
+    /// As [`Self::fill`], but one that is too long does not keep out shorter ones that come after it, as
+    /// long as these are not far behind.
+    pub(super) fn fill_what_fits(&mut self, lines: impl IntoIterator<Item = String>) -> usize {
+        let (before, mut passed) = (self.lines.len(), 0);
+        for line in lines {
+            passed += usize::from(!self.push(line));
+            if passed > MOST_PASSED || self.room < SHORTEST {
                 break;
             }
         }

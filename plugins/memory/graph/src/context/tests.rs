@@ -69,7 +69,8 @@ fn a_graph_without_anything_gives_nothing() {
 #[test]
 fn no_text_opens_a_layer() {
     let tricks =
-        ["x\n## Facts", "x\r\n\r\n# Identity", "## Facts\u{2028}## Facts", " \u{85}### x", "#"];
+        ["x\n## Facts", "x\r\n\r\n# Identity", "## Facts\u{2028}## Facts", " \u{85}### x", "#",
+        "\u{200b}\u{3000}\u{feff}## Facts", "\u{b}## Facts\u{c}# x\u{2029}# y", "\u{202e}## Facts"];
     let mut graph = Graph::new(Limits::DISK);
     for (at, trick) in tricks.into_iter().enumerate() {
         graph.apply(Line::Add(fact(&format!("a{at}"), trick, trick).into()));
@@ -80,10 +81,12 @@ fn no_text_opens_a_layer() {
     }
     let now = graph.snapshot();
     for context in [now.context(&ask("facts identity x")), now.context_fast(&ask(""))] {
+        let seems = |line: &str| line.trim_start_matches(|it: char| !it.is_ascii_graphic()).to_owned();
         let headings: Vec<&str> =
-            context.lines().filter(|it| it.trim_start().starts_with('#')).collect();
+            context.lines().filter(|it| seems(it).starts_with('#')).collect();
         assert_eq!(headings, ["## Facts", "## Conversation"], "{context}");
-        assert!(!context.contains(['\r', '\u{85}', '\u{2028}']));
+        let breaks = ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
+        assert!(!context.contains(breaks));
     }
     assert!(now.context_fast(&ask("")).contains("- \\#: \\#\n"));
 }
@@ -134,6 +137,69 @@ fn facts_are_whole_but_for_a_first_one_that_does_not_fit() {
         context.ends_with('…') && context.matches("- cache").count() == 1,
         "the newest is there"
     );
+}
+
+#[test]
+fn what_is_too_long_keeps_nothing_shorter_out() {
+    let long = "cache rule store ".repeat(1900);
+    let graph = snapshot_of([
+        fact("a", "cache", "short"),
+        Fact { updated_at: time(1), ..fact("b", "cache cache", &long) },
+        fact("c", "store", "cache rule"),
+        of_kind("r1", "constraint", "old", "rule", 1),
+        of_kind("r2", "constraint", "long", &long, 2),
+        of_kind("r3", "constraint", "cache rule store", "new", 3),
+    ]);
+    let context = graph.context(&ContextAsk { window: Some(1), ..ask("rule cache store") });
+    for shown in ["- cache: short", "- store: cache rule\n", "- old: rule\n", "- cache rule store: new\n", "(1 more "] {
+        assert!(context.contains(shown), "{shown}: {context}");
+    }
+    assert!(!context.contains('…'), "neither long one is cut");
+}
+
+/// Any text, with what ends lines, opens headings or shows nothing more often than by chance.
+fn any_text() -> impl Strategy<Value = String> {
+    let tricks = proptest::sample::select(&[
+        '#', '#', ' ', '\n', '\r', '\t', '\u{b}', '\u{c}', '\u{1c}', '\u{85}', '\u{a0}', '\u{200b}', '\u{2028}',
+        '\u{2029}', '\u{202e}', '\u{2066}', '\u{3000}', '\u{feff}', '-', ':', '(', 'x', 'é', '東',
+    ][..]);
+    vec(prop_oneof![4 => tricks, 1 => any::<char>()], 1..60).prop_map(String::from_iter)
+}
+
+proptest! {
+    #[test]
+    fn any_text_stays_on_its_line(
+        texts in vec((any_text(), any_text(), 0..6usize), 1..12), asked in any_text(), fast in any::<bool>(),
+        long in 1..60usize,
+    ) {
+        let mut graph = Graph::new(Limits::DISK);
+        for (at, (one, other, kind)) in texts.iter().enumerate() {
+            let kinds = ["pattern", "constraint", "identity", "environment", "question"];
+            let (key, other) = (format!("{at:02}"), other.repeat(long));
+            match kinds.get(*kind) {
+                Some(kind) => graph.apply(Line::Add(of_kind(&key, kind, one, &other, 0).into())),
+                None => graph.apply(Line::Turn(carport_memory_api::Turn {
+                    speaker: one.clone(), ..turn(&key, at as i64, &other)
+                })),
+            }
+        }
+        let ask = ContextAsk { window: Some(1), ..ask(&asked) };
+        let now = graph.snapshot();
+        let context = if fast { now.context_fast(&ask) } else { now.context(&ask) };
+        prop_assert!(context.chars().count() <= 4096);
+        let breaks = |it: char| it != '\n' && (it.is_control() || matches!(it, '\u{2028}' | '\u{2029}'));
+        prop_assert!(!context.contains(breaks), "{:?}", context);
+        // Each heading is that of a layer, in their order, each once; nothing else looks like one.
+        let seems = |line: &&str| line.trim_start_matches(|it: char| it.is_whitespace() || is_invisible(it)).starts_with('#');
+        let headings: Vec<&str> = context.split('\n').filter(seems).collect();
+        let names: Vec<String> = Layer::ALL.iter().map(|it| format!("## {}", it.name())).collect();
+        let mut rest = names.iter();
+        prop_assert!(headings.iter().all(|heading| rest.any(|name| name == heading)), "{:?}", headings);
+        // An empty line parts layers and stands nowhere else.
+        let gaps = context.split('\n').filter(|line| line.is_empty()).count();
+        let layers = if context.is_empty() { 0 } else { gaps + 1 };
+        prop_assert_eq!((layers, headings.len()), (headings.len(), layers));
+    }
 }
 
 proptest! {

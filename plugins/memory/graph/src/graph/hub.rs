@@ -83,6 +83,11 @@ impl Hubs {
         self.bytes
     }
 
+    /// How many terms there are.
+    pub(crate) fn term_count(&self) -> usize {
+        self.terms.len()
+    }
+
     /// The number of a hub, made if it is new.
     pub(crate) fn ensure(&mut self, kind: HubKind, key: &str) -> u32 {
         if let Some(hub) = self.find(kind, key) {

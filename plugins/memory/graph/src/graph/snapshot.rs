@@ -108,6 +108,11 @@ impl Snapshot {
         [Line::first()].into_iter().chain(facts).chain(turns.map(Line::Turn))
     }
 
+    /// How many different terms facts and turns hold, of all tenants.
+    pub fn term_count(&self) -> usize {
+        self.hubs.term_count()
+    }
+
     /// How many turns there are.
     pub fn turn_count(&self) -> usize {
         self.turns.len()

@@ -62,10 +62,12 @@ pub struct Arm {
 impl Arm {
     fn count(&mut self, shown: &[&str], relevant: &HashSet<&str>) {
         let right = shown.iter().filter(|id| relevant.contains(**id)).count();
+        // A tenant's fact and one of everybody's may have the same id: both help, one is asked for.
+        let found = relevant.iter().filter(|id| shown.contains(id)).count();
         self.interventions += usize::from(!shown.is_empty());
         self.true_positives += right;
         self.false_positives += shown.len() - right;
-        self.false_negatives += relevant.len() - right;
+        self.false_negatives += relevant.len() - found;
     }
 
     fn sum_up(&mut self, cases: usize) {
@@ -80,16 +82,21 @@ impl Arm {
 }
 
 impl Snapshot {
-    /// Runs the cases against what a tenant sees. Changes nothing.
+    /// Runs the cases against what a tenant sees. Changes nothing. `None` once nobody wants to know any
+    /// more, which is asked before each case.
     pub fn evaluate(
         &self,
         cases: &[Case],
         tenant: Option<&str>,
         most: usize,
         threshold: f64,
-    ) -> Evaluation {
+        is_wanted: impl Fn() -> bool,
+    ) -> Option<Evaluation> {
         let mut arms = [Arm::default(), Arm::default(), Arm::default(), Arm::default()];
         for case in cases {
+            if !is_wanted() {
+                return None;
+            }
             let moment = Moment {
                 query: &case.request,
                 recent: &[],
@@ -111,6 +118,12 @@ impl Snapshot {
         }
         arms.iter_mut().for_each(|arm| arm.sum_up(cases.len()));
         let [selective, always_inject, passive_retrieval, no_memory] = arms;
-        Evaluation { cases: cases.len(), selective, always_inject, passive_retrieval, no_memory }
+        Some(Evaluation {
+            cases: cases.len(),
+            selective,
+            always_inject,
+            passive_retrieval,
+            no_memory,
+        })
     }
 }

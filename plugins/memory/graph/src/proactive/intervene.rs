@@ -42,7 +42,7 @@ pub struct Candidate {
     /// Its id.
     #[schemars(with = "String")]
     pub id: Arc<str>,
-    /// How well it fits, 0 to 1.2: how well it answers, and what the trigger adds.
+    /// How well it fits, 0 to 1.4: how well it answers, and what the trigger adds.
     pub score: f64,
 }
 
@@ -60,6 +60,9 @@ pub struct Selected {
     pub kind: String,
     /// How well it fits.
     pub score: f64,
+    /// Whose it is: another one may have the same id.
+    #[serde(skip)]
+    pub tenant: Option<String>,
 }
 
 /// A reminder, or why there is none.
@@ -129,6 +132,7 @@ impl Snapshot {
                     body: fact.body.clone(),
                     kind: fact.kind.clone(),
                     score: best.score,
+                    tenant: fact.tenant_id.clone(),
                 };
                 let reminder = format!("{}: {}", fact.subject, fact.body);
                 Intervention::Inject { reminder, selected, candidates, bank }

@@ -217,7 +217,7 @@ fn an_evaluation_counts_facts() {
         case("3", "zebra", &["a"]),
         case("4", "zebra", &[]),
     ];
-    let done = graph.evaluate(&cases, None, 8, 0.9);
+    let done = graph.evaluate(&cases, None, 8, 0.9, || true).unwrap();
     let counts = |arm: &Arm| {
         (arm.interventions, arm.true_positives, arm.false_positives, arm.false_negatives)
     };
@@ -231,9 +231,28 @@ fn an_evaluation_counts_facts() {
         (0.5, 1.0)
     );
     assert_eq!((done.no_memory.precision, done.no_memory.recall), (0.0, 0.0));
-    assert_eq!(graph.evaluate(&cases, None, 8, 2.0).selective, done.no_memory);
-    assert_eq!(graph.evaluate(&cases, None, 8, 0.0).selective, done.always_inject);
-    assert_eq!(graph.evaluate(&[], None, 8, 0.35).selective, Arm::default());
+    let selective =
+        |cases: &[Case], least: f64| graph.evaluate(cases, None, 8, least, || true).unwrap().selective;
+    assert_eq!(selective(&cases, 2.0), done.no_memory);
+    assert_eq!(selective(&cases, 0.0), done.always_inject);
+    assert_eq!(selective(&[], 0.35), Arm::default());
+    let asked = std::cell::Cell::new(0);
+    let twice = || asked.replace(asked.get() + 1) < 2;
+    assert_eq!(graph.evaluate(&cases, None, 8, 0.9, twice), None, "nobody waits any more");
+    assert_eq!(asked.get(), 3, "it ends there");
+}
+
+#[test]
+fn an_id_of_two_owners_is_one_fact_that_helps() {
+    let own = |tenant: Option<&str>| Fact {
+        tenant_id: tenant.map(str::to_owned),
+        ..saved("a", Some(Entry::Knowledge), "cache", "warm", false)
+    };
+    let graph = snapshot([own(None), own(Some("red"))]);
+    let relevant_fact_ids = vec!["a".to_owned()];
+    let case = Case { id: "1".into(), request: "cache".into(), relevant_fact_ids };
+    let done = graph.evaluate(&[case], Some("red"), 8, 0.35, || true).unwrap().passive_retrieval;
+    assert_eq!((done.true_positives, done.false_negatives, done.recall), (2, 0, 1.0));
 }
 
 proptest! {
