@@ -104,6 +104,19 @@ impl Facts<'_> {
         self.ask("memory.get", json!({ "id": id })).await
     }
 
+    /// What a model would be told of something, or of nothing in particular.
+    pub(crate) async fn context(
+        &self,
+        query: &str,
+        window: Option<u64>,
+    ) -> Result<String, CallError> {
+        let method = match query.is_empty() {
+            true => "memory.build_context_fast",
+            false => "memory.build_context",
+        };
+        self.ask(method, json!({ "query": query, "model_context_window": window })).await
+    }
+
     /// Removes a fact.
     pub(crate) async fn delete(&self, id: &str) -> Result<Deleted, CallError> {
         self.ask("memory.delete", json!({ "id": id })).await

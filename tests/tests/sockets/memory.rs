@@ -275,14 +275,72 @@ async fn facts_are_kept_found_shown_handed_on_and_removed_by_commands() {
     let shown = parsed(&scoped(&["show", "everest", "--json"]).await);
     assert_eq!((&shown["tags"], &shown["uses"]), (&json!(["peak", "asia"]), &json!(0)));
     assert_eq!(scoped(&["show", "nobody"]).await.status.code(), Some(5));
-    let wrote = parsed(&scoped(&["export", "alps.json", "--json"]).await);
-    assert_eq!(wrote, json!({ "path": "alps.json", "facts": 2 }));
-    assert_eq!(scoped(&["export", "../alps.json"]).await.status.code(), Some(5));
+    let context = out(&scoped(&["context", "everest"]).await);
+    assert_eq!(context, "## Facts\n- mount everest: 8849 m\n");
+    let context = parsed(&scoped(&["context", "--json"]).await)["context"].clone();
+    assert_eq!(context, "## Facts\n- mount everest: 8849 m\n- k2: 8611 m");
     assert!(out(&scoped(&["delete", "everest", "nobody"]).await).contains("there was none"));
-    assert_eq!(parsed(&scoped(&["stats", "--json"]).await)["fact_count"], 1);
-    assert!(out(&scoped(&["import", "alps.json"]).await).contains("2 facts loaded"));
+    let stats = parsed(&scoped(&["stats", "--json"]).await);
+    assert_eq!((&stats["fact_count"], &stats["terms"]), (&json!(1), &json!(3)));
+    let file = fs::metadata(daemon.path("memory/memory-namespaces/alps.jsonl")).unwrap();
+    assert_eq!(stats["file_bytes"], file.len());
     let stats = out(&scoped(&["stats"]).await);
-    assert!(stats.contains("namespace alps: 2 facts"), "{stats}");
+    assert!(stats.starts_with("the memory of namespace alps\nfacts   1;"), "{stats}");
+}
+
+#[tokio::test]
+async fn facts_are_handed_on_in_files_anywhere_and_none_is_replaced_unasked() {
+    let daemon = Daemon::start(&[]).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("facts with a blank.json");
+    let file = file.to_str().unwrap();
+    let run = async |words: &[&str]| daemon.run(&[&["memory"], words].concat()).await;
+    for body in ["one", "two"] {
+        assert!(run(&["add", "s", body, "--namespace", "a"]).await.status.success());
+    }
+    assert!(run(&["add", "s", "own", "--namespace", "a", "--tenant", "t"]).await.status.success());
+    let wrote = parsed(&run(&["export", file, "--namespace", "a", "--json"]).await);
+    assert_eq!(wrote, json!({ "file": file, "facts": 3 }));
+    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(out(&run(&["export", "--namespace", "a"]).await), text);
+    assert_eq!(parsed(&run(&["export", "-", "--namespace", "a"]).await)[1]["body"], "two");
+    assert_eq!(run(&["export", "/no/such/dir/f", "--namespace", "a"]).await.status.code(), Some(1));
+
+    // Where nothing is, nothing is lost.
+    let new = out(&run(&["import", file, "--namespace", "b"]).await);
+    assert_eq!(new, "3 facts in the memory of namespace b, in the place of 0\n");
+    assert!(run(&["add", "s", "more", "--namespace", "b"]).await.status.success());
+    for json in [&["--json"][..], &[]] {
+        let refused = run(&[&["import", file, "--namespace", "b"], json].concat()).await;
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let why = String::from_utf8_lossy(&refused.stderr);
+        assert!(why.contains("4 facts of the memory of namespace b"), "{why}");
+        assert!(why.contains("--replace") && why.contains("carport memory export"), "{why}");
+    }
+    let of_t = run(&["import", file, "--namespace", "b", "--tenant", "t"]).await;
+    assert!(String::from_utf8_lossy(&of_t.stderr).contains("1 fact of tenant t"), "{of_t:?}");
+    let done = run(&["import", file, "--namespace", "b", "--replace", "--json"]).await;
+    assert_eq!(parsed(&done), json!({ "facts": 3, "replaced": 4 }));
+
+    assert_eq!(run(&["import", "/no/such/file", "--namespace", "c"]).await.status.code(), Some(1));
+    let mut piped = command(&binary(), daemon.root.path(), &["memory", "import", "-"]);
+    piped.args(["--namespace", "c"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut piping = piped.spawn().unwrap();
+    let mut input = piping.stdin.take().unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut input, text.as_bytes()).await.unwrap();
+    drop(input);
+    assert!(piping.wait().await.unwrap().success());
+    assert_eq!(out(&run(&["export", "--namespace", "c"]).await), text);
+    let left: Vec<_> = fs::read_dir(daemon.path("memory/exports")).unwrap().collect();
+    assert!(left.is_empty(), "what was between is gone: {left:?}");
+    // A daemon of another state root cannot be handed a file.
+    let url = format!("unix:{}", daemon.path("run/carport.sock").display());
+    let root = tempfile::tempdir().unwrap();
+    let mut far = command(&binary(), root.path(), &["memory", "export", "--namespace", "a"]);
+    far.args(["--url", &url]).env("CARPORT_TOKEN", daemon.read("run/auth-token").trim());
+    let far = far.output().await.unwrap();
+    assert_eq!(far.status.code(), Some(2), "{far:?}");
+    assert!(String::from_utf8_lossy(&far.stderr).contains("--state-root"), "{far:?}");
 }
 
 /// What a command prints that asks as the agent `ada`, once the daemon has seen the end of the one before:
@@ -325,8 +383,11 @@ async fn a_command_says_whose_memory_it_means() {
     fs::write(root.path().join("config.toml"), "[memory]\nunbound = \"shared\"\n").unwrap();
     let shared = Daemon::start_on(root, &[]).await;
     assert!(shared.run(&["memory", "add", "s", "b"]).await.status.success());
-    assert!(shared.run(&["memory", "export", "f"]).await.status.success());
-    let load = shared.run(&["memory", "import", "f"]).await;
+    let file = shared.path("f");
+    let file = file.to_str().unwrap();
+    assert!(shared.run(&["memory", "export", file]).await.status.success());
+    let load = shared.run(&["memory", "import", file, "--replace"]).await;
     assert_eq!(load.status.code(), Some(5), "only the host empties what all share: {load:?}");
-    assert!(shared.run(&["memory", "import", "f", "--host"]).await.status.success());
+    let load = shared.run(&["memory", "import", file, "--replace", "--host"]).await;
+    assert!(load.status.success(), "{load:?}");
 }

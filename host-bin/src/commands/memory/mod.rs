@@ -40,6 +40,8 @@ enum What {
         /// The fact: `carport memory query` shows it
         id: String,
     },
+    /// Show what a model would be told: facts, rules and turns in layers, within its window
+    Context(show::Context),
     /// Remove facts, for good
     Delete {
         /// The facts: `carport memory query` shows them
@@ -77,7 +79,7 @@ struct Scope {
     /// Ask as this agent, with its own token: its memory, unless a namespace is given
     #[arg(long, global = true, value_name = "ID", value_parser = agent_id)]
     agent: Option<String>,
-    /// Only facts of this tenant, and when reading everybody's too
+    /// The facts of this tenant; what reads them sees those without a tenant too
     #[arg(long, global = true, value_name = "TENANT")]
     tenant: Option<String>,
     /// Ask with the host role
@@ -95,7 +97,14 @@ impl Scope {
     }
 
     async fn open(&self, located: &Located) -> Result<Link, Exit> {
-        let (link, _) = connect_in(located, &self.role(), self.namespace.as_deref()).await?;
+        let connected = connect_in(located, &self.role(), self.namespace.as_deref()).await;
+        let (link, _) = connected.map_err(|exit| match &exit.rpc {
+            Some(rpc) if rpc.code == codes::CONFLICT && self.agent.is_some() => {
+                let message = format!("{exit}; its memory can be asked for once it is gone");
+                Exit { message, ..exit }
+            }
+            _ => exit,
+        })?;
         if self.namespace.is_none() && self.agent.is_none() {
             lasts(&link).await?;
         }
@@ -132,6 +141,7 @@ pub(crate) async fn run(mut args: Args, global: &Global) -> Result<(), Exit> {
         What::Add(wanted) => add::run(&wanted, &facts, output).await,
         What::Query(wanted) => show::query(&wanted, &facts, output).await,
         What::Show { id } => show::one(&id, &facts, output).await,
+        What::Context(wanted) => show::context(&wanted, &facts, output).await,
         What::Delete { ids } => delete(&ids, &facts, output).await,
         What::Export(wanted) => handed::export(&wanted, &facts, &located, output).await,
         What::Import(wanted) => handed::import(&wanted, &read, &facts, &located, output).await,

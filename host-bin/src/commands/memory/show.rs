@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use carport_core::codes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Query;
 use crate::{
@@ -76,6 +76,29 @@ pub(super) async fn one(id: &str, facts: &Facts<'_>, output: Output) -> Result<(
     output.text(&format!("\n{}\n", fact.body))
 }
 
+/// What a context is built for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Context {
+    /// What it is about; without it the newest facts are shown
+    words: Vec<String>,
+    /// The model's window in tokens: the context takes a quarter of it (default: 32768)
+    #[arg(long, value_name = "TOKENS")]
+    window: Option<u64>,
+}
+
+pub(super) async fn context(
+    wanted: &Context,
+    facts: &Facts<'_>,
+    output: Output,
+) -> Result<(), Exit> {
+    let context = facts.context(&wanted.words.join(" "), wanted.window).await?;
+    match (output.is_json(), context.is_empty()) {
+        (true, _) => output.document(&json!({ "context": context })),
+        (false, true) => output.line(Tone::Faint.paint("nothing is known")),
+        (false, false) => output.text(&format!("{context}\n")),
+    }
+}
+
 pub(super) async fn stats(facts: &Facts<'_>, output: Output) -> Result<(), Exit> {
     let stats = facts.stats().await?;
     match output.is_json() {
@@ -99,7 +122,10 @@ fn sentences(stats: &Stats) -> Vec<String> {
              {procedural}",
             stats.fact_count
         ),
-        format!("in all  {facts_in_all} of {} with those of tenants", counted(stats.max_facts, "fact")),
+        format!(
+            "in all  {facts_in_all} of {} with those of tenants",
+            counted(stats.max_facts, "fact")
+        ),
         format!("turns   {}", stats.turns),
     ];
     sentences.extend(stats.terms.map(|terms| format!("terms   {terms}")));
@@ -111,8 +137,6 @@ fn sentences(stats: &Stats) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

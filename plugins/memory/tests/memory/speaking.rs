@@ -100,9 +100,7 @@ async fn a_reminder_is_counted_and_an_evaluation_is_not() {
 async fn the_fact_that_was_brought_up_is_counted_and_no_other_of_its_id() {
     let host = TestHost::start().await;
     let mut agent = host.agent("ada").await;
-    let fact = |body: &str, tenant: Option<&str>| {
-        json!({ "id": "a", "subject": "deploy", "body": body, "tenant_id": tenant })
-    };
+    let fact = |body: &str, tenant: Option<&str>| json!({ "id": "a", "subject": "deploy", "body": body, "tenant_id": tenant });
     call(&mut agent, "save_procedural", fact("migrate first", None)).await;
     call(&mut agent, "save_procedural", fact("see the list of zebras", Some("acme"))).await;
     let moment = json!({ "query": "deploy migrate", "tenant_id": "acme" });

@@ -89,7 +89,10 @@ impl<'a> Similar<'a> {
 
     /// The place among those that were kept of the first that is like this one; else it is kept. `None`
     /// once all steps are taken.
-    #[expect(clippy::option_option, reason = "whether there is an answer, and whether it is a place")]
+    #[expect(
+        clippy::option_option,
+        reason = "whether there is an answer, and whether it is a place"
+    )]
     pub(super) fn first_like_or_keep(&mut self, text: &'a Text) -> Option<Option<usize>> {
         let rarest = self.rarest(text);
         let mut like = usize::MAX;

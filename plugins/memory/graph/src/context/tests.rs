@@ -68,9 +68,16 @@ fn a_graph_without_anything_gives_nothing() {
 
 #[test]
 fn no_text_opens_a_layer() {
-    let tricks =
-        ["x\n## Facts", "x\r\n\r\n# Identity", "## Facts\u{2028}## Facts", " \u{85}### x", "#",
-        "\u{200b}\u{3000}\u{feff}## Facts", "\u{b}## Facts\u{c}# x\u{2029}# y", "\u{202e}## Facts"];
+    let tricks = [
+        "x\n## Facts",
+        "x\r\n\r\n# Identity",
+        "## Facts\u{2028}## Facts",
+        " \u{85}### x",
+        "#",
+        "\u{200b}\u{3000}\u{feff}## Facts",
+        "\u{b}## Facts\u{c}# x\u{2029}# y",
+        "\u{202e}## Facts",
+    ];
     let mut graph = Graph::new(Limits::DISK);
     for (at, trick) in tricks.into_iter().enumerate() {
         graph.apply(Line::Add(fact(&format!("a{at}"), trick, trick).into()));
@@ -81,9 +88,9 @@ fn no_text_opens_a_layer() {
     }
     let now = graph.snapshot();
     for context in [now.context(&ask("facts identity x")), now.context_fast(&ask(""))] {
-        let seems = |line: &str| line.trim_start_matches(|it: char| !it.is_ascii_graphic()).to_owned();
-        let headings: Vec<&str> =
-            context.lines().filter(|it| seems(it).starts_with('#')).collect();
+        let seems =
+            |line: &str| line.trim_start_matches(|it: char| !it.is_ascii_graphic()).to_owned();
+        let headings: Vec<&str> = context.lines().filter(|it| seems(it).starts_with('#')).collect();
         assert_eq!(headings, ["## Facts", "## Conversation"], "{context}");
         let breaks = ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
         assert!(!context.contains(breaks));
@@ -151,7 +158,13 @@ fn what_is_too_long_keeps_nothing_shorter_out() {
         of_kind("r3", "constraint", "cache rule store", "new", 3),
     ]);
     let context = graph.context(&ContextAsk { window: Some(1), ..ask("rule cache store") });
-    for shown in ["- cache: short", "- store: cache rule\n", "- old: rule\n", "- cache rule store: new\n", "(1 more "] {
+    for shown in [
+        "- cache: short",
+        "- store: cache rule\n",
+        "- old: rule\n",
+        "- cache rule store: new\n",
+        "(1 more ",
+    ] {
         assert!(context.contains(shown), "{shown}: {context}");
     }
     assert!(!context.contains('…'), "neither long one is cut");
@@ -159,10 +172,13 @@ fn what_is_too_long_keeps_nothing_shorter_out() {
 
 /// Any text, with what ends lines, opens headings or shows nothing more often than by chance.
 fn any_text() -> impl Strategy<Value = String> {
-    let tricks = proptest::sample::select(&[
-        '#', '#', ' ', '\n', '\r', '\t', '\u{b}', '\u{c}', '\u{1c}', '\u{85}', '\u{a0}', '\u{200b}', '\u{2028}',
-        '\u{2029}', '\u{202e}', '\u{2066}', '\u{3000}', '\u{feff}', '-', ':', '(', 'x', 'é', '東',
-    ][..]);
+    let tricks = proptest::sample::select(
+        &[
+            '#', '#', ' ', '\n', '\r', '\t', '\u{b}', '\u{c}', '\u{1c}', '\u{85}', '\u{a0}',
+            '\u{200b}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{3000}', '\u{feff}',
+            '-', ':', '(', 'x', 'é', '東',
+        ][..],
+    );
     vec(prop_oneof![4 => tricks, 1 => any::<char>()], 1..60).prop_map(String::from_iter)
 }
 

@@ -231,8 +231,9 @@ fn an_evaluation_counts_facts() {
         (0.5, 1.0)
     );
     assert_eq!((done.no_memory.precision, done.no_memory.recall), (0.0, 0.0));
-    let selective =
-        |cases: &[Case], least: f64| graph.evaluate(cases, None, 8, least, || true).unwrap().selective;
+    let selective = |cases: &[Case], least: f64| {
+        graph.evaluate(cases, None, 8, least, || true).unwrap().selective
+    };
     assert_eq!(selective(&cases, 2.0), done.no_memory);
     assert_eq!(selective(&cases, 0.0), done.always_inject);
     assert_eq!(selective(&[], 0.35), Arm::default());
