@@ -90,7 +90,11 @@ impl Memory for Service {
     ) -> Result<()> {
         let kept = self.store.get(graph).await?;
         let plan = |graph: &carport_memory_graph::Graph| {
-            let line = |id: &String| graph.plan_credit(id, tenant, success);
+            // The tenant was shown its own facts and everybody's.
+            let line = |id: &String| {
+                let own = graph.plan_credit(id, tenant, success);
+                own.or_else(|| graph.plan_credit(id, None, success))
+            };
             Ok((fact_ids.iter().filter_map(line).collect(), ()))
         };
         kept.change(plan).await

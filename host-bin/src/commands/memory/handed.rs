@@ -20,6 +20,9 @@ use crate::{
     output::{Output, Tone, count, one_line},
 };
 
+/// Bytes that a daemon reads.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Where to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
@@ -106,10 +109,12 @@ impl Import {
     /// Reads the facts, for as long as that takes.
     pub(super) fn read(&self) -> Result<Vec<u8>, Exit> {
         let mut text = Vec::new();
-        let read = match is_stream(&self.file) {
-            true => io::stdin().read_to_end(&mut text).map(drop),
-            false => fs::read(&self.file).map(|read| text = read),
+        let from: io::Result<Box<dyn Read>> = match is_stream(&self.file) {
+            true => Ok(Box::new(io::stdin())),
+            false => fs::File::open(&self.file).map(|file| Box::new(file) as _),
         };
+        // The daemon says what is wrong with more.
+        let read = from.and_then(|from| from.take(MOST_BYTES + 1).read_to_end(&mut text));
         let shown = if is_stream(&self.file) { Path::new("standard input") } else { &self.file };
         read.map_err(|error| failed(shown, &error))?;
         Ok(text)
@@ -152,11 +157,12 @@ pub(super) async fn import(
     let number = facts.load(&between.name).await?;
     match output.is_json() {
         true => output.document(&json!({ "facts": number, "replaced": there })),
-        false => output.line(format_args!(
-            "{} in {}, in the place of {there}",
-            count(number, "fact"),
-            one_line(&whose)
-        )),
+        false => {
+            let instead =
+                if there > 0 { format!(", in the place of {there}") } else { String::new() };
+            let whose = one_line(&whose);
+            output.line(format_args!("{} in {whose}{instead}", count(number, "fact")))
+        }
     }
 }
 

@@ -57,8 +57,7 @@ impl Method for Maintain {
                 id.as_deref().is_some_and(|id| graph.get(id, tenant).is_none())
             };
             let new = learned.facts.into_iter().filter(|fact| is_new(&fact.fact_id));
-            let planned =
-                new.map(|fact| graph.plan_add(fact, now, mint)).collect::<Result<Vec<_>, _>>()?;
+            let planned = graph.plan_add_all(new, now, mint)?;
             Ok(planned.into_iter().map(|it| (it.line, it.fact_id.to_string())).unzip())
         };
         let ids: Vec<String> = kept.change(plan).await?;

@@ -58,6 +58,23 @@ async fn usefulness_is_set_for_a_graph_and_forgotten_with_it() {
 }
 
 #[tokio::test]
+async fn what_a_tenant_was_shown_is_credited() {
+    let host = TestHost::start().await;
+    let memory = host.service(&MEMORY);
+    let mut agent = host.agent("ada").await;
+    let graph = GraphRef::Agent("ada".into());
+    for (id, tenant) in [("both", None), ("both", Some("red")), ("all", None)] {
+        let (fact_id, tenant_id) = (Some(id.into()), tenant.map(str::to_owned));
+        memory.add(&graph, NewFact { fact_id, tenant_id, ..NewFact::new("s", "b") }).await.unwrap();
+    }
+    memory.credit(&graph, Some("red"), &["both".into(), "all".into()], true).await.unwrap();
+    for (id, tenant, wins) in [("both", Some("red"), 1), ("both", None, 0), ("all", None, 1)] {
+        let asked = json!({ "id": id, "tenant_id": tenant });
+        assert_eq!(call(&mut agent, "get", asked).await["wins"], wins, "{id} {tenant:?}");
+    }
+}
+
+#[tokio::test]
 async fn other_plugins_use_the_same_graphs() {
     let host = TestHost::start().await;
     let memory = host.service(&MEMORY);

@@ -58,6 +58,26 @@ impl Graph {
         Ok(Planned { line: Line::Add(fact.into()), fact_id, is_new })
     }
 
+    /// Plans to keep facts of different ids, all or none; see [`Self::plan_add`].
+    ///
+    /// # Errors
+    /// A limit of the graph.
+    pub fn plan_add_all(
+        &self,
+        new: impl Iterator<Item = NewFact>,
+        now: Time,
+        mint: impl Fn() -> String,
+    ) -> Result<Vec<Planned>, Full> {
+        let plan = |fact| self.plan_add(fact, now, &mint);
+        let planned = new.map(plan).collect::<Result<Vec<_>, _>>()?;
+        // Each was planned as if it came alone.
+        let more = planned.iter().filter(|it| it.is_new).count();
+        match self.now.facts_in_all() + more > self.limits.facts {
+            true => Err(Full::Facts(self.limits.facts)),
+            false => Ok(planned),
+        }
+    }
+
     /// Plans to remove a fact of this tenant, or one of everybody's; `None` if there is none.
     pub fn plan_delete(&self, id: &str, tenant: Option<&str>) -> Option<Line> {
         let fact = self.get(id, tenant)?;

@@ -214,6 +214,12 @@ fn a_full_graph_takes_no_more_facts() {
     }
     let more = |body: &str| graph.plan_add(NewFact::new("s", body), time(9), || "x".into());
     assert_eq!(more("another"), Err(crate::Full::Facts(2)));
+    let none = Graph::new(graph.limits());
+    let all = |count: usize| {
+        let new = (0..count).map(|at| NewFact::new("s", at.to_string()));
+        none.plan_add_all(new, time(0), || "x".into()).map(|planned| planned.len())
+    };
+    assert_eq!((all(2), all(3)), (Ok(2), Err(crate::Full::Facts(2))), "all or none");
     assert!(more("body 1").is_ok(), "what is there may be said again");
 
     let mut graph = Graph::new(Limits { facts: 100, bytes: 50_000 });
