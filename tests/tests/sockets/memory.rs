@@ -276,7 +276,7 @@ async fn facts_are_kept_found_shown_handed_on_and_removed_by_commands() {
     assert_eq!((&shown["tags"], &shown["uses"]), (&json!(["peak", "asia"]), &json!(0)));
     assert_eq!(scoped(&["show", "nobody"]).await.status.code(), Some(5));
     let context = out(&scoped(&["context", "everest"]).await);
-    assert_eq!(context, "## Facts\n- mount everest: 8849 m\n");
+    assert!(context.starts_with("## Facts\n- mount everest: 8849 m\n"), "{context}");
     let context = parsed(&scoped(&["context", "--json"]).await)["context"].clone();
     assert_eq!(context, "## Facts\n- mount everest: 8849 m\n- k2: 8611 m");
     assert!(out(&scoped(&["delete", "everest", "nobody"]).await).contains("there was none"));
