@@ -26,7 +26,7 @@ impl Text {
         let terms: BTreeSet<String> = terms.into_iter().collect();
         let mut terms: Box<[u32]> = terms.into_iter().map(number).collect();
         terms.sort_unstable();
-        let bits = terms.iter().fold(0, |bits, term| bits | 1 << (term % u128::BITS));
+        let bits = terms.iter().fold(0, |bits, term| bits | (1 << (term % u128::BITS)));
         Self { terms, bits }
     }
 
@@ -89,10 +89,6 @@ impl<'a> Similar<'a> {
 
     /// The place among those that were kept of the first that is like this one; else it is kept. `None`
     /// once all steps are taken.
-    #[expect(
-        clippy::option_option,
-        reason = "whether there is an answer, and whether it is a place"
-    )]
     pub(super) fn first_like_or_keep(&mut self, text: &'a Text) -> Option<Option<usize>> {
         let rarest = self.rarest(text);
         let mut like = usize::MAX;

@@ -144,7 +144,7 @@ fn tangled(count: usize) -> impl Iterator<Item = Fact> {
     let common = (0..10).map(|word| format!("x{word}")).collect::<Vec<_>>().join(" ");
     let picks = (0..1usize << 20).filter(|at| at.count_ones() == 7).take(count).enumerate();
     picks.map(move |(at, pick)| {
-        let words = (0..20).filter(|word| pick >> word & 1 == 1);
+        let words = (0..20).filter(|word| (pick >> word) & 1 == 1);
         let words = words.map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ");
         fact(&format!("{at:06}"), "s", &format!("{common} {words}"))
     })
