@@ -92,14 +92,22 @@ fn sentences(stats: &Stats) -> Vec<String> {
     let facts = |number: u64| count(number as usize, "fact");
     let Stats { constraints, knowledge, procedural, .. } = stats;
     let (used, most) = (stats.bytes.div_ceil(1024), stats.max_bytes >> 20);
-    vec![
+    let damaged = stats.damaged_lines;
+    let mut sentences = vec![
         format!("{whose}: {}, {}", facts(stats.fact_count), count(stats.turns as usize, "turn")),
         format!(
             "of these {constraints} constraints, {knowledge} knowledge, {procedural} procedural"
         ),
         format!("{} of {} with those of tenants", stats.facts_in_all, facts(stats.max_facts)),
         format!("{used} KiB of {most} MiB of memory"),
-    ]
+    ];
+    if damaged > 0 {
+        sentences.push(format!(
+            "damaged: {} of its file could not be read and left out; the daemon's log names them",
+            count(damaged as usize, "line")
+        ));
+    }
+    sentences
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ pub struct Stats {
     pub turns: usize,
     /// Bytes of memory, estimated.
     pub bytes: usize,
+    /// Lines of its file that do not read and are in no fact. The daemon's log names file and line; when
+    /// the file is rewritten they are set aside in one beside it, whose name ends in `.damaged`.
+    pub damaged_lines: usize,
     /// The most facts of all tenants.
     pub max_facts: usize,
     /// The most bytes of memory.
@@ -87,6 +90,7 @@ impl Method for GraphStats {
             facts_in_all: now.facts_in_all(),
             turns: now.turn_count(),
             bytes: kept.bytes(),
+            damaged_lines: kept.damaged_lines(),
             max_facts: limits.facts,
             max_bytes: limits.bytes,
         })
