@@ -133,7 +133,8 @@ pub(crate) fn load(base: &Path, path: &str, now: Time) -> Result<Vec<Arc<Fact>>>
     let mut text = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MOST_BYTES {
-        return Err(RpcError::limit("bytes of a file to load", MOST_BYTES));
+        let what = "bytes of a file to load (split it, or load what matters)";
+        return Err(RpcError::limit(what, MOST_BYTES).with("field", "path"));
     }
     read(&text, now)
 }
@@ -166,8 +167,9 @@ pub(crate) fn read(text: &[u8], now: Time) -> Result<Vec<Arc<Fact>>> {
         }
     };
     if records.len() > MOST_FACTS {
-        return Err(RpcError::limit("facts of a file to load", MOST_FACTS as u64)
-            .with("got", records.len()));
+        let what = "facts of a file to load (split it, or load what matters)";
+        let error = RpcError::limit(what, MOST_FACTS as u64).with("field", "path");
+        return Err(error.with("got", records.len()));
     }
     let fact = |(at, record): (usize, Record)| record.into_fact(&format!("facts[{at}]"), now, mint);
     records.into_iter().enumerate().map(fact).collect()

@@ -128,15 +128,18 @@ mod tests {
 
     #[test]
     fn a_memory_says_whose_it_is() {
-        let stats = json!({
+        let mut stats = json!({
             "graph": "namespace", "name": "alps", "fact_count": 1, "facts_in_all": 2, "turns": 0,
             "constraints": 1, "knowledge": 0, "procedural": 0, "bytes": 1025, "max_facts": 100_000,
             "max_bytes": 268_435_456,
         });
-        let lines = sentences(&serde_json::from_value(stats).unwrap());
+        let lines = sentences(&serde_json::from_value(stats.clone()).unwrap());
         let plain = anstream::adapter::strip_str(&lines[0]).to_string();
         assert_eq!(plain, "the memory of namespace alps: 1 fact, 0 turns");
         assert_eq!(lines[2], "2 of 100000 facts with those of tenants");
-        assert_eq!(lines[3], "2 KiB of 256 MiB of memory");
+        assert_eq!(lines[3..], ["2 KiB of 256 MiB of memory"]);
+        stats["damaged_lines"] = json!(2);
+        let lines = sentences(&serde_json::from_value(stats).unwrap());
+        assert!(lines[4].starts_with("damaged: 2 lines of its file"), "{}", lines[4]);
     }
 }

@@ -180,11 +180,46 @@ async fn several_shapes_are_read_and_nothing_changes_if_one_fact_is_wrong() {
     }
     let file = fs::File::create(exports.join("huge")).unwrap();
     file.set_len(64 * 1024 * 1024 + 1).unwrap();
-    assert_eq!(refused(&mut client, "load", json!({ "path": "huge" })).await.0, -32012);
+    let too_much = refused(&mut client, "load", json!({ "path": "huge" })).await;
+    assert_eq!(too_much, (-32012, Some("path".into())));
     let many: Vec<Value> =
         (0..10_001).map(|at| json!({ "subject": "s", "body": at.to_string() })).collect();
     fs::write(exports.join("many"), json!(many).to_string()).unwrap();
     assert_eq!(refused(&mut client, "load", json!({ "path": "many" })).await.0, -32012);
     fs::write(exports.join("x"), "").unwrap();
     assert_eq!(call(&mut client, "load", json!({ "path": "x" })).await, 0);
+}
+
+#[tokio::test]
+async fn times_at_the_ends_of_what_there_is_come_back() {
+    let host = TestHost::start().await;
+    let exports = host.root().join("memory/exports");
+    fs::create_dir_all(&exports).unwrap();
+    let times = [
+        "0000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999999Z",
+        "2016-12-31T23:59:60.5Z",
+        "2020-01-01T00:00:00+23:59",
+        "+12345-01-01T00:00:00Z",
+        "-0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-23:59",
+    ];
+    for time in times {
+        let fact = json!([{ "subject": "s", "body": "b", "created_at": time, "updated_at": time }]);
+        fs::write(exports.join("x"), fact.to_string()).unwrap();
+        let mut client = bound(&host, "times").await;
+        match client.raw("memory.load", json!({ "path": "x" })).await {
+            Err(error) => assert_eq!(error.code, -32602, "{time}: {error}"),
+            Ok(_) => {
+                let next = TestHost::builder().on_root_of(&host).start().await;
+                let mut client = bound(&next, "times").await;
+                assert_eq!(count(&mut client).await, 1, "{time}");
+                assert_eq!(
+                    call(&mut client, "stats", json!({})).await["damaged_lines"],
+                    0,
+                    "{time}"
+                );
+            }
+        }
+    }
 }
