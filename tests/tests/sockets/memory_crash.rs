@@ -279,7 +279,7 @@ async fn rounds(count: usize) {
     for at in 0..count {
         // Some are long enough for a file to be rewritten, and end when it is.
         let replacing = at % 5 == 0;
-        let until = if replacing { 6000 } else { random.random_range(1..2000) };
+        let until = if replacing { 6000 } else { random.random_range(1..1000) };
         all += round(&mut daemon, at, until, replacing).await;
     }
     let Summary { kills, acknowledged, unacknowledged, rewritten, replacing, torn, lines } = all;
