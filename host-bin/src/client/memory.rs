@@ -36,6 +36,9 @@ pub(crate) struct Stats {
     pub(crate) procedural: u64,
     pub(crate) turns: u64,
     pub(crate) bytes: u64,
+    /// Lines of the daemon's file that did not read.
+    #[serde(default)]
+    pub(crate) damaged_lines: u64,
     pub(crate) max_facts: u64,
     pub(crate) max_bytes: u64,
     /// `None` of a daemon that does not count them.

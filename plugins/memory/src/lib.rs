@@ -7,6 +7,7 @@ mod scopes;
 mod service;
 mod slot;
 mod store;
+mod whole;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

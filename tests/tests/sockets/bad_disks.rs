@@ -146,6 +146,11 @@ async fn on_a_full_disk_a_fact_is_refused_and_the_memory_stays_as_it_was() {
     let export = json!({ "path": "before.json" });
     assert_eq!(peer.call("memory.persist", export.clone()).await.unwrap(), 10);
     let exported = daemon.read("memory/exports/before.json");
+    let mut small = bound(&daemon, "small").await;
+    let few = json!({ "path": "few.json" });
+    small.call("memory.add_fact", json!({ "subject": "s", "body": "b" })).await.unwrap();
+    assert_eq!(small.call("memory.persist", few.clone()).await.unwrap(), 1);
+    let few_exported = daemon.read("memory/exports/few.json");
     let filler = fill(&daemon);
     // A page that is begun may still take a fact.
     let mut kept = 10;
@@ -159,6 +164,15 @@ async fn on_a_full_disk_a_fact_is_refused_and_the_memory_stays_as_it_was() {
     refused(peer.call("memory.persist", export).await);
     refused(peer.call("memory.load", json!({ "path": "before.json" })).await);
     assert_eq!(daemon.read("memory/exports/before.json"), exported, "the old export is whole");
+    // What fits a buffer meets the disk at its end only.
+    refused(small.call("memory.persist", few).await);
+    assert_eq!(daemon.read("memory/exports/few.json"), few_exported);
+    refused(peer.call("memory.consolidate", json!({})).await);
+    for directory in ["memory/exports", "memory/memory-namespaces"] {
+        let names = fs::read_dir(daemon.path(directory)).unwrap().map(|it| it.unwrap().file_name());
+        let names: Vec<_> = names.map(|it| it.into_string().unwrap()).collect();
+        assert!(!names.iter().any(|it| it.contains("half")), "nothing takes up room: {names:?}");
+    }
     // As before: what was refused is not there, what was there is.
     assert_eq!(peer.call("memory.fact_count", json!({})).await.unwrap(), kept);
     let found = peer.call("memory.query", json!({ "query": format!("s{kept}") })).await.unwrap();

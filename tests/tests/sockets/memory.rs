@@ -183,7 +183,7 @@ async fn a_link_in_the_place_of_a_graph_is_refused() {
 }
 
 #[tokio::test]
-async fn a_torn_end_is_cut_and_any_other_damage_stops_that_graph_alone() {
+async fn a_torn_end_is_cut_and_other_damage_is_told_while_the_good_part_is_there() {
     let mut daemon = Daemon::start(&[]).await;
     let mut peer = bound(&daemon, "hurt").await;
     for at in 0..20 {
@@ -208,19 +208,17 @@ async fn a_torn_end_is_cut_and_any_other_damage_stops_that_graph_alone() {
     fs::write(&path, lines.join("\n") + "\n").unwrap();
     daemon = Daemon::start_on(daemon.root.clone(), &[]).await;
     let mut peer = bound(&daemon, "hurt").await;
-    for (method, params) in [
-        ("memory.fact_count", json!({})),
-        ("memory.add_fact", json!({ "subject": "s", "body": "b" })),
-    ] {
-        let error = peer.call(method, params).await.unwrap_err();
-        assert_eq!(error["code"], -32603, "{error}");
-        assert!(error["message"].as_str().unwrap().contains("hurt.jsonl:5"), "{error}");
-    }
+    assert_eq!(count(&mut peer).await, 19, "the good part");
+    let stats = daemon.run(&["memory", "stats", "--namespace", "hurt"]).await;
+    assert!(out(&stats).contains("damaged: 1 line of its file"), "{stats:?}");
+    assert!(daemon.log().contains("hurt.jsonl:5: "), "{}", daemon.log());
     assert_eq!(count(&mut bound(&daemon, "whole").await).await, 1);
-    // Mended by hand, it is there again without a restart.
-    lines.remove(4);
-    fs::write(&path, lines.join("\n") + "\n").unwrap();
-    assert_eq!(count(&mut peer).await, 19);
+    assert_eq!(add(&mut peer, "later", "b").await, 20);
+    assert!(fs::read_to_string(&path).unwrap().contains(lines[4]), "it stays as long as the file");
+    peer.call("memory.consolidate", json!({})).await.unwrap();
+    assert!(fs::read_to_string(&path).unwrap().lines().all(|line| line != lines[4]));
+    let aside = daemon.read("memory/memory-namespaces/hurt.jsonl.damaged");
+    assert_eq!(aside, format!("{}\n", lines[4]));
 }
 
 fn parsed(output: &std::process::Output) -> Value {

@@ -132,6 +132,12 @@ fn sentences(stats: &Stats) -> Vec<String> {
     sentences.push(format!("memory  {used} KiB of {most} MiB{}", each(stats.bytes)));
     let file = |bytes: u64| format!("file    {} KiB{}", bytes.div_ceil(1024), each(bytes));
     sentences.extend(stats.file_bytes.map(file));
+    if stats.damaged_lines > 0 {
+        sentences.push(format!(
+            "damaged: {} of its file could not be read and left out; the daemon's log names them",
+            counted(stats.damaged_lines, "line")
+        ));
+    }
     sentences
 }
 
@@ -151,14 +157,14 @@ mod tests {
 
     #[test]
     fn a_memory_says_whose_it_is() {
-        let stats = json!({
+        let mut stats = json!({
             "graph": "namespace", "name": "alps", "fact_count": 1, "facts_in_all": 2, "turns": 0,
             "constraints": 1, "knowledge": 0, "procedural": 0, "bytes": 1025, "max_facts": 100_000,
             "max_bytes": 268_435_456, "terms": 7, "file_bytes": 512,
         });
-        let stats: Stats = serde_json::from_value(stats).unwrap();
+        let first: Stats = serde_json::from_value(stats.clone()).unwrap();
         assert_eq!(
-            sentences(&stats),
+            sentences(&first),
             [
                 "the memory of namespace alps",
                 "facts   1; of them constraints 1, knowledge 0, procedural 0",
@@ -169,7 +175,10 @@ mod tests {
                 "file    1 KiB, 256 bytes a fact",
             ]
         );
-        let none = Stats { facts_in_all: 0, terms: None, file_bytes: None, name: None, ..stats };
+        let none = Stats { facts_in_all: 0, terms: None, file_bytes: None, name: None, ..first };
         assert_eq!((sentences(&none).len(), &*sentences(&none)[0]), (5, "the namespace memory"));
+        stats["damaged_lines"] = json!(2);
+        let lines = sentences(&serde_json::from_value(stats).unwrap());
+        assert!(lines[7].starts_with("damaged: 2 lines of its file"), "{}", lines[7]);
     }
 }

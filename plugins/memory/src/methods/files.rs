@@ -35,6 +35,7 @@ pub struct Load {
 
 fn check(path: &str, tenant: Option<&str>) -> Result<()> {
     bounds::bytes("path", path, 1..=1024)?;
+    exports::check_names(path)?;
     check_tenant("tenant_id", tenant)
 }
 

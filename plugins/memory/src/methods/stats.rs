@@ -40,6 +40,9 @@ pub struct Stats {
     /// Bytes of the file; absent if the graph has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<u64>,
+    /// Lines of its file that do not read and are in no fact. The daemon's log names file and line; when
+    /// the file is rewritten they are set aside in one beside it, whose name ends in `.damaged`.
+    pub damaged_lines: usize,
     /// The most facts of all tenants.
     pub max_facts: usize,
     /// The most bytes of memory.
@@ -94,6 +97,7 @@ impl Method for GraphStats {
             terms: now.term_count(),
             bytes: kept.bytes(),
             file_bytes: kept.file_bytes().await,
+            damaged_lines: kept.damaged_lines(),
             max_facts: limits.facts,
             max_bytes: limits.bytes,
         })

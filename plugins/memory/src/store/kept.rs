@@ -5,7 +5,10 @@ use std::sync::Arc;
 use carport_core::{Guarded, Result, RpcError};
 use carport_memory_api::Turn;
 use carport_memory_graph::{Fact, Graph, Limits, Line, Snapshot, Utility};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
 
 use super::{Pen, failed};
 
@@ -20,6 +23,8 @@ pub(crate) struct Kept {
     pen: Mutex<Option<Pen>>,
     utility: Guarded<Utility>,
     used: Guarded<Instant>,
+    /// Lines of its file that did not read when it was loaded, or an earlier time.
+    damaged: usize,
 }
 
 struct State {
@@ -35,7 +40,19 @@ impl Kept {
             pen: Mutex::new(pen),
             utility: Guarded::new(utility),
             used: Guarded::new(Instant::now()),
+            damaged: 0,
         }
+    }
+
+    /// Of a file of which so many lines did not read.
+    #[must_use]
+    pub(super) fn with_damaged(self, damaged: usize) -> Self {
+        Self { damaged, ..self }
+    }
+
+    /// Lines of its file that did not read, now or when the daemon ran before.
+    pub(crate) fn damaged_lines(&self) -> usize {
+        self.damaged
     }
 
     /// The graph as it is now.
@@ -95,7 +112,7 @@ impl Kept {
         self: &Arc<Self>,
         plan: impl FnOnce(&Graph) -> Result<(Vec<Line>, T)>,
     ) -> Result<T> {
-        let mut pen = self.pen.lock().await;
+        let mut pen = self.hold_pen().await?;
         let (lines, outcome) = plan(&self.state.lock().graph)?;
         if let Some(pen) = &mut *pen {
             pen.append(&lines).await.map_err(failed)?;
@@ -118,10 +135,34 @@ impl Kept {
             state.graph.apply(Line::Turn(turn.clone()));
             state.unwritten.push(Line::Turn(turn));
         }
-        let mut pen = self.pen.lock().await;
+        let mut pen = self.hold_pen().await?;
         self.write_turns(&mut pen).await?;
         self.tidy_if_due(pen.as_ref());
         Ok(())
+    }
+
+    /// The right to write. A file that somebody removed is made anew of what the graph holds: what was
+    /// acknowledged is to be there after the next start.
+    async fn hold_pen(self: &Arc<Self>) -> Result<MutexGuard<'_, Option<Pen>>> {
+        let is_lost = |pen: &Option<Pen>| pen.as_ref().is_some_and(Pen::is_lost);
+        let pen = self.pen.lock().await;
+        if !is_lost(&pen) {
+            return Ok(pen);
+        }
+        drop(pen);
+        let kept = self.clone();
+        let restoring = tokio::spawn(async move {
+            let mut pen = kept.pen.lock().await;
+            match &mut *pen {
+                Some(pen) if pen.is_lost() => {
+                    tracing::error!("a graph's file was removed by somebody else and is made anew");
+                    pen.rewrite(kept.snapshot().lines().collect()).await
+                }
+                _ => Ok(()),
+            }
+        });
+        restoring.await.map_err(RpcError::internal)?.map_err(failed)?;
+        Ok(self.pen.lock().await)
     }
 
     async fn write_turns(&self, pen: &mut Option<Pen>) -> Result<()> {
@@ -155,10 +196,10 @@ impl Kept {
     }
 
     async fn replace_now<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         make: impl FnOnce(&Snapshot) -> Result<(Graph, T)> + Send + 'static,
     ) -> Result<T> {
-        let mut pen = self.pen.lock().await;
+        let mut pen = self.hold_pen().await?;
         self.write_turns(&mut pen).await?;
         let before = self.snapshot();
         let made = tokio::task::spawn_blocking(move || make(&before));

@@ -1,6 +1,7 @@
 //! The graphs of a daemon: loaded when they are used, written before a change is acknowledged, let go
 //! when nobody has used them for a while.
 
+mod aside;
 mod kept;
 mod pen;
 mod reading;
@@ -57,11 +58,22 @@ impl Store {
     ///
     /// # Errors
     /// Its file cannot be read, or no file can have its name.
-    pub(crate) async fn get(&self, graph: &GraphRef) -> Result<Arc<Kept>> {
+    pub(crate) async fn get(self: &Arc<Self>, graph: &GraphRef) -> Result<Arc<Kept>> {
         let cell = self.graphs.lock().entry(graph.clone()).or_default().clone();
-        let kept = cell.get_or_try_init(|| self.load(graph)).await?;
-        kept.touch();
-        Ok(kept.clone())
+        if let Some(kept) = cell.get() {
+            kept.touch();
+            return Ok(kept.clone());
+        }
+        // Done to the end, though the caller may go: an import that was given up half way would write
+        // its file while the next one does, or after.
+        let (store, graph) = (self.clone(), graph.clone());
+        let loading = tokio::spawn(async move {
+            let kept = cell.get_or_try_init(|| store.load(&graph)).await?.clone();
+            kept.touch();
+            store.unload();
+            Ok(kept)
+        });
+        loading.await.map_err(RpcError::internal)?
     }
 
     /// Forgets the graph of a connection that ended.
@@ -74,23 +86,29 @@ impl Store {
             return Ok(Arc::new(Kept::new(Graph::new(Limits::SESSION), None, self.utility)));
         };
         let (now, file) = (self.clock.now(), path.clone());
-        let read = blocking(move || {
+        let mut pen = Pen::new(path, self.durability, self.unsynced.clone());
+        let found = blocking(move || {
+            let aside = aside::lines(&file)?;
             Ok(reading::read(&file, Limits::DISK).and_then(|read| match read {
-                Some(read) => Ok((read, false)),
-                None => {
-                    let imported = reading::import(&file, Limits::DISK, now)?;
-                    let is_imported = imported.is_some();
-                    let graph = imported.unwrap_or_else(|| Graph::new(Limits::DISK));
-                    Ok((reading::Read { graph, whole: (0, 0) }, is_imported))
-                }
+                Some(read) => Ok((aside, Some(read), None)),
+                None => Ok((aside, None, reading::import(&file, Limits::DISK, now)?)),
             }))
         });
-        let (read, is_imported) = read.await.map_err(failed)??;
-        let mut pen = Pen::new(path, read.whole, self.durability, self.unsynced.clone());
-        if is_imported {
-            pen.rewrite(read.graph.snapshot().lines().collect()).await.map_err(failed)?;
-        }
-        Ok(Arc::new(Kept::new(read.graph, Some(pen), self.utility)))
+        let (aside, read, imported) = found.await.map_err(failed)??;
+        let mut damaged = aside;
+        let graph = match (read, imported) {
+            (Some(read), _) => {
+                damaged += read.damage.lines();
+                pen = pen.after(read.length, read.lines, read.damage);
+                read.graph
+            }
+            (None, Some(graph)) => {
+                pen.rewrite(graph.snapshot().lines().collect()).await.map_err(failed)?;
+                graph
+            }
+            (None, None) => Graph::new(Limits::DISK),
+        };
+        Ok(Arc::new(Kept::new(graph, Some(pen), self.utility).with_damaged(damaged)))
     }
 
     /// Where the file of a graph is; a connection's own has none.
@@ -110,18 +128,20 @@ impl Store {
     /// Lets go of graphs that are not in use and were not for ten minutes, and of more than 64.
     pub(crate) fn unload(&self) {
         let mut graphs = self.graphs.lock();
-        // Under the lock nobody takes another handle.
-        let is_idle = |cell: &Arc<Cell>| {
-            Arc::strong_count(cell) == 1
+        // Under the lock nobody takes another handle. A connection's own has no file to come back from:
+        // it goes with the connection, though other plugins alone may use it meanwhile.
+        let is_idle = |graph: &GraphRef, cell: &Arc<Cell>| {
+            !matches!(graph, GraphRef::Session(_))
+                && Arc::strong_count(cell) == 1
                 && cell.get().is_none_or(|kept| Arc::strong_count(kept) == 1)
         };
         let used = |cell: &Arc<Cell>| cell.get().map(|kept| kept.used());
-        graphs.retain(|_, cell| {
-            !is_idle(cell) || used(cell).is_some_and(|used| used.elapsed() < IDLE)
+        graphs.retain(|graph, cell| {
+            !is_idle(graph, cell) || used(cell).is_some_and(|used| used.elapsed() < IDLE)
         });
         let mut idle: Vec<(Instant, GraphRef)> = graphs
             .iter()
-            .filter(|(_, cell)| is_idle(cell))
+            .filter(|(graph, cell)| is_idle(graph, cell))
             .filter_map(|(graph, cell)| Some((used(cell)?, graph.clone())))
             .collect();
         idle.sort();

@@ -2,8 +2,8 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,24 +11,39 @@ use std::{
 use carport_core::{Durability, Guarded, make_private_dir};
 use carport_memory_graph::Line;
 
-use super::blocking;
+use super::{aside::Damage, blocking};
+use crate::whole;
 
 /// What stands in the place of a file is refused if it is a link, and never waited for if it is a pipe.
-const FLAGS: i32 = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
+pub(super) const FLAGS: i32 =
+    rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 /// Lines that a log may have whatever it holds.
 const FEW_LINES: usize = 1000;
 
 /// Files with changes that no sync has covered yet.
 pub(crate) type Unsynced = Arc<Guarded<Vec<Arc<File>>>>;
 
+/// What is found at the path of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Own,
+    /// Another file, which was put there by somebody else.
+    Foreign,
+    Nothing,
+}
+
 /// Appends whole lines to a file that it makes when there is something to write.
 #[derive(Debug)]
 pub(crate) struct Pen {
     path: PathBuf,
     file: Option<Arc<File>>,
+    /// Whether there is a file; one that comes from elsewhere is not written over.
+    exists: bool,
     /// Bytes that were appended whole.
     length: u64,
     lines: usize,
+    /// What must not be lost when the file is replaced.
+    damage: Damage,
     /// Whether a failed write may have left something behind these.
     torn: bool,
     durability: Durability,
@@ -36,15 +51,17 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
-    /// For a file that holds so much, or that is not there if `length` is 0.
-    pub(crate) fn new(
-        path: PathBuf,
-        (length, lines): (u64, usize),
-        durability: Durability,
-        unsynced: Unsynced,
-    ) -> Self {
+    /// For a file that is not there yet.
+    pub(super) fn new(path: PathBuf, durability: Durability, unsynced: Unsynced) -> Self {
+        let (exists, length, lines, damage) = (false, 0, 0, Damage::default());
+        Self { path, file: None, exists, length, lines, damage, torn: false, durability, unsynced }
+    }
+
+    /// For a file that is there, of which so much was read.
+    #[must_use]
+    pub(super) fn after(self, length: u64, lines: usize, damage: Damage) -> Self {
         // What lies behind the last whole line, if anything, is cut before the first write.
-        Self { path, file: None, length, lines, torn: true, durability, unsynced }
+        Self { exists: true, length, lines, damage, torn: true, ..self }
     }
 
     /// Bytes of the file.
@@ -94,24 +111,78 @@ impl Pen {
     }
 
     /// Puts a file with exactly these lines in the place of the old one, or leaves the old one alone.
+    /// Must be done to the end: two at a time would be in each other's way.
     pub(crate) async fn rewrite(&mut self, lines: Vec<Line>) -> io::Result<()> {
+        if self.standing()? == Standing::Foreign {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let (path, count) = (self.path.clone(), lines.len());
-        let length = blocking(move || replace(&path, &lines)).await?;
-        (self.file, self.length, self.lines, self.torn) = (None, length, count, false);
+        let mut damage = std::mem::take(&mut self.damage);
+        let (length, damage) = blocking(move || {
+            let length = damage.keep(&path).and_then(|()| replace(&path, &lines));
+            Ok((length, damage))
+        })
+        .await?;
+        self.damage = damage;
+        self.length = length?;
+        (self.file, self.exists, self.lines, self.torn) = (None, true, count, false);
         Ok(())
     }
 
+    /// Whether somebody removed the file, and put none in its place.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.exists && matches!(self.standing(), Ok(Standing::Nothing))
+    }
+
+    /// What stands where the file is to be.
+    fn standing(&self) -> io::Result<Standing> {
+        let found = match self.path.symlink_metadata() {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Nothing),
+            Err(error) => return Err(error),
+        };
+        let is_own = match &self.file {
+            Some(file) => {
+                let own = file.metadata()?;
+                (own.dev(), own.ino()) == (found.dev(), found.ino())
+            }
+            None => self.exists,
+        };
+        Ok(if is_own { Standing::Own } else { Standing::Foreign })
+    }
+
+    /// The file, unless somebody else changed it: who comes after us would not find what is written.
     fn open(&mut self) -> io::Result<Arc<File>> {
-        if let Some(file) = &self.file {
-            return Ok(file.clone());
+        if self.standing()? == Standing::Foreign {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => self.open_anew()?,
+        };
+        match file.metadata()?.len() < self.length {
+            true => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut by somebody else"))
+            }
+            false => Ok(file),
+        }
+    }
+
+    fn open_anew(&mut self) -> io::Result<Arc<File>> {
         if let Some(directory) = self.path.parent() {
             make_private_dir(directory)?;
         }
-        let file = options().write(true).create(true).truncate(false).open(&self.path)?;
-        if self.length == 0 && self.durability != Durability::Process {
-            sync_directory(&self.path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(!self.exists).mode(0o600).custom_flags(FLAGS);
+        let file = options.open(&self.path)?;
+        if !self.exists && self.durability != Durability::Process {
+            // The directory may be as new as the file.
+            let synced = self.path.parent().map_or(Ok(()), sync_directory);
+            synced
+                .and_then(|()| sync_directory(&self.path))
+                .inspect_err(|_| drop(std::fs::remove_file(&self.path)))?;
         }
+        self.exists = true;
         (&file).seek(SeekFrom::Start(self.length))?;
         Ok(self.file.insert(file.into()).clone())
     }
@@ -144,34 +215,19 @@ impl Pen {
     }
 }
 
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o600).custom_flags(FLAGS);
-    options
+/// Has the entry of a file or directory reach the disk.
+pub(super) fn sync_directory(of: &Path) -> io::Result<()> {
+    of.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
-}
-
-/// Writes beside the file, syncs, renames and syncs the directory: a crash leaves the old or the new.
 fn replace(path: &Path, lines: &[Line]) -> io::Result<u64> {
-    if let Some(directory) = path.parent() {
-        make_private_dir(directory)?;
-    }
-    let half = path.with_extension("jsonl.half");
-    match std::fs::remove_file(&half) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = BufWriter::new(options().write(true).create_new(true).open(&half)?);
-    for line in lines {
-        writeln!(file, "{}", line.encode())?;
-    }
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    let length = file.metadata()?.len();
-    std::fs::rename(half, path)?;
-    sync_directory(path)?;
-    Ok(length)
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    make_private_dir(directory)?;
+    let mut half = name.to_owned();
+    half.push(".half");
+    whole::put(&File::open(directory)?, name, &half, |file| {
+        lines.iter().try_for_each(|line| writeln!(file, "{}", line.encode()))
+    })
 }

@@ -5,8 +5,9 @@ use tokio::time::advance;
 
 use super::*;
 
-fn store(root: &std::path::Path) -> Store {
-    Store::new(root.into(), Durability::Process, Utility::default(), Arc::new(SystemClock))
+fn store(root: &std::path::Path) -> Arc<Store> {
+    let clock = Arc::new(SystemClock);
+    Store::new(root.into(), Durability::Process, Utility::default(), clock).into()
 }
 
 fn agent(at: usize) -> GraphRef {
@@ -42,6 +43,8 @@ async fn no_more_than_64_stay_beside_those_in_use() {
         advance(Duration::from_millis(10)).await;
         drop(store.get(&agent(at)).await.unwrap());
     }
+    // The one that was loaded last was in use then.
+    assert_eq!(store.loaded(), MOST_IDLE + 2, "loading lets others go");
     store.unload();
     assert_eq!(store.loaded(), MOST_IDLE + 1);
     let is_loaded = |at: usize| store.graphs.lock().contains_key(&agent(at));
@@ -57,4 +60,44 @@ async fn a_connections_own_graph_goes_with_it_and_has_no_file() {
     assert_eq!(store.get(&own).await.unwrap().limits(), Limits::SESSION);
     store.forget("c-1");
     assert_eq!((store.loaded(), std::fs::read_dir(root.path()).unwrap().count()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connections_own_graph_stays_as_long_as_the_connection() {
+    let root = tempfile::tempdir().unwrap();
+    let store = store(root.path());
+    let own = GraphRef::Session("c-1".into());
+    // As another plugin has it, which holds no graph between its calls.
+    let first = Arc::as_ptr(&store.get(&own).await.unwrap());
+    for at in 0..=MOST_IDLE {
+        drop(store.get(&agent(at)).await.unwrap());
+    }
+    advance(IDLE * 2).await;
+    store.unload();
+    assert_eq!((store.loaded(), Arc::as_ptr(&store.get(&own).await.unwrap())), (1, first));
+    store.forget("c-1");
+    assert_eq!(store.loaded(), 0);
+}
+
+#[tokio::test]
+async fn loading_is_done_to_the_end_though_the_caller_goes() {
+    let root = tempfile::tempdir().unwrap();
+    let store = store(root.path());
+    std::fs::create_dir(root.path().join("agents")).unwrap();
+    std::fs::write(root.path().join("agents/a0.json"), r#"[{"subject":"s","text":"b"}]"#).unwrap();
+    let graph = agent(0);
+    {
+        let mut getting = std::pin::pin!(store.get(&graph));
+        let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(getting.as_mut().poll(cx)));
+        assert!(poll.await.is_pending());
+    }
+    let is_loaded = || store.graphs.lock()[&graph].get().is_some();
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while !is_loaded() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert!(root.path().join("agents/a0.jsonl").is_file());
 }

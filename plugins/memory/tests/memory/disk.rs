@@ -69,16 +69,73 @@ async fn a_file_cut_at_any_byte_loses_at_most_its_last_line() {
 }
 
 #[tokio::test]
-async fn a_line_that_does_not_read_stops_that_graph_alone() {
+async fn damaged_lines_are_left_out_told_and_set_aside_before_the_file_is_replaced() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("ada").await;
+    for at in 0..3 {
+        add(&mut agent, &format!("s{at}"), "b").await;
+    }
+    let damage = b"nonsense\n\xff\xfe\x00\n{\"add\":{\"fact_id\":\n";
+    let whole = fs::read(file(&host)).unwrap();
+    let ends: Vec<_> = (1..=whole.len()).filter(|at| whole[at - 1] == b'\n').collect();
+    // Before the first line, between others, as all there is.
+    for (at, kept) in [(0, 3), (ends[1], 3), (whole.len(), 3), (usize::MAX, 0)] {
+        let aside = host.root().join("memory/agents/ada.jsonl.damaged");
+        let _ = fs::remove_file(&aside);
+        let text = match whole.split_at_checked(at) {
+            Some((before, after)) => [before, damage, after].concat(),
+            None => damage.to_vec(),
+        };
+        fs::write(file(&host), &text).unwrap();
+        let next = again(&host).await;
+        let mut agent = next.agent("ada").await;
+        assert_eq!(count(&mut agent).await, kept, "the good part is there");
+        assert_eq!(call(&mut agent, "stats", json!({})).await["damaged_lines"], 3);
+        assert_eq!(add(&mut agent, "new", "n").await, kept + 1);
+        assert!(fs::read(file(&host)).unwrap().starts_with(&text), "what is there stays");
+        assert!(!aside.exists());
+        call(&mut agent, "consolidate", json!({})).await;
+        assert_eq!(fs::read(&aside).unwrap(), damage);
+        assert_eq!(lines(&next).len() as u64, kept + 2);
+        let mut agent = again(&next).await.agent("ada").await;
+        assert_eq!(count(&mut agent).await, kept + 1);
+        assert_eq!(call(&mut agent, "stats", json!({})).await["damaged_lines"], 3);
+    }
+}
+
+#[tokio::test]
+async fn damage_that_cannot_be_set_aside_keeps_the_file_from_being_replaced() {
+    let host = TestHost::start().await;
+    let damaged = "{\"v\":1}\nnonsense\n";
+    fs::create_dir_all(file(&host).parent().unwrap()).unwrap();
+    fs::write(file(&host), damaged).unwrap();
+    let aside = host.root().join("memory/agents/ada.jsonl.damaged");
+    std::os::unix::fs::symlink("/dev/full", &aside).unwrap();
+    let mut agent = host.agent("ada").await;
+    // Not even the number of lines there can be told.
+    assert_eq!(refused(&mut agent, "stats", json!({})).await.0, -32603);
+    fs::remove_file(&aside).unwrap();
+    assert_eq!(add(&mut agent, "s", "b").await, 1);
+    fs::create_dir(&aside).unwrap();
+    assert_eq!(refused(&mut agent, "consolidate", json!({})).await.0, -32603);
+    assert!(fs::read_to_string(file(&host)).unwrap().starts_with(damaged));
+    assert_eq!(add(&mut agent, "s", "c").await, 2);
+    fs::remove_dir(&aside).unwrap();
+    call(&mut agent, "consolidate", json!({})).await;
+    assert_eq!(fs::read_to_string(&aside).unwrap(), "nonsense\n");
+}
+
+#[tokio::test]
+async fn a_file_of_a_later_build_stops_that_graph_alone() {
     let host = TestHost::start().await;
     add(&mut host.agent("ada").await, "s", "b").await;
     let text = fs::read_to_string(file(&host)).unwrap();
-    fs::write(file(&host), text.replace("{\"v\":1}\n", "{\"v\":1}\nnonsense\n")).unwrap();
+    fs::write(file(&host), text.replace("{\"v\":1}", "{\"v\":2}")).unwrap();
     let host = again(&host).await;
     let mut agent = host.agent("ada").await;
     let error = agent.raw("memory.fact_count", json!({})).await.unwrap_err();
     assert_eq!(error.code, -32603);
-    assert!(error.message.contains("ada.jsonl:2"), "{}", error.message);
+    assert!(error.message.contains("ada.jsonl:1"), "{}", error.message);
     assert_eq!(
         refused(&mut agent, "add_fact", json!({ "subject": "s", "body": "b" })).await.0,
         -32603
@@ -86,6 +143,57 @@ async fn a_line_that_does_not_read_stops_that_graph_alone() {
     assert_eq!(count(&mut host.agent("bob").await).await, 0, "the daemon runs on");
     fs::write(file(&host), text).unwrap();
     assert_eq!(count(&mut agent).await, 1, "once mended, it is loaded");
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_refused_in_the_place_of_one() {
+    let host = TestHost::start().await;
+    let directory = host.root().join("memory/agents");
+    fs::create_dir_all(directory.join("dir.jsonl")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", directory.join("link.jsonl")).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(directory.join("fifo.jsonl")).status();
+    assert!(fifo.unwrap().success());
+    for agent in ["dir", "link", "fifo"] {
+        let mut agent = host.agent(agent).await;
+        for (method, params) in
+            [("fact_count", json!({})), ("add_fact", json!({ "subject": "s", "body": "b" }))]
+        {
+            assert_eq!(refused(&mut agent, method, params).await.0, -32603);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_removed_is_made_anew_and_one_that_somebody_put_there_stays() {
+    let host = TestHost::start().await;
+    let mut agent = host.agent("ada").await;
+    let fact = |body: &str| json!({ "subject": "s", "body": body });
+    add(&mut agent, "s", "one").await;
+    for body in ["two", "three"] {
+        match body {
+            "two" => fs::remove_file(file(&host)).unwrap(),
+            _ => fs::rename(file(&host), host.root().join("moved")).unwrap(),
+        }
+        add(&mut agent, "s", body).await;
+    }
+    assert_eq!(count(&mut again(&host).await.agent("ada").await).await, 3);
+    // A backup that was put there while the graph was in use.
+    let backup = host.root().join("backup");
+    fs::write(&backup, "{\"v\":1}\n").unwrap();
+    fs::rename(&backup, file(&host)).unwrap();
+    assert_eq!(refused(&mut agent, "add_fact", fact("four")).await.0, -32603);
+    assert_eq!(refused(&mut agent, "consolidate", json!({})).await.0, -32603);
+    assert_eq!(fs::read_to_string(file(&host)).unwrap(), "{\"v\":1}\n");
+    assert_eq!(count(&mut agent).await, 3, "nothing was done in memory alone");
+    // And while one without a file was.
+    let mut bob = host.agent("bob").await;
+    assert_eq!(count(&mut bob).await, 0);
+    let path = host.root().join("memory/agents/bob.jsonl");
+    fs::copy(host.root().join("moved"), &path).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert_eq!(refused(&mut bob, "add_fact", fact("b")).await.0, -32603);
+    assert_eq!(refused(&mut bob, "consolidate", json!({})).await.0, -32603);
+    assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[tokio::test]

@@ -127,6 +127,7 @@ async fn a_connection_is_told_which_graph_it_uses_and_how_full() {
         "graph": "agent", "name": "ada", "fact_count": 2, "facts_in_all": 3, "turns": 0,
         "knowledge": 0, "procedural": 0, "constraints": 1, "bytes": stats["bytes"],
         "max_facts": 100_000, "max_bytes": 256 * 1024 * 1024, "terms": 2, "file_bytes": file.len(),
+        "damaged_lines": 0,
     });
     assert_eq!(stats, expected);
     let of_acme = call(&mut agent, "stats", json!({ "tenant_id": "acme" })).await;
