@@ -55,11 +55,11 @@ impl Reference {
         scores.collect()
     }
 
-    /// The subjects that a text names.
-    fn named(&self, text: &str) -> BTreeSet<String> {
+    /// The subjects that a text names, in its order.
+    fn named(&self, text: &str) -> Vec<String> {
         let words = weighed(text);
         let keys: BTreeSet<String> = self.facts.iter().map(|it| subject_key(&it.subject)).collect();
-        let (mut found, mut start) = (BTreeSet::new(), 0);
+        let (mut found, mut start) = (Vec::new(), 0);
         while start < words.len() {
             let name = |end: &usize| {
                 let name: Vec<&str> = words[start..*end].iter().map(|it| it.0.as_str()).collect();
@@ -67,7 +67,8 @@ impl Reference {
                 Some(name.join(" ")).filter(|name| counts && keys.contains(name))
             };
             let longest = (start + 1..=words.len()).rev().find(|end| name(end).is_some());
-            found.extend(longest.and_then(|end| name(&end)));
+            let name = longest.and_then(|end| name(&end));
+            found.extend(name.filter(|it| !found.contains(it)));
             start = longest.unwrap_or(start + 1);
         }
         found
@@ -90,10 +91,8 @@ impl Reference {
             let tagged = |at: usize| self.facts[at].tags.iter().any(|it| subject_key(it) == key);
             ways.push((1.0, holders(&tagged)));
         }
-        let mut names: Vec<String> = self.named(&fact.body).into_iter().filter(|it| *it != own).collect();
-        let place = |name: &String| format!(" {} ", subject_key(&fact.body)).find(&format!(" {name} "));
-        names.sort_by_key(place);
-        for (at, name) in names.into_iter().enumerate() {
+        let names = self.named(&fact.body).into_iter().filter(|it| *it != own);
+        for (at, name) in names.enumerate() {
             if !asked.contains(&format!("subject {name}")) {
                 ways.push((1.0 / (at as f64 + 1.0).sqrt(), of(&name)));
             }
@@ -153,4 +152,3 @@ pub(super) fn doc(graph: &Snapshot, wanted: &Fact) -> usize {
     };
     (0..graph.docs.numbers()).find(is).unwrap()
 }
-

@@ -99,7 +99,7 @@ fn a_text_names_the_longest_subjects_in_whole_words() {
     let graph = snapshot(facts);
     let view = View::new(&graph, None, false);
     let names = |text: &str| -> Vec<String> {
-        let key = |at| view.postings(at).filter_map(|it| graph.docs.get(it.doc)).next();
+        let key = |at: u32| view.postings(at).find_map(|it| graph.docs.get(it.doc));
         let names = named(&view, text).into_iter().filter_map(key);
         names.map(|it| it.fact.subject.clone()).collect()
     };
@@ -131,7 +131,8 @@ fn what_one_fact_answers_alone_no_pair_answers_better() {
     let (walked, words) = (found(&graph, query), by_words(&graph, query));
     assert_eq!(walked[0], words[0]);
     assert_eq!(walked[0].0, "a");
-    let rel = |hits: &[(String, f64)], id: &str| hits.iter().find(|it| it.0 == id).map_or(0.0, |it| it.1);
+    let rel =
+        |hits: &[(String, f64)], id: &str| hits.iter().find(|it| it.0 == id).map_or(0.0, |it| it.1);
     assert!(rel(&walked, "c") - rel(&words, "c") <= 0.2 * 0.15 + 1e-6);
 }
 
@@ -145,7 +146,8 @@ fn what_is_common_leads_nowhere() {
     let many = snapshot((0..512).map(note).chain([leads]));
     assert_eq!(ids(&many, "giraffe"), ["a"]);
     let alike = |at: usize| fact(&format!("s{at}"), &format!("service {at}"), "likes falcon");
-    let falcon = |count: usize| snapshot((0..count).map(alike).chain([fact("x", "service 3", "old")]));
+    let falcon =
+        |count: usize| snapshot((0..count).map(alike).chain([fact("x", "service 3", "old")]));
     assert!(ids(&falcon(8), "likes").contains(&"x".to_owned()));
     assert!(!ids(&falcon(9), "likes").contains(&"x".to_owned()));
 }
