@@ -9,7 +9,7 @@
 //!
 //! Nothing is kept for this beside the postings: which subjects a body names is looked up as a query
 //! needs it, in what its caller sees. So it does not matter which of two facts came first, and no fact
-//! of another tenant has a part in it. A fact keeps the most that one path brings, which is a sum of nothing:
+//! of another tenant has a part in it. A fact keeps the most that one path brings, and paths are not added up:
 //! neither the order of arrival nor the numbers of facts can change a result. The work is bounded by the
 //! constants below.
 
