@@ -27,6 +27,7 @@ use crate::{
 
 pub(crate) use doc::Doc;
 pub(crate) use hub::{HubKind, Posting};
+pub(crate) use list::List;
 pub(crate) use part::{COMMON, PartId, TURNS};
 pub use plan::Planned;
 pub use snapshot::{Bank, Snapshot};
