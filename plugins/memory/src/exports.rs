@@ -10,6 +10,7 @@ use std::{
 
 use atomic_write_file::AtomicWriteFile;
 use carport_core::{Result, RpcError, Time, codes, make_private_dir, resolve_under};
+use carport_memory_api::Mint;
 use carport_memory_graph::{Fact, Record};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -20,8 +21,12 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 const MOST_FACTS: usize = 100_000;
 
 /// An id for a fact that came without one.
-pub(crate) fn mint() -> String {
-    format!("ws-{}", Uuid::now_v7())
+pub(crate) fn mint(by: Mint) -> String {
+    let prefix = match by {
+        Mint::Ws => "ws",
+        Mint::Mcp => "mcp",
+    };
+    format!("{prefix}-{}", Uuid::now_v7())
 }
 
 /// A client's path under the base.
@@ -103,7 +108,9 @@ pub(crate) fn read(text: &[u8], now: Time) -> Result<Vec<Arc<Fact>>> {
         return Err(RpcError::limit("facts of a file to load", MOST_FACTS as u64)
             .with("got", records.len()));
     }
-    let fact = |(at, record): (usize, Record)| record.into_fact(&format!("facts[{at}]"), now, mint);
+    let fact = |(at, record): (usize, Record)| {
+        record.into_fact(&format!("facts[{at}]"), now, || mint(Mint::Ws))
+    };
     records.into_iter().enumerate().map(fact).collect()
 }
 

@@ -58,10 +58,20 @@ impl Store {
     /// # Errors
     /// Its file cannot be read, or no file can have its name.
     pub(crate) async fn get(&self, graph: &GraphRef) -> Result<Arc<Kept>> {
-        let cell = self.graphs.lock().entry(graph.clone()).or_default().clone();
+        let cell = self.cell(graph)?;
         let kept = cell.get_or_try_init(|| self.load(graph)).await?;
         kept.touch();
         Ok(kept.clone())
+    }
+
+    fn cell(&self, graph: &GraphRef) -> Result<Arc<Cell>> {
+        let mut graphs = self.graphs.lock();
+        if let Some(cell) = graphs.get(graph) {
+            return Ok(cell.clone());
+        }
+        // A name that no file can have leaves nothing behind.
+        self.path(graph)?;
+        Ok(graphs.entry(graph.clone()).or_default().clone())
     }
 
     /// Forgets the graph of a connection that ended.
@@ -128,6 +138,11 @@ impl Store {
         for (_, graph) in idle.iter().take(idle.len().saturating_sub(MOST_IDLE)) {
             graphs.remove(graph);
         }
+    }
+
+    /// Whether a graph is loaded.
+    pub(crate) fn is_loaded(&self, graph: &GraphRef) -> bool {
+        self.graphs.lock().contains_key(graph)
     }
 
     /// How many graphs are loaded.
