@@ -38,7 +38,10 @@ async fn a_failed_proposal_becomes_a_reminder_of_its_agent() {
     let learned = agent.call("memory.maintain", json!({})).await.unwrap();
     // The tool's newest failure, and each time that its retries were used up.
     assert_eq!(learned["saved"], 3, "{learned}");
-    assert_eq!((&learned["trigger"]["repeated_failures"], &learned["trigger"]["tool_error"]), (&json!(1), &json!(true)));
+    assert_eq!(
+        (&learned["trigger"]["repeated_failures"], &learned["trigger"]["tool_error"]),
+        (&json!(1), &json!(true))
+    );
     let again = agent.call("memory.maintain", json!({})).await.unwrap();
     assert_eq!((&again["saved"], &again["skipped_existing"]), (&json!(0), &json!(3)));
 

@@ -102,7 +102,7 @@ async fn a_failure_is_told_once_and_without_secrets() {
                 with(call("b", "shell", json!({})), json!({ "dependencies": ["a"] })),
                 call("c", "missing", json!({})),
             ]));
-            params["scope"] = json!({ "tenant_id": tenant });
+            params["scope"] = json!({ "tenantId": tenant });
             let result = run(&mut client, params, tool).await;
             assert_eq!(statuses(&result)[0], status);
             let (of, event) = ears.heard.lock().last().unwrap().clone();
@@ -201,7 +201,8 @@ async fn a_runtime_without_a_connection_has_no_memory() {
     let ears = Arc::new(Ears::default());
     let host = heard_by(&ears).await;
     let runtime = host.service(&ENGINE).open("plugin-x", Identity::agent("x")).await.unwrap();
-    let action = with(call("r", "", json!({})), json!({ "type": "state_read", "tool": null }));
+    let action =
+        json!({ "id": "x", "type": "assertion", "parameters": { "key": "k", "value": 1 } });
     let result = runtime.execute(json!({ "actions": [action] }), None).await.unwrap();
     assert_eq!(statuses(&result), ["failed"]);
     assert_eq!(ears.take(), []);

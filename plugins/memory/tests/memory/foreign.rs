@@ -98,7 +98,8 @@ async fn methods_run_on_an_embedders_memory() {
     let kept = lists.facts.lock()[&GraphRef::Namespace("one".into())][1].clone();
     assert_eq!(kept.fact_id.as_deref(), saved["id"].as_str());
     assert_eq!((kept.entry, kept.is_constraint), (Some(Entry::Procedural), true));
-    let saved = call(&mut one, "save_knowledge", json!({ "id": "k1", "subject": "z", "body": "b" }));
+    let saved =
+        call(&mut one, "save_knowledge", json!({ "id": "k1", "subject": "z", "body": "b" }));
     assert_eq!(saved.await, json!({ "id": "k1", "kind": "knowledge", "fact_count": 2 }));
 
     assert_eq!(bodies(&mut one, "a zebra").await, ["striped"]);
@@ -111,7 +112,10 @@ async fn methods_run_on_an_embedders_memory() {
     assert_eq!(context, "ada||None|true");
 
     // What is out of bounds does not reach it.
-    assert_eq!(refused(&mut one, "add_fact", json!({ "subject": "", "body": "b" })).await.0, -32602);
+    assert_eq!(
+        refused(&mut one, "add_fact", json!({ "subject": "", "body": "b" })).await.0,
+        -32602
+    );
     assert_eq!(refused(&mut one, "query", json!({ "query": "x", "k": 0 })).await.0, -32602);
     assert!(!host.root().join("memory").exists(), "the plugin's own graphs are not made");
 }

@@ -49,7 +49,8 @@ async fn a_fact_that_came_over_mcp_says_so_in_its_id() {
         memory.add(&graph, fact.clone()).await.unwrap();
         memory.add(&graph, fact).await.unwrap();
     }
-    let given = NewFact { mint: Mint::Mcp, fact_id: Some("own".into()), ..NewFact::new("z", "given") };
+    let given =
+        NewFact { mint: Mint::Mcp, fact_id: Some("own".into()), ..NewFact::new("z", "given") };
     assert_eq!(memory.add(&graph, given).await.unwrap(), 3);
     let id = |body: &str, found: &Value| {
         let fact = found.as_array().unwrap().iter().find(|it| it["body"] == body).unwrap();
@@ -75,7 +76,11 @@ async fn a_caller_without_a_connection_names_its_graph() {
     let mut team = bound(&host, "Team/ä").await;
     let graphs = [
         (GraphRef::Agent("ada".into()), &mut agent, "agents/ada.jsonl"),
-        (GraphRef::Namespace("Team/ä".into()), &mut team, "memory-namespaces/%54eam%2f%c3%a4.jsonl"),
+        (
+            GraphRef::Namespace("Team/ä".into()),
+            &mut team,
+            "memory-namespaces/%54eam%2f%c3%a4.jsonl",
+        ),
         (GraphRef::Shared, &mut client, "shared.jsonl"),
     ];
     for (graph, client, file) in graphs {
@@ -184,7 +189,10 @@ async fn whoever_asks_from_inside_is_held_to_the_same_bounds() {
     }
     assert_eq!(why(memory.credit(&graph, None, &vec!["f".into(); 1001], true).await).1, "fact_ids");
     assert_eq!(why(memory.credit(&graph, tenant.as_deref(), &[], true).await).1, "tenant_id");
-    assert_eq!((memory.fact_count(&graph, None).await.unwrap(), context(&*memory, &graph).await), (0, String::new()));
+    assert_eq!(
+        (memory.fact_count(&graph, None).await.unwrap(), context(&*memory, &graph).await),
+        (0, String::new())
+    );
 }
 
 #[tokio::test]
@@ -295,9 +303,11 @@ async fn the_oldest_turns_go_when_there_are_too_many_bytes() {
     let room = 8 * 1024 * 1024 / each;
     let stats = call(&mut agent, "stats", json!({})).await;
     assert_eq!(stats["turns"], room.min(1950));
-    let oldest = json!({ "query": format!("{:0>4}", 1950 - room), "k": 1, "kinds": ["conversation"] });
+    let oldest =
+        json!({ "query": format!("{:0>4}", 1950 - room), "k": 1, "kinds": ["conversation"] });
     assert_eq!(call(&mut agent, "query", oldest).await.as_array().unwrap().len(), 1);
-    let gone = json!({ "query": format!("{:0>4}", 1949 - room), "k": 1, "kinds": ["conversation"] });
+    let gone =
+        json!({ "query": format!("{:0>4}", 1949 - room), "k": 1, "kinds": ["conversation"] });
     assert_eq!(call(&mut agent, "query", gone).await, json!([]));
 }
 
