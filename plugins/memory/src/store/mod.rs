@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use carport_core::{Clock, Durability, Guarded, Result, RpcError, encode_name};
+use carport_core::{Clock, Durability, Guarded, Result, RpcError, bounds, encode_name};
 use carport_memory_api::GraphRef;
 use carport_memory_graph::{Graph, Limits, Utility};
 use tokio::{sync::OnceCell, time::Instant};
@@ -106,6 +106,8 @@ impl Store {
     /// Where the file of a graph is; a connection's own has none.
     fn path(&self, graph: &GraphRef) -> Result<Option<PathBuf>> {
         let file = |directory: &str, field: &str, name: &str| {
+            // As when a connection binds one; whoever is inside the process may name any.
+            bounds::letters(field, name, "no control characters", |it| !it.is_control())?;
             let name = format!("{}.jsonl", encode_name(field, name)?);
             Ok(Some(self.root.join(directory).join(name)))
         };
