@@ -12,6 +12,7 @@ use carport_core::{
 };
 use carport_engine_journal::Journals;
 use carport_engine_model::{Approval, ApprovalRecord, RuleBook, Tier};
+use carport_memory_api::{MEMORY, Memory};
 use carport_runs_api::{RUNS, Runs};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -43,6 +44,7 @@ pub(crate) struct Hub {
     pub(crate) inbox: Inbox,
     pub(crate) supervision: Supervision,
     pub(crate) runs: Option<Arc<dyn Runs>>,
+    pub(crate) memory: Option<Arc<dyn Memory>>,
     journals: Arc<Journals>,
     /// Open connections by their `client_id`.
     sessions: Guarded<HashMap<String, Weak<Session>>>,
@@ -82,6 +84,7 @@ impl Hub {
             ledger,
             supervision: Supervision::new(patience, config.require_supervisor),
             runs: cx.find(&RUNS),
+            memory: cx.find(&MEMORY),
             journals,
             sessions: Guarded::default(),
             runtimes: Guarded::default(),

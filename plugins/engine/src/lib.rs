@@ -2,6 +2,7 @@
 
 mod config;
 mod hub;
+mod learning;
 mod methods;
 mod permission;
 mod policy;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use carport_core::{Plugin, Result, Session, StartContext};
 use carport_engine_api::ENGINE;
+use carport_memory_api::MEMORY;
 use carport_runs_api::RUNS;
 
 pub use config::Config;
@@ -106,7 +108,7 @@ impl Plugin for Engine {
         "session.policy.close",
         "agents.register_basics",
     ];
-    const OPTIONAL: &'static [&'static str] = &[RUNS.name()];
+    const OPTIONAL: &'static [&'static str] = &[RUNS.name(), MEMORY.name()];
     const PROVIDES: &'static [&'static str] = &[ENGINE.name()];
     type Config = Config;
 

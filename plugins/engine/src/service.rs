@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     hub::{Hub, Who},
+    learning::{open_goal, tell},
     proposal::{Submission, report::without_nulls, submit},
     runtime::Runtime,
     tools::registry::Tool,
@@ -32,6 +33,7 @@ impl Engine for Service {
     }
 
     async fn observe(&self, session: &Arc<Session>, observed: Observed) -> Result<()> {
+        let mut open = None;
         let event = match observed {
             Observed::Inference { agent, tokens_in, tokens_out, cost_usd } => {
                 let data = json!({
@@ -43,6 +45,7 @@ impl Engine for Service {
                 NewEvent::new(Kind::InferenceMetered, data)
             }
             Observed::Goal { goal, iteration, met, grounded, reason } => {
+                open = open_goal(&goal, met, grounded, reason.as_deref());
                 let data = json!({
                     "goal": goal,
                     "iteration": iteration,
@@ -57,6 +60,9 @@ impl Engine for Service {
             return Err(RpcError::not_found("an open connection"));
         }
         self.0.runtime(session).await?.journal.append(event).await;
+        if let Some(open) = open {
+            tell(self.0.memory.as_ref(), Some(session), "", open);
+        }
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use carport_core::{Result, RpcError, Time, codes, make_private_dir, resolve_under};
+use carport_memory_api::Mint;
 use carport_memory_graph::{Fact, Record};
 use rustix::{
     fs::{Mode, OFlags, mkdirat, openat},
@@ -29,8 +30,12 @@ const MOST_NAME: usize = 255;
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// An id for a fact that came without one.
-pub(crate) fn mint() -> String {
-    format!("ws-{}", Uuid::now_v7())
+pub(crate) fn mint(by: Mint) -> String {
+    let prefix = match by {
+        Mint::Ws => "ws",
+        Mint::Mcp => "mcp",
+    };
+    format!("{prefix}-{}", Uuid::now_v7())
 }
 
 /// The bounds of a client's path: none of its names is too long for a file.
@@ -171,7 +176,9 @@ pub(crate) fn read(text: &[u8], now: Time) -> Result<Vec<Arc<Fact>>> {
         let error = RpcError::limit(what, MOST_FACTS as u64).with("field", "path");
         return Err(error.with("got", records.len()));
     }
-    let fact = |(at, record): (usize, Record)| record.into_fact(&format!("facts[{at}]"), now, mint);
+    let fact = |(at, record): (usize, Record)| {
+        record.into_fact(&format!("facts[{at}]"), now, || mint(Mint::Ws))
+    };
     records.into_iter().enumerate().map(fact).collect()
 }
 

@@ -9,12 +9,12 @@ mod slot;
 mod store;
 mod whole;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use carport_core::{
-    Caller, Clock, Durability, Gauge, Plugin, Result, RpcError, Session, StartContext,
+    Caller, Durability, Gauge, Guarded, Plugin, Result, RpcError, Session, StartContext,
 };
-use carport_memory_api::MEMORY;
+use carport_memory_api::{GraphRef, MEMORY, Memory as Serving};
 use carport_memory_graph::Snapshot;
 
 pub use config::{AgentNamespaces, Config, Unbound};
@@ -22,7 +22,6 @@ pub use methods::*;
 
 use crate::{
     service::Service,
-    slot::Slot,
     store::{Kept, Store},
 };
 
@@ -62,11 +61,10 @@ const SHORT_TEXT: usize = 2048;
 
 /// The plugin.
 pub struct Memory {
-    pub(crate) config: Config,
-    pub(crate) store: Arc<Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The base of paths of `memory.persist` and `memory.load`.
-    pub(crate) exports: PathBuf,
+    /// What every method runs on that can be expressed by it.
+    service: Arc<dyn Serving>,
+    /// The same, if it is this plugin's own and not an embedder's.
+    own: Option<Arc<Service>>,
 }
 
 impl Plugin for Memory {
@@ -78,6 +76,9 @@ impl Plugin for Memory {
         let config: Config = cx.config()?;
         if !(0.0..=1.2).contains(&config.intervene_threshold) {
             return Err(RpcError::internal("`memory.intervene_threshold` must be 0 to 1.2"));
+        }
+        if let Some(service) = cx.find(&MEMORY) {
+            return Ok(Self { service, own: None });
         }
         let root = cx.state_dir("memory")?;
         let (clock, durability) = (cx.clock(), cx.durability());
@@ -95,28 +96,51 @@ impl Plugin for Memory {
                 store::every(Arc::downgrade(&store), SYNC_EVERY, async |store| store.sync().await);
             cx.tasks().spawn("sync", sync);
         }
-        let service =
-            Service { store: store.clone(), config: config.clone(), clock: clock.clone() };
-        cx.provide(&MEMORY, Arc::new(service) as Arc<dyn carport_memory_api::Memory>);
-        Ok(Self { config, store, clock, exports })
+        let sessions = Guarded::default();
+        let own = Arc::new(Service { store, config, clock, exports, sessions });
+        cx.provide(&MEMORY, own.clone() as Arc<dyn Serving>);
+        Ok(Self { service: own.clone(), own: Some(own) })
+    }
+
+    async fn session_opened(&self, session: &Arc<Session>) {
+        if let Some(own) = &self.own {
+            own.opened(session);
+        }
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
-        self.store.forget(session.id());
+        if let Some(own) = &self.own {
+            own.closed(session);
+        }
     }
 
     async fn shutdown(&self) {
-        self.store.sync().await;
+        if let Some(own) = &self.own {
+            own.store.sync().await;
+        }
     }
 }
 
 impl Memory {
-    /// The graph of a call.
-    pub(crate) async fn graph(&self, caller: &Caller) -> Result<Arc<Kept>> {
-        let graph = scopes::graph_of(caller.session(), caller.identity(), &self.config)?;
-        let kept = self.store.get(&graph).await?;
-        caller.session().slot::<Slot>().uses(&kept);
-        Ok(kept)
+    /// The service, and which of its graphs a call works on.
+    pub(crate) async fn serving(&self, caller: &Caller) -> Result<(&dyn Serving, GraphRef)> {
+        let graph = match &self.own {
+            Some(own) => own.used_by(caller).await?.0,
+            None => self.service.graph(caller.session())?,
+        };
+        Ok((&*self.service, graph))
+    }
+
+    /// This plugin's own graphs.
+    ///
+    /// # Errors
+    /// Not available: the embedder provided another memory.
+    pub(crate) fn own(&self) -> Result<&Service> {
+        self.own.as_deref().ok_or_else(|| {
+            let why = "this daemon was given a memory of its embedder's, which this method cannot \
+                       reach; start it without one to use the plugin's own graphs";
+            RpcError::unavailable("graphs of the memory plugin", why)
+        })
     }
 }
 

@@ -1,26 +1,75 @@
-//! What other plugins use.
+//! What other plugins use, on this plugin's own graphs.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
 
 use async_trait::async_trait;
-use carport_core::{Clock, Result, Session};
-use carport_memory_api::{Event, GraphRef, Memory, NewFact, Question, Recalled, Turn};
-use carport_memory_graph::{check, check_turn};
+use carport_core::{Caller, Clock, Guarded, Result, RpcError, Session, bounds};
+use carport_memory_api::{
+    ContextRequest, Event, GraphRef, Memory, NewFact, Question, Recalled, Turn,
+};
+use carport_memory_graph::{Graph, bounded, check, check_tenant, check_turn};
 
 use crate::{
     config::Config,
     exports::mint,
-    methods::{check_query, context_of, recall},
+    methods::{check_context, check_query, context_of, recall},
     scopes,
     slot::Slot,
-    store::Store,
+    store::{Kept, Store},
 };
 
-/// The service.
+/// Facts that one call may credit.
+const MOST_CREDITED: usize = 1000;
+
+/// The service, and what the methods use that it cannot express.
 pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The base of paths of `memory.persist` and `memory.load`.
+    pub(crate) exports: PathBuf,
+    /// Open connections by their `client_id`.
+    pub(crate) sessions: Guarded<HashMap<String, Weak<Session>>>,
+}
+
+impl Service {
+    pub(crate) fn opened(&self, session: &Arc<Session>) {
+        self.sessions.lock().insert(session.id().to_owned(), Arc::downgrade(session));
+    }
+
+    pub(crate) fn closed(&self, session: &Session) {
+        self.sessions.lock().remove(session.id());
+        self.store.forget(session.id());
+    }
+
+    /// The graph of a call, which stays loaded while the connection uses it.
+    pub(crate) async fn used_by(&self, caller: &Caller) -> Result<(GraphRef, Arc<Kept>)> {
+        let graph = scopes::graph_of(caller.session(), caller.identity(), &self.config)?;
+        let kept = self.store.get(&graph).await?;
+        caller.session().slot::<Slot>().uses(&kept);
+        Ok((graph, kept))
+    }
+
+    /// A graph that somebody names. A connection's own stays loaded while that is open, and is not
+    /// made once it has ended.
+    async fn kept(&self, graph: &GraphRef) -> Result<Arc<Kept>> {
+        let GraphRef::Session(id) = graph else { return self.store.get(graph).await };
+        let session = self.sessions.lock().get(id).and_then(Weak::upgrade);
+        match session.filter(|session| !session.is_closed()) {
+            Some(session) => {
+                let kept = self.store.get(graph).await?;
+                session.slot::<Slot>().uses(&kept);
+                Ok(kept)
+            }
+            // Of a call from inside the process, which is a connection that nobody opened.
+            None if self.store.is_loaded(graph) => self.store.get(graph).await,
+            None => Err(RpcError::not_found(format!("connection `{id}`"))),
+        }
+    }
 }
 
 #[async_trait]
@@ -31,54 +80,49 @@ impl Memory for Service {
 
     async fn add(&self, graph: &GraphRef, fact: NewFact) -> Result<usize> {
         check("", &fact)?;
-        let kept = self.store.get(graph).await?;
-        let (now, tenant) = (self.clock.now(), fact.tenant_id.clone());
-        let plan = |graph: &carport_memory_graph::Graph| {
-            Ok((vec![graph.plan_add(fact, now, mint)?.line], ()))
-        };
+        let kept = self.kept(graph).await?;
+        let (now, tenant, by) = (self.clock.now(), fact.tenant_id.clone(), fact.mint);
+        let plan = |graph: &Graph| Ok((vec![graph.plan_add(fact, now, || mint(by))?.line], ()));
         kept.change(plan).await?;
         Ok(kept.snapshot().fact_count(tenant.as_deref()))
     }
 
     async fn query(&self, graph: &GraphRef, question: Question) -> Result<Vec<Recalled>> {
-        check_query(&question.text, question.k, question.kinds.as_deref())?;
-        let kept = self.store.get(graph).await?;
-        recall(&kept, question).await
+        check_query(&question)?;
+        recall(&*self.kept(graph).await?, question).await
     }
 
-    async fn build_context(
-        &self,
-        graph: &GraphRef,
-        text: &str,
-        window: Option<u64>,
-        fast: bool,
-    ) -> Result<String> {
-        check_query(text, 1, None)?;
-        let kept = self.store.get(graph).await?;
-        let agent = match graph {
-            GraphRef::Agent(id) => Some(id.clone()),
-            _ => None,
-        };
-        context_of(&kept, text.to_owned(), window, None, agent, fast).await
+    async fn fact_count(&self, graph: &GraphRef, tenant: Option<&str>) -> Result<usize> {
+        check_tenant("tenant_id", tenant)?;
+        Ok(self.kept(graph).await?.snapshot().fact_count(tenant))
+    }
+
+    async fn build_context(&self, graph: &GraphRef, mut request: ContextRequest) -> Result<String> {
+        check_context(&request)?;
+        if let GraphRef::Agent(id) = graph {
+            request.agent_id.get_or_insert_with(|| id.clone());
+        }
+        context_of(&*self.kept(graph).await?, request).await
     }
 
     async fn ingest(&self, graph: &GraphRef, turn: Turn) -> Result<()> {
         check_turn(&turn)?;
-        self.store.get(graph).await?.ingest(turn).await
+        self.kept(graph).await?.ingest(turn).await
     }
 
     async fn forget(&self, graph: &GraphRef, origin: &str, fact_id: &str) -> Result<bool> {
-        let kept = self.store.get(graph).await?;
-        let plan = |graph: &carport_memory_graph::Graph| {
+        let plan = |graph: &Graph| {
             let is_its = graph.get(fact_id, None).is_some_and(|fact| fact.source == origin);
             let line = graph.plan_delete(fact_id, None).filter(|_| is_its);
             Ok((line.into_iter().collect(), is_its))
         };
-        kept.change(plan).await
+        self.kept(graph).await?.change(plan).await
     }
 
     fn observe(&self, session: &Session, event: Event) {
-        session.slot::<Slot>().saw(event);
+        if let Some(event) = bounded(event).filter(|_| !session.is_closed()) {
+            session.slot::<Slot>().saw(event);
+        }
     }
 
     async fn credit(
@@ -88,15 +132,16 @@ impl Memory for Service {
         fact_ids: &[String],
         success: bool,
     ) -> Result<()> {
-        let kept = self.store.get(graph).await?;
-        let plan = |graph: &carport_memory_graph::Graph| {
-            // The tenant was shown its own facts and everybody's.
-            let line = |id: &String| {
+        bounds::items("fact_ids", fact_ids, 0..=MOST_CREDITED)?;
+        check_tenant("tenant_id", tenant)?;
+        let each: HashSet<&str> = fact_ids.iter().map(String::as_str).collect();
+        let plan = |graph: &Graph| {
+            let line = |id| {
                 let own = graph.plan_credit(id, tenant, success);
                 own.or_else(|| graph.plan_credit(id, None, success))
             };
-            Ok((fact_ids.iter().filter_map(line).collect(), ()))
+            Ok((each.into_iter().filter_map(line).collect(), ()))
         };
-        kept.change(plan).await
+        self.kept(graph).await?.change(plan).await
     }
 }

@@ -256,6 +256,12 @@ impl Peer {
         self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
+    pub(crate) async fn answer_error(&mut self, id: &Value, message: &str) {
+        let error = json!({ "code": -32000, "message": message });
+        let frame = json!({ "jsonrpc": "2.0", "id": id, "error": error });
+        self.socket.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
     pub(crate) async fn frame(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.aside.iter().position(&wanted) {
             return self.aside.remove(at);

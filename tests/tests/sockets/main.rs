@@ -13,3 +13,4 @@ mod engine;
 mod example_agents;
 mod memory;
 mod memory_crash;
+mod memory_learning;

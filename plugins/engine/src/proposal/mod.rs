@@ -145,7 +145,11 @@ impl Run {
             let more = replans < config.max_replans();
             let corrected = more && config.replan_on_rejected();
             let round = self.round(&proposal, &order, replans, corrected).await;
-            if round.stopped || !more || !config.wants(&round) {
+            let wanted = !round.stopped && config.wants(&round);
+            if wanted && !more && replans > 0 {
+                self.tell_of_replans(&proposal, &round.result);
+            }
+            if !wanted || !more {
                 break round;
             }
             replans += 1;

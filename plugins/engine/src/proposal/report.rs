@@ -89,6 +89,9 @@ impl Run {
         });
         let event = NewEvent::new(kind, without_nulls(data));
         self.note(event.of_proposal(&proposal.id).of_action(&action.id)).await;
+        if told.class.is_some() {
+            self.tell_of_failure(action, result);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod caching;
 mod detached;
 mod events;
 mod hostile;
+mod learning;
 mod observing;
 mod permissions;
 mod policies;

@@ -9,7 +9,7 @@ pub struct Event {
     pub observed: Observed,
 }
 
-/// What happened. Texts are masked by the one who tells.
+/// What happened. Texts are masked by the one who tells; of longer ones a memory keeps the beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
     /// An action failed for good.

@@ -5,7 +5,7 @@ mod event;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_core::{Result, ServiceKey, Session, Time};
+use carport_core::{Result, RpcError, ServiceKey, Session, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub enum GraphRef {
     Namespace(String),
     /// The one that unbound sessions share where the daemon is set so.
     Shared,
-    /// A connection's own, by its `client_id`: gone with the connection.
+    /// A connection's own, by its `client_id`: gone with the connection, and only there while that is open.
     Session(String),
 }
 
@@ -33,6 +33,8 @@ pub struct NewFact {
     /// `[A-Za-z0-9._:-]`, 1 to 128 bytes. A fact of this tenant with this id is replaced. If absent,
     /// an id is minted, unless the same fact is there already.
     pub fact_id: Option<String>,
+    /// What an id that is minted begins with.
+    pub mint: Mint,
     /// What it is about, 1 to 512 bytes.
     pub subject: String,
     /// What is known, 1 byte to 32 KiB.
@@ -53,6 +55,16 @@ pub struct NewFact {
     pub is_constraint: bool,
 }
 
+/// What an id that is minted begins with; a UUID of version 7 follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Mint {
+    /// `ws-`.
+    #[default]
+    Ws,
+    /// `mcp-`: the fact came over MCP.
+    Mcp,
+}
+
 /// What a memory that may be brought up unasked is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +80,7 @@ impl NewFact {
     pub fn new(subject: impl Into<String>, body: impl Into<String>) -> Self {
         Self {
             fact_id: None,
+            mint: Mint::default(),
             subject: subject.into(),
             body: body.into(),
             kind: "pattern".into(),
@@ -109,6 +122,21 @@ pub struct Question {
     pub tenant_id: Option<String>,
 }
 
+/// What a context is wanted for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContextRequest {
+    /// What it is about, at most 8 KiB.
+    pub text: String,
+    /// The model's window, in tokens.
+    pub window: Option<u64>,
+    /// Whose facts, beside everybody's.
+    pub tenant_id: Option<String>,
+    /// Which agent asks, if the graph is not its own.
+    pub agent_id: Option<String>,
+    /// Whether the ranking is left out.
+    pub fast: bool,
+}
+
 /// A fact that was found.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Recalled {
@@ -131,7 +159,12 @@ pub struct Recalled {
     pub score: f64,
 }
 
-/// The memory, as other plugins see it. No call reads another graph than the one that it names.
+/// The memory, as other plugins see it. No call reads another graph than the one that it names, and each
+/// holds what it is given against the bounds that the fields state.
+///
+/// An embedder may provide one of its own (`Config::provide`). The methods `memory.add_fact`,
+/// `save_knowledge`, `save_procedural`, `query`, `fact_count`, `build_context` and `build_context_fast`
+/// run on it then; the others need the plugin's own graphs and answer -32013.
 #[async_trait]
 pub trait Memory: Send + Sync {
     /// The graph that the calls of a connection work on.
@@ -152,39 +185,45 @@ pub trait Memory: Send + Sync {
     /// Invalid parameters, or a file that cannot be read.
     async fn query(&self, graph: &GraphRef, question: Question) -> Result<Vec<Recalled>>;
 
-    /// What a model should know, in layers. `window` is the model's, in tokens; `fast` leaves the
-    /// ranking out.
+    /// How many facts a tenant sees; turns of conversations are none.
+    ///
+    /// # Errors
+    /// Invalid parameters, a file that cannot be read, or a memory that does not count.
+    async fn fact_count(&self, _graph: &GraphRef, _tenant: Option<&str>) -> Result<usize> {
+        let why = "the memory that this daemon was given does not count its facts; \
+                   `memory.add_fact` answers with a count";
+        Err(RpcError::unavailable("memory.fact_count", why))
+    }
+
+    /// What a model should know, in layers.
     ///
     /// # Errors
     /// Invalid parameters, or a file that cannot be read.
-    async fn build_context(
-        &self,
-        graph: &GraphRef,
-        text: &str,
-        window: Option<u64>,
-        fast: bool,
-    ) -> Result<String>;
+    async fn build_context(&self, graph: &GraphRef, request: ContextRequest) -> Result<String>;
 
     /// Keeps a turn. It can be found when this returns.
     ///
     /// # Errors
-    /// Invalid parameters, or a file that cannot be read or written.
+    /// Invalid parameters, or a file that cannot be read or written; overloaded, if thousands of turns
+    /// wait for the disk.
     async fn ingest(&self, graph: &GraphRef, turn: Turn) -> Result<()>;
 
-    /// Removes a fact if `origin` is its source. Returns whether there was one.
+    /// Removes one of everybody's facts if `origin` is its source. Returns whether there was one.
     ///
     /// # Errors
     /// A file that cannot be read or written.
     async fn forget(&self, graph: &GraphRef, origin: &str, fact_id: &str) -> Result<bool>;
 
     /// Tells the memory of a connection what was seen. The last 512 events are held until
-    /// `memory.maintain` reads them.
+    /// `memory.maintain` reads them. Plain code that returns at once: whoever tells does not wait for
+    /// what comes of it. What is told of a connection that ended is ignored.
     fn observe(&self, session: &Session, event: Event);
 
-    /// Counts a success or a failure to the facts of a tenant, or everybody's, that led to it. Ids that are not there are ignored.
+    /// Counts a success or a failure to the facts that led to it: for each id once, to the tenant's fact or
+    /// else to everybody's. Ids that are not there are ignored. Told twice, it counts twice.
     ///
     /// # Errors
-    /// A file that cannot be read or written.
+    /// More than 1000 ids, an invalid tenant, or a file that cannot be read or written.
     async fn credit(
         &self,
         graph: &GraphRef,

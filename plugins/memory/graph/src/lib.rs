@@ -41,6 +41,7 @@ pub use fault::Full;
 pub use graph::{Bank, Graph, Limits, Planned, Snapshot};
 pub use log::{Line, Unreadable, Uses, Which};
 pub use proactive::{
-    Arm, Candidate, Case, Evaluation, Intervention, Learned, Moment, Selected, Trigger, learn,
+    Arm, Candidate, Case, Evaluation, Intervention, Learned, Moment, Selected, Trigger, bounded,
+    learn,
 };
 pub use rank::{Ask, Hit, Utility, Weights};

@@ -6,7 +6,7 @@ use carport_memory_graph::{Confidence, check};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, exports::mint};
+use crate::Memory;
 
 /// Keeps a fact; the reply is how many facts the caller sees then. With the `fact_id` of a fact that
 /// is there, it takes that one's place. Without one, the same subject, body and kind again add nothing.
@@ -65,9 +65,7 @@ impl Method for AddFact {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<usize> {
-        let kept = memory.graph(caller).await?;
-        let (new, now) = (self.fact(), memory.clock.now());
-        kept.change(|graph| Ok((vec![graph.plan_add(new, now, mint)?.line], ()))).await?;
-        Ok(kept.snapshot().fact_count(self.tenant_id.as_deref()))
+        let (service, graph) = memory.serving(caller).await?;
+        service.add(&graph, self.fact()).await
     }
 }

@@ -1,6 +1,7 @@
 //! `memory.build_context` and `memory.build_context_fast`: what a model should know.
 
 use carport_core::{Access, Caller, Method, Result, bounds};
+use carport_memory_api::ContextRequest;
 use carport_memory_graph::{ContextAsk, check_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,22 +39,27 @@ fn check(query: &str, tenant: Option<&str>) -> Result<()> {
     check_tenant("tenant_id", tenant)
 }
 
-/// A context for an agent, if one asks.
-pub(crate) async fn context_of(
-    kept: &Kept,
-    text: String,
-    window: Option<u64>,
-    tenant: Option<String>,
-    agent: Option<String>,
-    fast: bool,
-) -> Result<String> {
+/// The bounds of a request for a context.
+pub(crate) fn check_context(request: &ContextRequest) -> Result<()> {
+    check(&request.text, request.tenant_id.as_deref())
+}
+
+/// What a model should know.
+pub(crate) async fn context_of(kept: &Kept, request: ContextRequest) -> Result<String> {
     let utility = kept.utility();
-    look(kept, text.len(), move |now| {
-        let (agent, tenant) = (agent.as_deref(), tenant.as_deref());
-        let ask = ContextAsk { text: &text, window, agent, tenant, utility };
-        if fast { now.context_fast(&ask) } else { now.context(&ask) }
+    look(kept, request.text.len(), move |now| {
+        let (agent, tenant) = (request.agent_id.as_deref(), request.tenant_id.as_deref());
+        let ask =
+            ContextAsk { text: &request.text, window: request.window, agent, tenant, utility };
+        if request.fast { now.context_fast(&ask) } else { now.context(&ask) }
     })
     .await
+}
+
+async fn build(memory: &Memory, caller: &Caller, mut request: ContextRequest) -> Result<String> {
+    let (service, graph) = memory.serving(caller).await?;
+    request.agent_id = caller.agent().map(str::to_owned);
+    service.build_context(&graph, request).await
 }
 
 impl Method for BuildContext {
@@ -67,10 +73,9 @@ impl Method for BuildContext {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<String> {
-        let kept = memory.graph(caller).await?;
-        let Self { query, model_context_window, tenant_id } = self;
-        let agent = caller.agent().map(str::to_owned);
-        context_of(&kept, query, model_context_window, tenant_id, agent, false).await
+        let Self { query: text, model_context_window: window, tenant_id } = self;
+        let request = ContextRequest { text, window, tenant_id, agent_id: None, fast: false };
+        build(memory, caller, request).await
     }
 }
 
@@ -85,9 +90,8 @@ impl Method for BuildContextFast {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<String> {
-        let kept = memory.graph(caller).await?;
-        let Self { query, model_context_window, tenant_id } = self;
-        let agent = caller.agent().map(str::to_owned);
-        context_of(&kept, query, model_context_window, tenant_id, agent, true).await
+        let Self { query: text, model_context_window: window, tenant_id } = self;
+        let request = ContextRequest { text, window, tenant_id, agent_id: None, fast: true };
+        build(memory, caller, request).await
     }
 }

@@ -37,13 +37,17 @@ impl Method for DeleteFact {
     type Plugin = Memory;
     type Reply = Deleted;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         bounds::bytes("id", &self.id, 1..=256)?;
         check_tenant("tenant_id", self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Deleted> {
-        let kept = memory.graph(caller).await?;
+        let kept = memory.own()?.used_by(caller).await?.1;
         let Self { id, tenant_id } = self;
         let tenant = tenant_id.as_deref();
         let kind = match caller.session().slot::<Slot>().remove_status(&id, tenant) {

@@ -29,6 +29,10 @@ impl Method for Evaluate {
     type Plugin = Memory;
     type Reply = Evaluation;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         bounds::items("cases", &self.cases, 0..=1000)?;
         for (at, case) in self.cases.iter().enumerate() {
@@ -41,8 +45,9 @@ impl Method for Evaluate {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Evaluation> {
-        let now = memory.graph(caller).await?.snapshot();
-        let threshold = memory.config.intervene_threshold;
+        let own = memory.own()?;
+        let now = own.used_by(caller).await?.1.snapshot();
+        let threshold = own.config.intervene_threshold;
         // Dropped with this call, at its deadline or with its connection: nobody waits then.
         let waiting = Arc::new(());
         let asker = Arc::downgrade(&waiting);

@@ -8,7 +8,7 @@ use carport_memory_graph::{Fact, Full, Graph, Limits, Line, Snapshot, check_tena
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, exports, scopes};
+use crate::{Memory, exports};
 
 /// Writes facts to a file under `memory/exports/`; the reply is how many. Turns are not written.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -45,13 +45,18 @@ impl Method for Persist {
     type Plugin = Memory;
     type Reply = usize;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         check(&self.path, self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<usize> {
-        let now = memory.graph(caller).await?.snapshot();
-        let base = memory.exports.clone();
+        let own = memory.own()?;
+        let now = own.used_by(caller).await?.1.snapshot();
+        let base = own.exports.clone();
         let writing = tokio::task::spawn_blocking(move || {
             let facts = match self.tenant_id.as_deref() {
                 None => now.facts(),
@@ -70,20 +75,24 @@ impl Method for Load {
     type Plugin = Memory;
     type Reply = usize;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         check(&self.path, self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<usize> {
-        let graph = scopes::graph_of(caller.session(), caller.identity(), &memory.config)?;
-        if graph == GraphRef::Shared && !caller.is_host() && !memory.config.shared_load {
+        let own = memory.own()?;
+        let (graph, kept) = own.used_by(caller).await?;
+        if graph == GraphRef::Shared && !caller.is_host() && !own.config.shared_load {
             let why = "loading would replace the facts of every connection that shares this graph; \
                        bind a namespace with `session.auth` and load there";
             return Err(RpcError::new(codes::POLICY, why));
         }
-        let kept = memory.graph(caller).await?;
         let limits = kept.limits();
-        let (base, now) = (memory.exports.clone(), memory.clock.now());
+        let (base, now) = (own.exports.clone(), own.clock.now());
         kept.replace(move |before| {
             let facts = exports::load(&base, &self.path, now)?;
             with_facts(before, facts, self.tenant_id.as_deref(), limits)

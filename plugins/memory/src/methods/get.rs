@@ -26,13 +26,17 @@ impl Method for GetFact {
     type Plugin = Memory;
     type Reply = Arc<Fact>;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         bounds::bytes("id", &self.id, 1..=128)?;
         check_tenant("tenant_id", self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Arc<Fact>> {
-        let kept = memory.graph(caller).await?;
+        let kept = memory.own()?.used_by(caller).await?.1;
         let fact = kept.fact(&self.id, self.tenant_id.as_deref());
         fact.ok_or_else(|| RpcError::not_found(format!("fact `{}`", self.id)))
     }

@@ -34,6 +34,10 @@ impl Method for Intervene {
     type Plugin = Memory;
     type Reply = Intervention;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         bounds::maybe_bytes("query", self.query.as_deref(), 0..=8192)?;
         bounds::texts("recent", self.recent.as_deref().unwrap_or_default(), 0..=64, 0..=8192)?;
@@ -42,8 +46,9 @@ impl Method for Intervene {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Intervention> {
-        let kept = memory.graph(caller).await?;
-        let threshold = memory.config.intervene_threshold;
+        let own = memory.own()?;
+        let kept = own.used_by(caller).await?.1;
+        let threshold = own.config.intervene_threshold;
         let texts = self.query.iter().chain(self.recent.iter().flatten());
         let length = texts.map(String::len).sum();
         let decision = look(&kept, length, move |now| {

@@ -1,6 +1,7 @@
 //! `memory.maintain`: learns from what the engine saw of a connection.
 
 use carport_core::{Access, Caller, Method, Result, bounds};
+use carport_memory_api::Mint;
 use carport_memory_graph::{Trigger, check_tenant, learn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,24 +41,29 @@ impl Method for Maintain {
     type Plugin = Memory;
     type Reply = Maintained;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         bounds::within("max_recent", self.max_recent.unwrap_or(32), 1..=512)?;
         check_tenant("tenant_id", self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Maintained> {
-        let kept = memory.graph(caller).await?;
+        let own = memory.own()?;
+        let kept = own.used_by(caller).await?.1;
         let slot = caller.session().slot::<Slot>();
         let tenant = self.tenant_id.as_deref();
         let events = slot.recent(self.max_recent.unwrap_or(32) as usize, tenant);
         let learned = learn(&events, tenant);
-        let (all, now) = (learned.facts.len(), memory.clock.now());
+        let (all, now) = (learned.facts.len(), own.clock.now());
         let plan = |graph: &carport_memory_graph::Graph| {
             let is_new = |id: &Option<String>| {
                 id.as_deref().is_some_and(|id| graph.get(id, tenant).is_none())
             };
             let new = learned.facts.into_iter().filter(|fact| is_new(&fact.fact_id));
-            let planned = graph.plan_add_all(new, now, mint)?;
+            let planned = graph.plan_add_all(new, now, || mint(Mint::Ws))?;
             Ok(planned.into_iter().map(|it| (it.line, it.fact_id.to_string())).unzip())
         };
         let ids: Vec<String> = kept.change(plan).await?;

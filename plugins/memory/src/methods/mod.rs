@@ -30,5 +30,5 @@ pub use status::{Status, UpdateStatus};
 pub use tidy::{Consolidate, Consolidation};
 pub use utility::{UtilityGet, UtilitySet};
 
-pub(crate) use context::context_of;
+pub(crate) use context::{check_context, context_of};
 pub(crate) use query::{check_query, recall};

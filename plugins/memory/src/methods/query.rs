@@ -28,10 +28,12 @@ pub struct QueryFacts {
 }
 
 /// The bounds of a question.
-pub(crate) fn check_query(text: &str, k: usize, kinds: Option<&[String]>) -> Result<()> {
-    bounds::bytes("query", text, 0..=8192)?;
-    bounds::within("k", k, 1..=100)?;
-    kinds.map_or(Ok(()), |kinds| bounds::texts("kinds", kinds, 0..=32, 1..=32))
+pub(crate) fn check_query(question: &Question) -> Result<()> {
+    let kinds = question.kinds.as_deref().unwrap_or_default();
+    bounds::bytes("query", &question.text, 0..=8192)?;
+    bounds::within("k", question.k, 1..=100)?;
+    bounds::texts("kinds", kinds, 0..=32, 1..=32)?;
+    check_tenant("tenant_id", question.tenant_id.as_deref())
 }
 
 /// The facts that answer a question best.
@@ -66,6 +68,17 @@ pub(crate) async fn recall(kept: &Kept, question: Question) -> Result<Vec<Recall
     Ok(recalled.collect())
 }
 
+impl QueryFacts {
+    fn question(&self) -> Question {
+        Question {
+            text: self.query.clone(),
+            k: self.k.unwrap_or(5) as usize,
+            kinds: self.kinds.clone(),
+            tenant_id: self.tenant_id.clone(),
+        }
+    }
+}
+
 impl Method for QueryFacts {
     const NAME: &'static str = "memory.query";
     const ACCESS: Access = Access::Authenticated;
@@ -73,15 +86,12 @@ impl Method for QueryFacts {
     type Reply = Vec<Recalled>;
 
     fn validate(&self) -> Result<()> {
-        check_query(&self.query, self.k.unwrap_or(5) as usize, self.kinds.as_deref())?;
-        check_tenant("tenant_id", self.tenant_id.as_deref())
+        check_query(&self.question())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Vec<Recalled>> {
-        let kept = memory.graph(caller).await?;
-        let Self { query, k, kinds, tenant_id } = self;
-        let k = k.unwrap_or(5) as usize;
-        recall(&kept, Question { text: query, k, kinds, tenant_id }).await
+        let (service, graph) = memory.serving(caller).await?;
+        service.query(&graph, self.question()).await
     }
 }
 
@@ -104,7 +114,7 @@ impl Method for FactCount {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<usize> {
-        let kept = memory.graph(caller).await?;
-        Ok(kept.snapshot().fact_count(self.tenant_id.as_deref()))
+        let (service, graph) = memory.serving(caller).await?;
+        service.fact_count(&graph, self.tenant_id.as_deref()).await
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Memory, exports::mint};
+use crate::Memory;
 
 /// Saves something that is so. The same again changes nothing but when it was said last.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +51,8 @@ pub struct Saved {
 }
 
 impl SaveKnowledge {
-    fn fact(&self, entry: Entry) -> NewFact {
+    /// What is to be saved, and its id.
+    fn fact(&self, entry: Entry) -> (String, NewFact) {
         let mut new = NewFact::new(&self.subject, &self.body);
         let (kind, letter) = match entry {
             Entry::Knowledge => ("knowledge", 'k'),
@@ -59,26 +60,22 @@ impl SaveKnowledge {
         };
         let tenant = self.tenant_id.as_deref().unwrap_or_default();
         let minted = || format!("{letter}-{}", digest(&[tenant, kind, &self.subject, &self.body]));
-        new.fact_id = Some(self.id.clone().unwrap_or_else(minted));
+        let id = self.id.clone().unwrap_or_else(minted);
+        new.fact_id = Some(id.clone());
         new.kind = kind.into();
         new.confidence = self.confidence.map_or(new.confidence, |it| it.0);
         new.tags = self.tags.clone().unwrap_or_default();
         new.tenant_id.clone_from(&self.tenant_id);
         new.is_constraint = self.is_constraint.unwrap_or_default();
         new.entry = Some(entry);
-        new
+        (id, new)
     }
 
     async fn save(self, entry: Entry, memory: &Memory, caller: &Caller) -> Result<Saved> {
-        let kept = memory.graph(caller).await?;
-        let (new, now) = (self.fact(entry), memory.clock.now());
+        let (service, graph) = memory.serving(caller).await?;
+        let (id, new) = self.fact(entry);
         let kind = new.kind.clone();
-        let plan = |graph: &carport_memory_graph::Graph| {
-            let planned = graph.plan_add(new, now, mint)?;
-            Ok((vec![planned.line], planned.fact_id))
-        };
-        let id = kept.change(plan).await?.to_string();
-        Ok(Saved { id, kind, fact_count: kept.snapshot().fact_count(self.tenant_id.as_deref()) })
+        Ok(Saved { id, kind, fact_count: service.add(&graph, new).await? })
     }
 }
 
@@ -99,7 +96,7 @@ impl Method for SaveKnowledge {
     type Reply = Saved;
 
     fn validate(&self) -> Result<()> {
-        check("", &self.fact(Entry::Knowledge)).map_err(id_field)
+        check("", &self.fact(Entry::Knowledge).1).map_err(id_field)
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Saved> {
@@ -114,7 +111,7 @@ impl Method for SaveProcedural {
     type Reply = Saved;
 
     fn validate(&self) -> Result<()> {
-        check("", &self.0.fact(Entry::Procedural)).map_err(id_field)
+        check("", &self.0.fact(Entry::Procedural).1).map_err(id_field)
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Saved> {

@@ -6,7 +6,7 @@ use carport_memory_graph::{Bank, check_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, scopes};
+use crate::Memory;
 
 /// Tells which graph this connection uses, what is in it and what it may hold.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -78,13 +78,16 @@ impl Method for GraphStats {
     type Plugin = Memory;
     type Reply = Stats;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         check_tenant("tenant_id", self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Stats> {
-        let kept = memory.graph(caller).await?;
-        let used = scopes::graph_of(caller.session(), caller.identity(), &memory.config)?;
+        let (used, kept) = memory.own()?.used_by(caller).await?;
         let (graph, name) = named(used);
         let (now, limits, tenant) = (kept.snapshot(), kept.limits(), self.tenant_id.as_deref());
         Ok(Stats {

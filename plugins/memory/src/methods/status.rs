@@ -39,6 +39,10 @@ impl Method for UpdateStatus {
     type Plugin = Memory;
     type Reply = Status;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         bounds::bytes("body", &self.body, 0..=8192)?;
         check_tenant("tenant_id", self.tenant_id.as_deref())

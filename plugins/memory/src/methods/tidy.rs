@@ -41,13 +41,18 @@ impl Method for Consolidate {
     type Plugin = Memory;
     type Reply = Consolidation;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     fn validate(&self) -> Result<()> {
         check_tenant("tenant_id", self.tenant_id.as_deref())
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Consolidation> {
-        let kept = memory.graph(caller).await?;
-        let (start, now) = (Instant::now(), memory.clock.now());
+        let own = memory.own()?;
+        let kept = own.used_by(caller).await?.1;
+        let (start, now) = (Instant::now(), own.clock.now());
         let (limits, conversation_dropped) = (kept.limits(), kept.take_dropped_turns());
         let tenant = self.tenant_id;
         let made = kept.replace(move |before| {

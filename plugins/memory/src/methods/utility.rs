@@ -27,8 +27,12 @@ impl Method for UtilityGet {
     type Plugin = Memory;
     type Reply = Utility;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Utility> {
-        Ok(memory.graph(caller).await?.utility())
+        Ok(memory.own()?.used_by(caller).await?.1.utility())
     }
 }
 
@@ -38,8 +42,12 @@ impl Method for UtilitySet {
     type Plugin = Memory;
     type Reply = Utility;
 
+    fn available(memory: &Memory) -> Result<()> {
+        memory.own().map(drop)
+    }
+
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Utility> {
-        let kept = memory.graph(caller).await?;
+        let kept = memory.own()?.used_by(caller).await?.1;
         let (weight, exploration) = (number(self.utility_weight), number(self.utility_exploration));
         Ok(kept.set_utility(|utility| utility.with(weight, exploration)))
     }

@@ -12,7 +12,8 @@ use tokio::{
 
 use super::{Pen, failed};
 
-/// Turns that wait for a disk that fails: more than a graph holds.
+/// Turns that wait for a disk that fails: more than a graph holds. While they wait for one that is slow,
+/// twice as many may.
 const MOST_UNWRITTEN: usize = 4096;
 
 /// A graph that is changed.
@@ -129,9 +130,13 @@ impl Kept {
     ///
     /// # Errors
     /// The file cannot be written. The turn is found nevertheless, and written with the next one.
+    /// Overloaded: thousands of turns wait for the disk. This one was not taken in.
     pub(crate) async fn ingest(self: &Arc<Self>, turn: Turn) -> Result<()> {
         {
             let mut state = self.state.lock();
+            if state.unwritten.len() >= 2 * MOST_UNWRITTEN {
+                return Err(RpcError::overloaded("turns wait for the disk; try again later"));
+            }
             state.graph.apply(Line::Turn(turn.clone()));
             state.unwritten.push(Line::Turn(turn));
         }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use carport_core::{Clock, Durability, Guarded, Result, RpcError, encode_name};
+use carport_core::{Clock, Durability, Guarded, Result, RpcError, bounds, encode_name};
 use carport_memory_api::GraphRef;
 use carport_memory_graph::{Graph, Limits, Utility};
 use tokio::{sync::OnceCell, time::Instant};
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// Its file cannot be read, or no file can have its name.
     pub(crate) async fn get(self: &Arc<Self>, graph: &GraphRef) -> Result<Arc<Kept>> {
-        let cell = self.graphs.lock().entry(graph.clone()).or_default().clone();
+        let cell = self.cell(graph)?;
         if let Some(kept) = cell.get() {
             kept.touch();
             return Ok(kept.clone());
@@ -74,6 +74,16 @@ impl Store {
             Ok(kept)
         });
         loading.await.map_err(RpcError::internal)?
+    }
+
+    fn cell(&self, graph: &GraphRef) -> Result<Arc<Cell>> {
+        let mut graphs = self.graphs.lock();
+        if let Some(cell) = graphs.get(graph) {
+            return Ok(cell.clone());
+        }
+        // A name that no file can have leaves nothing behind.
+        self.path(graph)?;
+        Ok(graphs.entry(graph.clone()).or_default().clone())
     }
 
     /// Forgets the graph of a connection that ended.
@@ -114,6 +124,8 @@ impl Store {
     /// Where the file of a graph is; a connection's own has none.
     fn path(&self, graph: &GraphRef) -> Result<Option<PathBuf>> {
         let file = |directory: &str, field: &str, name: &str| {
+            // As when a connection binds one; whoever is inside the process may name any.
+            bounds::letters(field, name, "no control characters", |it| !it.is_control())?;
             let name = format!("{}.jsonl", encode_name(field, name)?);
             Ok(Some(self.root.join(directory).join(name)))
         };
@@ -148,6 +160,11 @@ impl Store {
         for (_, graph) in idle.iter().take(idle.len().saturating_sub(MOST_IDLE)) {
             graphs.remove(graph);
         }
+    }
+
+    /// Whether a graph is loaded.
+    pub(crate) fn is_loaded(&self, graph: &GraphRef) -> bool {
+        self.graphs.lock().contains_key(graph)
     }
 
     /// How many graphs are loaded.

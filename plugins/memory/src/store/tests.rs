@@ -101,3 +101,43 @@ async fn loading_is_done_to_the_end_though_the_caller_goes() {
     .unwrap();
     assert!(root.path().join("agents/a0.jsonl").is_file());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_graph_that_is_read_takes_turns_and_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let store = store(root.path());
+    let kept = store.get(&agent(0)).await.unwrap();
+    let turn = |at: usize| carport_memory_api::Turn {
+        key: at.to_string(),
+        speaker: String::new(),
+        text: "said".into(),
+        at: carport_core::Time::default(),
+        origin: String::new(),
+    };
+    for at in 0..crate::FEW_FACTS {
+        kept.ingest(turn(at)).await.unwrap();
+    }
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (end, is_to_end) = std::sync::mpsc::channel();
+    let reading = tokio::spawn(async move {
+        let look = crate::look(&kept, 0, move |now| {
+            let _ = begun.send(());
+            let _ = is_to_end.recv();
+            now.turn_count()
+        });
+        look.await.unwrap()
+    });
+    has_begun.await.unwrap();
+    advance(2 * IDLE).await;
+    store.unload();
+    assert_eq!(store.loaded(), 1, "it is in use");
+    let kept = store.get(&agent(0)).await.unwrap();
+    kept.ingest(turn(crate::FEW_FACTS)).await.unwrap();
+    assert_eq!(kept.snapshot().turn_count(), crate::FEW_FACTS + 1);
+    drop(kept);
+    end.send(()).unwrap();
+    assert_eq!(reading.await.unwrap(), crate::FEW_FACTS, "it reads what was there");
+    advance(2 * IDLE).await;
+    store.unload();
+    assert_eq!(store.loaded(), 0);
+}

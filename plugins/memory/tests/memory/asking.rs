@@ -1,7 +1,7 @@
 //! Questions, contexts and what usefulness changes.
 
 use carport_core::{Time, testing::TestHost};
-use carport_memory_api::{GraphRef, MEMORY, NewFact, Question, Turn};
+use carport_memory_api::{ContextRequest, GraphRef, MEMORY, NewFact, Question, Turn};
 use serde_json::json;
 
 use crate::{add, bodies, call};
@@ -102,7 +102,7 @@ async fn other_plugins_use_the_same_graphs() {
     let asked = json!({ "query": "giraffe", "kinds": ["Conversation"] });
     let found = call(&mut agent, "query", asked).await;
     assert_eq!((found.as_array().unwrap().len(), &found[0]["subject"]), (1, &json!("Bo")));
-    let context = memory.build_context(&graph, "", None, false).await.unwrap();
+    let context = memory.build_context(&graph, ContextRequest::default()).await.unwrap();
     assert!(context.ends_with("## Conversation\nBo: a giraffe met a zebra"), "{context}");
     assert_eq!(call(&mut agent, "fact_count", json!({})).await, 1);
 

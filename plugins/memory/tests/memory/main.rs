@@ -4,9 +4,11 @@
 mod asking;
 mod disk;
 mod exporting;
+mod foreign;
 mod keeping;
 mod racing;
 mod scopes;
+mod serving;
 mod speaking;
 
 use carport_core::testing::{TOKEN, TestClient, TestHost};

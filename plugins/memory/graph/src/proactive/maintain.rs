@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fact::check_tenant;
+
 /// Characters of an error that are kept.
 const ERROR: usize = 500;
 /// Bytes of a subject.
@@ -38,6 +40,27 @@ pub struct Learned {
     /// What is to be kept, each with an id that follows from the event: the same events teach the
     /// same facts. In the order of the events.
     pub facts: Vec<NewFact>,
+}
+
+/// An event cut to what is learned from it, for an event may be kept for long; `None` if no tenant can
+/// have this name, for then nobody can ask for it.
+pub fn bounded(mut event: Event) -> Option<Event> {
+    check_tenant("tenant_id", event.tenant_id.as_deref()).ok()?;
+    let (Observed::ActionFailed { tool: subject, error: text }
+    | Observed::RetriesUsedUp { tool: subject, error: text }
+    | Observed::ReplansUsedUp { source: subject, reason: text }
+    | Observed::GoalOpen { goal: subject, reason: text }
+    | Observed::TurnStopped { source: subject, reason: text }) = &mut event.observed;
+    cut(subject, subject.floor_char_boundary(SUBJECT));
+    let end = text.char_indices().nth(ERROR).map_or(text.len(), |(at, _)| at);
+    cut(text, end);
+    Some(event)
+}
+
+/// Shortens a text and gives back the memory of the rest.
+fn cut(text: &mut String, end: usize) {
+    text.truncate(end);
+    text.shrink_to_fit();
 }
 
 /// What a tenant learns from its events, the oldest first. A tool's failures teach one fact: the newest.

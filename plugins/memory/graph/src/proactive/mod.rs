@@ -8,4 +8,4 @@ mod tests;
 
 pub use evaluate::{Arm, Case, Evaluation};
 pub use intervene::{Candidate, Intervention, Moment, Selected};
-pub use maintain::{Learned, Trigger, learn};
+pub use maintain::{Learned, Trigger, bounded, learn};
