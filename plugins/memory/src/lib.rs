@@ -2,13 +2,18 @@
 
 mod config;
 mod exports;
+mod meaning;
 mod methods;
 mod scopes;
 mod service;
 mod slot;
 mod store;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use carport_core::{
     Caller, Clock, Durability, Gauge, Plugin, Result, RpcError, Session, StartContext,
@@ -20,6 +25,7 @@ pub use config::{AgentNamespaces, Config, Unbound};
 pub use methods::*;
 
 use crate::{
+    meaning::Encoder,
     service::Service,
     slot::Slot,
     store::{Kept, Store},
@@ -62,6 +68,8 @@ pub struct Memory {
     pub(crate) config: Config,
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Says what texts mean, if there is one.
+    pub(crate) encoder: Option<Arc<dyn Encoder>>,
     /// The base of paths of `memory.persist` and `memory.load`.
     pub(crate) exports: PathBuf,
 }
@@ -92,10 +100,18 @@ impl Plugin for Memory {
                 store::every(Arc::downgrade(&store), SYNC_EVERY, async |store| store.sync().await);
             cx.tasks().spawn("sync", sync);
         }
-        let service =
-            Service { store: store.clone(), config: config.clone(), clock: clock.clone() };
+        let encoder = meaning::open(config.embeddings.as_deref()).await;
+        if let Some(encoder) = encoder.clone() {
+            cx.tasks().spawn("meaning", understand(Arc::downgrade(&store), encoder));
+        }
+        let service = Service {
+            store: store.clone(),
+            config: config.clone(),
+            clock: clock.clone(),
+            encoder: encoder.clone(),
+        };
         cx.provide(&MEMORY, Arc::new(service) as Arc<dyn carport_memory_api::Memory>);
-        Ok(Self { config, store, clock, exports })
+        Ok(Self { config, store, clock, encoder, exports })
     }
 
     async fn session_closed(&self, session: &Arc<Session>) {
@@ -114,6 +130,18 @@ impl Memory {
         let kept = self.store.get(&graph).await?;
         caller.session().slot::<Slot>().uses(&kept);
         Ok(kept)
+    }
+}
+
+/// Works out what facts mean for as long as the store is there and the encoder does not fail.
+async fn understand(store: Weak<Store>, encoder: Arc<dyn Encoder>) {
+    loop {
+        tokio::time::sleep(meaning::CATCH_UP_EVERY).await;
+        let Some(store) = store.upgrade() else { return };
+        if let Err(reason) = meaning::catch_up(&store, &encoder).await {
+            let so = "what facts mean cannot be told; new ones are found by words alone";
+            return tracing::error!(reason, "{so}");
+        }
     }
 }
 

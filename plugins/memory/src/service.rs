@@ -10,6 +10,7 @@ use carport_memory_graph::{check, check_turn};
 use crate::{
     config::Config,
     exports::mint,
+    meaning::{self, Encoder},
     methods::{check_query, context_of, recall},
     scopes,
     slot::Slot,
@@ -21,6 +22,7 @@ pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) encoder: Option<Arc<dyn Encoder>>,
 }
 
 #[async_trait]
@@ -43,7 +45,7 @@ impl Memory for Service {
     async fn query(&self, graph: &GraphRef, question: Question) -> Result<Vec<Recalled>> {
         check_query(&question.text, question.k, question.kinds.as_deref())?;
         let kept = self.store.get(graph).await?;
-        recall(&kept, question).await
+        recall(&kept, self.encoder.as_ref(), question).await
     }
 
     async fn build_context(
@@ -59,7 +61,11 @@ impl Memory for Service {
             GraphRef::Agent(id) => Some(id.clone()),
             _ => None,
         };
-        context_of(&kept, text.to_owned(), window, None, agent, fast).await
+        let meaning = match fast {
+            true => None,
+            false => meaning::of(self.encoder.as_ref(), text).await,
+        };
+        context_of(&kept, text.to_owned(), meaning, window, None, agent, fast).await
     }
 
     async fn ingest(&self, graph: &GraphRef, turn: Turn) -> Result<()> {

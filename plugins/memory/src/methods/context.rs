@@ -1,11 +1,11 @@
 //! `memory.build_context` and `memory.build_context_fast`: what a model should know.
 
 use carport_core::{Access, Caller, Method, Result, bounds};
-use carport_memory_graph::{ContextAsk, check_tenant};
+use carport_memory_graph::{ContextAsk, Meaning, check_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, look, store::Kept};
+use crate::{Memory, look, meaning, store::Kept};
 
 /// Builds a context of what matters for a query, in layers, within a quarter of the model's window.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,7 @@ fn check(query: &str, tenant: Option<&str>) -> Result<()> {
 pub(crate) async fn context_of(
     kept: &Kept,
     text: String,
+    meaning: Option<Meaning>,
     window: Option<u64>,
     tenant: Option<String>,
     agent: Option<String>,
@@ -50,7 +51,8 @@ pub(crate) async fn context_of(
     let utility = kept.utility();
     look(kept, move |now| {
         let (agent, tenant) = (agent.as_deref(), tenant.as_deref());
-        let ask = ContextAsk { text: &text, window, agent, tenant, utility };
+        let meaning = meaning.as_ref();
+        let ask = ContextAsk { text: &text, window, agent, tenant, utility, meaning };
         if fast { now.context_fast(&ask) } else { now.context(&ask) }
     })
     .await
@@ -70,7 +72,8 @@ impl Method for BuildContext {
         let kept = memory.graph(caller).await?;
         let Self { query, model_context_window, tenant_id } = self;
         let agent = caller.agent().map(str::to_owned);
-        context_of(&kept, query, model_context_window, tenant_id, agent, false).await
+        let meaning = meaning::of(memory.encoder.as_ref(), &query).await;
+        context_of(&kept, query, meaning, model_context_window, tenant_id, agent, false).await
     }
 }
 
@@ -88,6 +91,6 @@ impl Method for BuildContextFast {
         let kept = memory.graph(caller).await?;
         let Self { query, model_context_window, tenant_id } = self;
         let agent = caller.agent().map(str::to_owned);
-        context_of(&kept, query, model_context_window, tenant_id, agent, true).await
+        context_of(&kept, query, None, model_context_window, tenant_id, agent, true).await
     }
 }

@@ -8,7 +8,11 @@ use carport_memory_graph::{Ask, check_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, look, store::Kept};
+use crate::{
+    Memory, look,
+    meaning::{self, Encoder},
+    store::Kept,
+};
 
 /// Finds the facts that answer a query best, the best first. Changes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -35,8 +39,13 @@ pub(crate) fn check_query(text: &str, k: usize, kinds: Option<&[String]>) -> Res
 }
 
 /// The facts that answer a question best.
-pub(crate) async fn recall(kept: &Kept, question: Question) -> Result<Vec<Recalled>> {
+pub(crate) async fn recall(
+    kept: &Kept,
+    encoder: Option<&Arc<dyn Encoder>>,
+    question: Question,
+) -> Result<Vec<Recalled>> {
     let utility = kept.utility();
+    let meaning = meaning::of(encoder, &question.text).await;
     let hits = look(kept, move |now| {
         let is_asked = |kind: &str| {
             let kinds = question.kinds.as_deref().unwrap_or_default();
@@ -47,6 +56,7 @@ pub(crate) async fn recall(kept: &Kept, question: Question) -> Result<Vec<Recall
             tenant: question.tenant_id.as_deref(),
             turns: is_asked("conversation"),
             utility,
+            meaning: meaning.as_ref(),
         };
         now.rank(&ask, question.k, |fact| question.kinds.is_none() || is_asked(&fact.kind))
     });
@@ -81,7 +91,8 @@ impl Method for QueryFacts {
         let kept = memory.graph(caller).await?;
         let Self { query, k, kinds, tenant_id } = self;
         let k = k.unwrap_or(5) as usize;
-        recall(&kept, Question { text: query, k, kinds, tenant_id }).await
+        let question = Question { text: query, k, kinds, tenant_id };
+        recall(&kept, memory.encoder.as_ref(), question).await
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Stats {
     pub max_facts: usize,
     /// The most bytes of memory.
     pub max_bytes: usize,
+    /// Facts of all tenants of which is known what they mean; absent if nothing tells it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub understood: Option<usize>,
 }
 
 /// Whose a graph is.
@@ -89,6 +92,7 @@ impl Method for GraphStats {
             bytes: kept.bytes(),
             max_facts: limits.facts,
             max_bytes: limits.bytes,
+            understood: memory.encoder.as_ref().map(|_| now.understood()),
         })
     }
 }

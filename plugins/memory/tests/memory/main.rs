@@ -5,6 +5,7 @@ mod asking;
 mod disk;
 mod exporting;
 mod keeping;
+mod meaning;
 mod racing;
 mod scopes;
 mod speaking;

@@ -7,6 +7,9 @@
 #[cfg(test)]
 mod fts5_tests;
 mod lexical;
+mod near;
+#[cfg(test)]
+mod near_tests;
 #[cfg(test)]
 mod quality_tests;
 #[cfg(test)]
@@ -19,10 +22,11 @@ use std::{cmp::Ordering, sync::Arc};
 
 use crate::{
     fact::Fact,
-    graph::{Doc, HubKind, Snapshot},
+    graph::{Doc, HubKind, Meaning, Snapshot},
     terms::{Asked, subject_key},
 };
 use lexical::Lexical;
+use near::Near;
 pub use utility::Utility;
 use view::View;
 use walk::{Effort, Reached, walk};
@@ -45,6 +49,8 @@ pub struct Ask<'a> {
     pub turns: bool,
     /// How much usefulness counts.
     pub utility: Utility,
+    /// What the text means, if an encoder says it.
+    pub meaning: Option<&'a Meaning>,
 }
 
 /// How much each part counts in `rel`. The default is what queries go by; others show what a part is
@@ -116,11 +122,12 @@ impl Snapshot {
         let lexical = Lexical::of(&view, &asked);
         let mut seeds = lexical.known.clone();
         seeds.extend(subjects(&view, &asked, ask.text));
-        if seeds.is_empty() || view.count == 0 {
+        let near = Near::of(&view, ask.meaning);
+        if (seeds.is_empty() && near.nearest.is_empty()) || view.count == 0 {
             return Ranking { graph: self, places: Vec::new() };
         }
         let mut reached = match weights.reached > 0.0 {
-            true => walk(&view, &seeds, Effort::QUERY),
+            true => walk(&view, &seeds, &near.seeds(&seeds), Effort::QUERY),
             false => Reached::none(&view),
         };
         if !ask.turns {
@@ -131,15 +138,17 @@ impl Snapshot {
         let most_reached = reached.docs.iter().map(|doc| reached.share[*doc as usize]).max();
         let most_reached = most_reached.unwrap_or_default().max(1) as f64;
         let mut places = Vec::new();
-        let more = reached.docs.iter().filter(|doc| lexical.coverage[**doc as usize] == 0.0);
-        for doc in lexical.found.iter().chain(more).copied() {
+        let is_more = |doc: &&u32| lexical.coverage[**doc as usize] == 0.0;
+        let meant = near.nearest.iter().filter(is_more);
+        let more = reached.docs.iter().filter(is_more).filter(|doc| !near.is_nearest(**doc));
+        for doc in lexical.found.iter().chain(meant).chain(more).copied() {
             let at = doc as usize;
             let bm25 = if most_bm25 > 0.0 { lexical.bm25[at] / most_bm25 } else { 0.0 };
             let share = reached.share[at] as f64 / most_reached;
             let rel = weights.coverage * lexical.coverage[at]
                 + weights.bm25 * bm25
                 + weights.reached * share;
-            let rel = millionths(rel);
+            let rel = millionths(near.rel(at, rel));
             if rel > LEAST
                 && let Some(held) = self.docs.get(doc)
             {

@@ -163,7 +163,7 @@ proptest! {
             }
         }
         prop_assert_eq!(seeds.len(), named.len());
-        let reached = walk(&view, &seeds, Effort::QUERY);
+        let reached = walk(&view, &seeds, &[], Effort::QUERY);
         for (fact, exact) in reference.facts.iter().zip(reference.pagerank(&named)) {
             let share = reached.share[doc(&graph, fact)] as f64 / (1u64 << 52) as f64;
             prop_assert!((share - exact).abs() < 1e-4, "{share} is not {exact}");
@@ -374,8 +374,8 @@ fn a_walk_over_many_facts_lacks_as_little() {
     let mut worst = 0.0f64;
     for query in ["w1", "w3 w40", "w200 w7 w15", "w900 w2"] {
         let seeds = Lexical::of(&view, &Asked::of(query)).known;
-        let near = walk(&view, &seeds, Effort::QUERY);
-        let whole = walk(&view, &seeds, exact);
+        let near = walk(&view, &seeds, &[], Effort::QUERY);
+        let whole = walk(&view, &seeds, &[], exact);
         for (near, whole) in near.share.iter().zip(&whole.share) {
             worst = worst.max((*whole as f64 - *near as f64) / (1u64 << 52) as f64);
         }

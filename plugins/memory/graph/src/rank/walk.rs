@@ -59,14 +59,21 @@ impl Reached {
     }
 }
 
-/// Walks from these hubs, each as likely as its idf says.
-pub(super) fn walk(view: &View<'_>, seeds: &[(u32, f64)], effort: Effort) -> Reached {
+/// Walks from these hubs and these facts, each as likely as its weight says.
+pub(super) fn walk(
+    view: &View<'_>,
+    seeds: &[(u32, f64)],
+    facts: &[(u32, f64)],
+    effort: Effort,
+) -> Reached {
     let mut walk = Walk::new(view, effort);
-    let weights: Vec<u64> = seeds.iter().map(|it| u64::from(whole(it.1))).collect();
-    let sum: u64 = weights.iter().sum();
-    for ((hub, _), weight) in seeds.iter().zip(weights) {
-        let share = (WHOLE as f64 / sum as f64 * weight as f64) as u64;
-        walk.give(walk.docs + *hub as usize, share);
+    let docs = walk.docs;
+    let hubs = seeds.iter().map(|it| (docs + it.0 as usize, whole(it.1)));
+    let facts = facts.iter().map(|it| (it.0 as usize, whole(it.1)));
+    let seeds: Vec<(usize, u32)> = hubs.chain(facts).collect();
+    let sum: u64 = seeds.iter().map(|it| u64::from(it.1)).sum();
+    for (node, weight) in seeds {
+        walk.give(node, (WHOLE as f64 / sum as f64 * f64::from(weight)) as u64);
     }
     while walk.round() {}
     walk.end()
