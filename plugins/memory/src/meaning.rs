@@ -103,9 +103,8 @@ async fn catch_up_some(kept: &Kept, encoder: &Arc<dyn Encoder>) -> Result<bool, 
     let facts = now.without_meaning(BATCH);
     let texts: Vec<String> = facts.iter().map(|(_, fact)| text(fact)).collect();
     let encoder = encoder.clone();
-    let vectors = blocking(move || {
-        encoder.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())
-    });
+    let vectors =
+        blocking(move || encoder.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
     let mut meanings = Vec::with_capacity(facts.len());
     for ((at, fact), vector) in facts.into_iter().zip(vectors.await?) {
         let meaning = Meaning::of(&vector).ok_or("a vector is no direction")?;

@@ -2,7 +2,8 @@
 //!
 //! `rel = 0.5 * coverage + 0.3 * bm25 / max bm25 + 0.2 * reached / max reached`, over the facts that the
 //! caller sees. What follows from it is computed from `rel` rounded to 1e-6, and the order is total, so
-//! that the same facts and the same query give the same answer, whatever way the facts came in.
+//! that the same facts and the same query give the same answer, whatever way the facts came in. What [`near`]
+//! adds where an encoder says what facts mean is nothing without one.
 
 #[cfg(test)]
 mod fts5_tests;

@@ -38,7 +38,8 @@ impl Near {
             }
         });
         // Facts as near as each other: by what they are called, for numbers depend on the order they came in.
-        let named = |at: u32| view.graph.docs.get(at).map(|doc| (&doc.fact.fact_id, &doc.fact.tenant_id));
+        let named =
+            |at: u32| view.graph.docs.get(at).map(|doc| (&doc.fact.fact_id, &doc.fact.tenant_id));
         let order = |a: &(u32, f32), b: &(u32, f32)| {
             b.1.total_cmp(&a.1).then_with(|| named(a.0).cmp(&named(b.0)))
         };

@@ -13,7 +13,8 @@ const WIDTH: usize = 24;
 fn meaning(seed: u64) -> Meaning {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let number = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     Meaning::of(&(0..WIDTH).map(number).collect::<Vec<_>>()).unwrap()
