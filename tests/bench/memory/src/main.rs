@@ -4,6 +4,7 @@
 mod facts;
 mod fts5;
 mod latency;
+mod measures;
 mod model;
 mod quality;
 mod set;

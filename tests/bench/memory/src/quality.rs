@@ -8,8 +8,9 @@ use carport_memory_graph::{Ask, Meaning, Snapshot, Weights};
 use crate::{
     LEXICAL, ask, facts,
     fts5::Fts5,
+    measures::Sums,
     model,
-    set::{self, Kind, Question},
+    set::{self, Kind},
 };
 
 /// What is measured beside words and the walk.
@@ -41,21 +42,8 @@ const ARMS: [(&str, Arm); 7] = [
     ("graph walk", Arm::Ranking(Weights { coverage: 0.5, bm25: 0.3, reached: 0.2 })),
     ("embeddings alone", Arm::Nearest),
     ("embeddings + words", Arm::Meaning(LEXICAL)),
-    (
-        "embeddings + walk",
-        Arm::Meaning(Weights { coverage: 0.5, bm25: 0.3, reached: 0.2 }),
-    ),
+    ("embeddings + walk", Arm::Meaning(Weights { coverage: 0.5, bm25: 0.3, reached: 0.2 })),
 ];
-
-/// Sums over questions.
-#[derive(Default)]
-struct Sums {
-    questions: f64,
-    recall: f64,
-    reciprocal: f64,
-    ndcg: f64,
-    complete: f64,
-}
 
 /// What a question is put to.
 struct Bench {
@@ -99,7 +87,7 @@ pub(crate) fn measure(args: &Args) -> Result<(), Error> {
             let of_kind = questions.iter().enumerate().filter(|it| kinds.contains(&it.1.kind));
             for (number, question) in of_kind {
                 let found = bench.find(arm, number, &question.text)?;
-                found.into_iter().for_each(|found| sums.add(question, &found));
+                found.into_iter().for_each(|found| sums.add(&question.relevant, &found));
             }
             rows.extend((sums.questions > 0.0).then(|| sums.row(name, arm_name)));
         }
@@ -136,31 +124,5 @@ impl Meant {
             self.facts.iter().map(|it| it.cosine(asked)).enumerate().collect();
         places.sort_by(|a, b| b.1.total_cmp(&a.1));
         places.into_iter().take(DEEP).map(|it| it.0).collect()
-    }
-}
-
-impl Sums {
-    fn add(&mut self, question: &Question, found: &[usize]) {
-        let relevant = question.relevant.len();
-        let is_relevant = |place: &usize| question.relevant.contains(place);
-        let in_five = found.iter().take(5).filter(|it| is_relevant(it)).count();
-        self.questions += 1.0;
-        self.recall += in_five as f64 / relevant as f64;
-        self.complete += f64::from(u8::from(in_five == relevant));
-        let first = found.iter().position(&is_relevant);
-        self.reciprocal += first.map_or(0.0, |at| 1.0 / (at as f64 + 1.0));
-        // A fact is relevant or is not: a gain of 1 or 0, over the binary logarithm of its rank and one.
-        let gain = |at: usize| 1.0 / (at as f64 + 2.0).log2();
-        let gained = found.iter().take(10).enumerate().filter(|it| is_relevant(it.1));
-        let most: f64 = (0..relevant.min(10)).map(gain).sum();
-        self.ndcg += gained.map(|it| gain(it.0)).sum::<f64>() / most;
-    }
-
-    fn row(&self, name: &str, arm: &str) -> [String; 7] {
-        let mean = |sum: f64| format!("{:.3}", sum / self.questions);
-        let figures = [self.recall, self.reciprocal, self.ndcg, self.complete].map(mean);
-        let [recall, reciprocal, ndcg, complete] = figures;
-        let n = format!("{}", self.questions);
-        [name.into(), n, arm.into(), recall, reciprocal, ndcg, complete]
     }
 }

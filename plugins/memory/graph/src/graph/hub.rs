@@ -75,10 +75,6 @@ impl Hubs {
         self.table.get(hub)
     }
 
-    pub(crate) fn numbers(&self) -> usize {
-        self.table.numbers()
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -28,6 +28,7 @@ use crate::{
 
 pub(crate) use doc::Doc;
 pub(crate) use hub::{HubKind, Posting};
+pub(crate) use list::List;
 pub use meaning::Meaning;
 pub(crate) use part::{COMMON, PartId, TURNS};
 pub use plan::Planned;

@@ -5,9 +5,9 @@
 //! postings give it exactly, for the facts of one caller alone and for a snapshot; a full-text index
 //! beside the graph could do neither. A test holds it against the `bm25()` of SQLite's FTS5.
 
-use super::view::View;
+use super::{Weights, millionths, view::View};
 use crate::{
-    graph::{HubKind, Posting},
+    graph::{HubKind, List, Posting},
     terms::Asked,
 };
 
@@ -22,10 +22,17 @@ pub(super) struct Lexical {
     pub(super) coverage: Vec<f64>,
     /// BM25.
     pub(super) bm25: Vec<f64>,
+    /// Which terms a fact holds: a bit for each of the first 64 of [`Self::terms`].
+    pub(super) held: Vec<u64>,
     /// The facts that hold a term of the query, none twice.
     pub(super) found: Vec<u32>,
-    /// The query's terms that some fact or turn holds, with their idf.
-    pub(super) known: Vec<(u32, f64)>,
+    /// As `found`, the turns where they are not ranked.
+    pub(super) said: Vec<u32>,
+    /// The query's terms that some fact or turn holds, in the order of their letters, each with its
+    /// share of all.
+    terms: Vec<(u32, f64)>,
+    /// The most BM25 that a fact has.
+    most_bm25: f64,
 }
 
 /// A term's part of BM25, without its idf.
@@ -41,17 +48,23 @@ impl Lexical {
         let mut sums = Self {
             coverage: vec![0.0; numbers],
             bm25: vec![0.0; numbers],
+            held: vec![0; numbers],
             found: Vec::new(),
-            known: Vec::new(),
+            said: Vec::new(),
+            terms: Vec::new(),
+            most_bm25: 0.0,
         };
         let mut asked_for = 0.0;
         // In the order of their letters: sums of fractions depend on the order.
         for term in asked.terms.keys() {
             asked_for += sums.add(view, term);
         }
-        for doc in &sums.found {
+        for doc in sums.found.iter().chain(&sums.said) {
             sums.coverage[*doc as usize] /= asked_for;
         }
+        sums.terms.iter_mut().for_each(|it| it.1 /= asked_for);
+        let bm25 = sums.found.iter().map(|doc| sums.bm25[*doc as usize]);
+        sums.most_bm25 = bm25.fold(0.0, f64::max);
         sums
     }
 
@@ -61,20 +74,60 @@ impl Lexical {
         let hub = known.and_then(|hub| view.graph.hubs.get(hub).map(|it| (hub, it)));
         let Some((number, hub)) = hub else { return view.idf(0) };
         let idf = view.idf(view.holders(number));
-        if view.edges(number) > 0 {
-            self.known.push((number, idf));
+        if view.edges(number) == 0 {
+            return idf;
         }
-        for list in view.parts.iter().filter_map(|part| hub.list(*part)) {
-            for posting in list.pieces().flatten() {
+        let bit = 1u64.checked_shl(self.terms.len() as u32).unwrap_or(0);
+        self.terms.push((number, idf));
+        for part in &view.conducts {
+            let met = if view.parts.contains(part) { &mut self.found } else { &mut self.said };
+            for posting in hub.list(*part).into_iter().flat_map(List::pieces).flatten() {
                 let doc = posting.doc as usize;
-                // No fact that was found has a coverage of zero: idf is above it.
+                // Nothing that was met has a coverage of zero: idf is above it.
                 if self.coverage[doc] == 0.0 {
-                    self.found.push(posting.doc);
+                    met.push(posting.doc);
                 }
                 self.coverage[doc] += idf;
                 self.bm25[doc] += idf * saturation(*posting, view.average);
+                self.held[doc] |= bit;
             }
         }
         idf
+    }
+
+    /// BM25 of the most that a fact has; 0 to 1.
+    pub(super) fn relative_bm25(&self, doc: u32) -> f64 {
+        match self.most_bm25 > 0.0 {
+            true => (self.bm25[doc as usize] / self.most_bm25).min(1.0),
+            false => 0.0,
+        }
+    }
+
+    /// How well the words of a fact or a turn fit, in millionths.
+    pub(super) fn fit(&self, doc: u32) -> u32 {
+        let weights = Weights::default();
+        let coverage = weights.coverage * self.coverage[doc as usize];
+        millionths(coverage + weights.bm25 * self.relative_bm25(doc))
+    }
+
+    /// The share of the query's terms that some fact or turn holds at all.
+    pub(super) fn known(&self) -> f64 {
+        self.terms.iter().map(|it| it.1).sum()
+    }
+
+    /// The most that one fact holds.
+    pub(super) fn best(&self) -> f64 {
+        self.found.iter().map(|doc| self.coverage[*doc as usize]).fold(0.0, f64::max)
+    }
+
+    /// The share of the query's terms that these are.
+    pub(super) fn share(&self, held: u64) -> f64 {
+        let terms = self.terms.iter().take(64).enumerate();
+        terms.filter(|(at, _)| held >> at & 1 == 1).map(|(_, it)| it.1).sum()
+    }
+
+    /// Whether a term is one of the query's.
+    pub(super) fn asks(&self, term: u32) -> bool {
+        self.terms.iter().any(|it| it.0 == term)
     }
 }

@@ -1,43 +1,47 @@
 //! Which facts answer a query, and in which order.
 //!
-//! `rel = 0.5 * coverage + 0.3 * bm25 / max bm25 + 0.2 * reached / max reached`, over the facts that the
-//! caller sees. What follows from it is computed from `rel` rounded to 1e-6, and the order is total, so
-//! that the same facts and the same query give the same answer, whatever way the facts came in. What [`near`]
-//! adds where an encoder says what facts mean is nothing without one.
+//! `rel = 0.5 * coverage + 0.3 * bm25 / max bm25 + 0.2 * reached`, over the facts that the caller sees;
+//! `reached` is what the walk brings, 0 to 1. What follows from it is computed from `rel` rounded to 1e-6,
+//! and the order is total, so that the same facts and the same query give the same answer, whatever way the
+//! facts came in. What [`near`] adds where an encoder says what facts mean is nothing without one.
 
 #[cfg(test)]
 mod fts5_tests;
 mod lexical;
+mod names;
 mod near;
 #[cfg(test)]
 mod near_tests;
 #[cfg(test)]
 mod quality_tests;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 mod utility;
 mod view;
 mod walk;
+#[cfg(test)]
+mod walk_tests;
 
 use std::{cmp::Ordering, sync::Arc};
 
 use crate::{
     fact::Fact,
-    graph::{Doc, HubKind, Meaning, Snapshot},
-    terms::{Asked, subject_key},
+    graph::{Doc, Meaning, Snapshot},
+    terms::Asked,
 };
 use lexical::Lexical;
+use names::named;
 use near::Near;
 pub use utility::Utility;
 use view::View;
-use walk::{Effort, Reached, walk};
+use walk::{Reached, walk};
 
 /// Millionths of `rel` that a fact must exceed to be let in.
 const LEAST: u32 = 20_000;
 /// Scores count in millionths.
 const MILLION: f64 = 1e6;
-/// Words of the longest subject that is looked for in a query.
-const SUBJECT_WORDS: usize = 8;
 
 /// What is asked of a graph.
 #[derive(Debug, Clone, Copy)]
@@ -62,8 +66,7 @@ pub struct Weights {
     pub coverage: f64,
     /// BM25, of the most that a fact has.
     pub bm25: f64,
-    /// The walk, of the most that reaches a fact. With 0 there is none, and a fact without a term of the
-    /// query is not found.
+    /// The walk. With 0 there is none, and a fact without a term of the query is not found.
     pub reached: f64,
 }
 
@@ -121,34 +124,24 @@ impl Snapshot {
         let view = View::new(self, ask.tenant, ask.turns);
         let asked = Asked::of(ask.text);
         let lexical = Lexical::of(&view, &asked);
-        let mut seeds = lexical.known.clone();
-        seeds.extend(subjects(&view, &asked, ask.text));
+        let subjects = named(&view, ask.text);
         let near = Near::of(&view, ask.meaning);
-        if (seeds.is_empty() && near.nearest.is_empty()) || view.count == 0 {
-            return Ranking { graph: self, places: Vec::new() };
-        }
         let mut reached = match weights.reached > 0.0 {
-            true => walk(&view, &seeds, &near.seeds(&seeds), Effort::QUERY),
+            true => walk(&view, &lexical, &subjects, &near.seeds()),
             false => Reached::none(&view),
         };
         if !ask.turns {
-            self.turn_docs().for_each(|turn| reached.share[turn as usize] = 0);
+            self.turn_docs().for_each(|turn| reached.share[turn as usize] = 0.0);
         }
-        let most_bm25 =
-            lexical.found.iter().map(|doc| lexical.bm25[*doc as usize]).fold(0.0, f64::max);
-        let most_reached = reached.docs.iter().map(|doc| reached.share[*doc as usize]).max();
-        let most_reached = most_reached.unwrap_or_default().max(1) as f64;
         let mut places = Vec::new();
         let is_more = |doc: &&u32| lexical.coverage[**doc as usize] == 0.0;
         let meant = near.nearest.iter().filter(is_more);
         let more = reached.docs.iter().filter(is_more).filter(|doc| !near.is_nearest(**doc));
         for doc in lexical.found.iter().chain(meant).chain(more).copied() {
             let at = doc as usize;
-            let bm25 = if most_bm25 > 0.0 { lexical.bm25[at] / most_bm25 } else { 0.0 };
-            let share = reached.share[at] as f64 / most_reached;
             let rel = weights.coverage * lexical.coverage[at]
-                + weights.bm25 * bm25
-                + weights.reached * share;
+                + weights.bm25 * lexical.relative_bm25(doc)
+                + weights.reached * reached.share[at];
             let rel = millionths(near.rel(at, rel));
             if rel > LEAST
                 && let Some(held) = self.docs.get(doc)
@@ -158,37 +151,6 @@ impl Snapshot {
         }
         Ranking { graph: self, places }
     }
-}
-
-/// The subjects that stand in a query, word for word, with their idf. Stop words alone are none where
-/// they do not count.
-fn subjects(view: &View<'_>, asked: &Asked, text: &str) -> Vec<(u32, f64)> {
-    let hubs = &view.graph.hubs;
-    let mut found = Vec::new();
-    let mut look = |key: &str| {
-        let Some(number) = hubs.find(HubKind::Subject, key) else { return };
-        let holders = view.holders(number);
-        if holders > 0 && !found.iter().any(|it: &(u32, f64)| it.0 == number) {
-            found.push((number, view.idf(holders)));
-        }
-    };
-    if asked.words.is_empty() {
-        look(&subject_key(text));
-    }
-    for start in 0..asked.words.len() {
-        let (mut key, mut counts) = (String::new(), false);
-        for (word, word_counts) in asked.words[start..].iter().take(SUBJECT_WORDS) {
-            if !key.is_empty() {
-                key.push(' ');
-            }
-            key.push_str(word);
-            counts |= word_counts;
-            if counts {
-                look(&key);
-            }
-        }
-    }
-    found
 }
 
 fn millionths(share: f64) -> u32 {

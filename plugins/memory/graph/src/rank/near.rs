@@ -1,7 +1,7 @@
 //! Which facts mean what a query does, and what that changes in the ranking.
 //!
 //! Without a direction of the query there is nothing here, and the ranking is that of words and the walk. With
-//! one, the nearest facts are let in even if they hold no word of the query, and the walk starts at them, too;
+//! one, the nearest facts are let in even if they hold no word of the query, and the walk starts at the nearest of them, too;
 //! and `rel = 0.8 * rel by words and walk + 0.2 * cosine`, a cosine below 0 counted as 0. With
 //! this share a fact that holds every term of the query (0.4 and more) comes before one that holds none
 //! (0.36 at the most), as it does without. A fact that has no direction yet keeps its `rel`.
@@ -14,7 +14,7 @@ const SHARE: f64 = 0.2;
 /// Facts that are let in for what they mean, at most, and the cosine that they need.
 const LET_IN: usize = 64;
 const LEAST: f32 = 0.3;
-/// Of these, where the walk starts: so many, together as likely as the terms and subjects.
+/// Of these, where the walk starts.
 const SEEDS: usize = 8;
 
 /// How near facts are to a query.
@@ -52,14 +52,10 @@ impl Near {
         near
     }
 
-    /// Where the walk starts beside the query's terms and subjects.
-    pub(super) fn seeds(&self, others: &[(u32, f64)]) -> Vec<(u32, f64)> {
-        let others: f64 = others.iter().map(|it| it.1).sum();
-        let seeds = &self.nearest[..self.nearest.len().min(SEEDS)];
-        let sum: f64 = seeds.iter().map(|at| f64::from(self.cosines[*at as usize])).sum();
-        let others = if others > 0.0 { others } else { 1.0 };
-        let seed = |at: &u32| (*at, f64::from(self.cosines[*at as usize]) / sum * others);
-        seeds.iter().map(seed).collect()
+    /// Where the walk starts beside the facts that fit by their words, with the cosines.
+    pub(super) fn seeds(&self) -> Vec<(u32, f64)> {
+        let seed = |doc: &u32| (*doc, f64::from(self.cosines[*doc as usize].min(1.0)));
+        self.nearest.iter().take(SEEDS).map(seed).collect()
     }
 
     pub(super) fn is_nearest(&self, doc: u32) -> bool {

@@ -4,11 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{lexical::Lexical, view::View, *};
+use super::{
+    lexical::Lexical,
+    reference::{Reference, bag, doc},
+    view::View,
+    *,
+};
 use crate::{
     Graph, Limits, Line,
     samples::{TENANTS, any_facts, any_turn, ask, fact, graph, snapshot, time, turn, words},
-    terms::terms,
+    terms::subject_key,
 };
 
 fn ids(hits: &[Hit]) -> Vec<String> {
@@ -17,105 +22,6 @@ fn ids(hits: &[Hit]) -> Vec<String> {
 
 fn find(graph: &Snapshot, text: &str) -> Vec<String> {
     ids(&graph.rank(&ask(text), 100, |_| true))
-}
-
-/// All terms of a fact, those of the subject twice.
-fn bag(fact: &Fact) -> BTreeMap<String, f64> {
-    let mut bag = BTreeMap::new();
-    let mut count = |text: &str, times: f64| {
-        terms(text, |term| *bag.entry(term.to_owned()).or_default() += times);
-    };
-    count(&fact.subject, 2.0);
-    count(&fact.body, 1.0);
-    fact.tags.iter().for_each(|tag| count(tag, 1.0));
-    bag
-}
-
-/// Coverage, BM25 and PageRank of each fact, computed from the facts alone.
-struct Reference {
-    facts: Vec<Fact>,
-    bags: Vec<BTreeMap<String, f64>>,
-}
-
-impl Reference {
-    fn new(facts: &[Fact], tenant: Option<&str>) -> Self {
-        let visible =
-            |fact: &&Fact| fact.tenant_id.is_none() || fact.tenant_id.as_deref() == tenant;
-        let facts: Vec<Fact> = facts.iter().filter(visible).cloned().collect();
-        Self { bags: facts.iter().map(bag).collect(), facts }
-    }
-
-    fn idf(&self, holds: impl Fn(usize) -> bool) -> f64 {
-        let holders = (0..self.facts.len()).filter(|at| holds(*at)).count() as f64;
-        (1.0 + (self.facts.len() as f64 - holders + 0.5) / (holders + 0.5)).ln()
-    }
-
-    fn term_idf(&self, term: &str) -> f64 {
-        self.idf(|at| self.bags[at].contains_key(term))
-    }
-
-    fn lexical(&self, query: &str) -> Vec<(f64, f64)> {
-        let asked: Vec<String> = Asked::of(query).terms.into_keys().collect();
-        let length = |bag: &BTreeMap<String, f64>| bag.values().sum::<f64>();
-        let average = self.bags.iter().map(length).sum::<f64>() / self.facts.len() as f64;
-        let all: f64 = asked.iter().map(|term| self.term_idf(term)).sum();
-        let scores = self.bags.iter().map(|bag| {
-            let held = asked.iter().filter_map(|term| Some((self.term_idf(term), bag.get(term)?)));
-            held.fold((0.0, 0.0), |sums, (idf, tf)| {
-                let norm = 1.2 * (1.0 - 0.75 + 0.75 * length(bag) / average);
-                (sums.0 + idf / all, sums.1 + idf * tf * 2.2 / (tf + norm))
-            })
-        });
-        scores.collect()
-    }
-
-    /// Names of the hubs that a fact holds, with the weights of the edges.
-    fn edges(&self, at: usize) -> BTreeMap<String, f64> {
-        let fact = &self.facts[at];
-        let mut edges: BTreeMap<String, f64> =
-            self.bags[at].keys().map(|it| (format!("term {it}"), self.term_idf(it))).collect();
-        edges.insert(format!("subject {}", subject_key(&fact.subject)), 3.0);
-        edges.extend(fact.tags.iter().map(|tag| (format!("tag {}", subject_key(tag)), 1.0)));
-        edges
-    }
-
-    /// By plain iteration over the whole graph until nothing changes.
-    fn pagerank(&self, seeds: &BTreeMap<String, f64>) -> Vec<f64> {
-        let facts = self.facts.len();
-        let edges: Vec<_> = (0..facts).map(|at| self.edges(at)).collect();
-        let hubs: BTreeSet<&String> = edges.iter().flat_map(|it| it.keys()).collect();
-        let degree: BTreeMap<&String, f64> = hubs
-            .iter()
-            .map(|hub| (*hub, edges.iter().filter_map(|it| it.get(*hub)).sum::<f64>()))
-            .collect();
-        let all: f64 = seeds.values().sum();
-        let start = |hub: &String| seeds.get(hub).map_or(0.0, |weight| weight / all);
-        let mut at_facts = vec![0.0; facts];
-        let mut at_hubs: BTreeMap<&String, f64> = hubs.iter().map(|it| (*it, start(it))).collect();
-        for _ in 0..120 {
-            let mut next_hubs: BTreeMap<&String, f64> =
-                hubs.iter().map(|hub| (*hub, 0.15 * start(hub))).collect();
-            let mut next_facts = vec![0.0; facts];
-            for (at, edges) in edges.iter().enumerate() {
-                let all: f64 = edges.values().sum();
-                for (hub, weight) in edges {
-                    *next_hubs.get_mut(hub).unwrap() += 0.85 * at_facts[at] * weight / all;
-                    next_facts[at] += 0.85 * at_hubs[hub] * weight / degree[hub];
-                }
-            }
-            (at_facts, at_hubs) = (next_facts, next_hubs);
-        }
-        at_facts
-    }
-}
-
-fn doc(graph: &Snapshot, wanted: &Fact) -> usize {
-    let is = |at: &usize| {
-        graph.docs.get(*at as u32).is_some_and(|it| {
-            it.fact.fact_id == wanted.fact_id && it.fact.tenant_id == wanted.tenant_id
-        })
-    };
-    (0..graph.docs.numbers()).find(is).unwrap()
 }
 
 proptest! {
@@ -131,42 +37,6 @@ proptest! {
             let at = doc(&graph, fact);
             prop_assert!((lexical.coverage[at] - coverage).abs() < 1e-9);
             prop_assert!((lexical.bm25[at] - bm25).abs() < 1e-9, "{} {}", lexical.bm25[at], bm25);
-        }
-    }
-
-    #[test]
-    fn the_walk_lacks_less_than_a_ten_thousandth(
-        facts in any_facts(25), query in words(4), who in 0..3usize,
-    ) {
-        let graph = snapshot(facts.clone());
-        let view = View::new(&graph, TENANTS[who], false);
-        let asked = Asked::of(&query);
-        let mut seeds = Lexical::of(&view, &asked).known;
-        seeds.extend(subjects(&view, &asked, &query));
-        prop_assume!(!seeds.is_empty());
-        let reference = Reference::new(&facts, TENANTS[who]);
-        let mut named = BTreeMap::new();
-        for term in asked.terms.keys() {
-            if reference.bags.iter().any(|bag| bag.contains_key(term)) {
-                named.insert(format!("term {term}"), reference.term_idf(term));
-            }
-        }
-        let words: Vec<&str> = asked.words.iter().map(|it| it.0.as_str()).collect();
-        let counts = |key: &str| {
-            asked.words.iter().any(|(word, counts)| *counts && key.split(' ').any(|it| it == word))
-        };
-        for fact in &reference.facts {
-            let key = subject_key(&fact.subject);
-            if counts(&key) && format!(" {} ", words.join(" ")).contains(&format!(" {key} ")) {
-                let same = |at: usize| subject_key(&reference.facts[at].subject) == key;
-                named.insert(format!("subject {key}"), reference.idf(same));
-            }
-        }
-        prop_assert_eq!(seeds.len(), named.len());
-        let reached = walk(&view, &seeds, &[], Effort::QUERY);
-        for (fact, exact) in reference.facts.iter().zip(reference.pagerank(&named)) {
-            let share = reached.share[doc(&graph, fact)] as f64 / (1u64 << 52) as f64;
-            prop_assert!((share - exact).abs() < 1e-4, "{share} is not {exact}");
         }
     }
 
@@ -353,34 +223,6 @@ fn utility_is_brought_within_its_bounds() {
         |exploration| Utility { utility_weight: 0.0, utility_exploration: exploration }.of(&even);
     assert!((of(1.0) - (0.5 + (1.0f64 / 12.0).sqrt())).abs() < 1e-12);
     assert!((of(4.0) - 1.0).abs() < 1e-12 && (of(0.0) - 0.5).abs() < 1e-12);
-}
-
-/// A thousand facts of a language's words.
-#[test]
-fn a_walk_over_many_facts_lacks_as_little() {
-    let mut state = 7u64;
-    let mut word = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let share = (state >> 11) as f64 / (1u64 << 53) as f64;
-        format!("w{}", 20_000f64.powf(share) as u64)
-    };
-    let mut text = |words: usize| (0..words).map(|_| word()).collect::<Vec<_>>().join(" ");
-    let facts: Vec<Fact> =
-        (0..1000).map(|at| fact(&format!("f{at}"), &text(2), &text(15))).collect();
-    let graph = snapshot(facts);
-    let view = View::new(&graph, None, false);
-    let exact = Effort { error: 1e-8, edges: usize::MAX };
-    let mut worst = 0.0f64;
-    for query in ["w1", "w3 w40", "w200 w7 w15", "w900 w2"] {
-        let seeds = Lexical::of(&view, &Asked::of(query)).known;
-        let near = walk(&view, &seeds, &[], Effort::QUERY);
-        let whole = walk(&view, &seeds, &[], exact);
-        for (near, whole) in near.share.iter().zip(&whole.share) {
-            worst = worst.max((*whole as f64 - *near as f64) / (1u64 << 52) as f64);
-        }
-    }
-    assert!(worst < 1e-4, "lacks {worst}");
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! What one query sees of a graph, and the numbers that follow from it alone.
 
-use crate::graph::{COMMON, PartId, Snapshot, TURNS};
+use crate::graph::{COMMON, List, PartId, Posting, Snapshot, TURNS};
 
 /// The facts that a caller sees. No number that it yields depends on another tenant's facts.
 pub(super) struct View<'a> {
@@ -49,6 +49,13 @@ impl<'a> View<'a> {
     /// How many facts and turns hold a hub that are seen at all.
     pub(super) fn edges(&self, hub: u32) -> usize {
         self.count(hub, &self.conducts)
+    }
+
+    /// The facts and turns that hold a hub and are seen at all.
+    pub(super) fn postings(&self, hub: u32) -> impl Iterator<Item = &'a Posting> {
+        let hub = self.graph.hubs.get(hub);
+        let lists = self.conducts.iter().filter_map(move |part| hub?.list(*part));
+        lists.flat_map(List::pieces).flatten()
     }
 
     fn count(&self, hub: u32, parts: &[PartId]) -> usize {

@@ -54,6 +54,18 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     words
 }
 
+/// The words of a text, each with whether it counts: stop words do where there is nothing else.
+pub(crate) fn weighed(text: &str) -> Vec<(String, bool)> {
+    let words = words(text);
+    let is_stop = |word: &String| STOP_WORDS.binary_search(&word.as_str()).is_ok();
+    let only_stops = words.iter().all(is_stop);
+    let counted = words.into_iter().map(|word| {
+        let counts = only_stops || !is_stop(&word);
+        (word, counts)
+    });
+    counted.collect()
+}
+
 /// Calls `each` with every term of a word.
 fn word_terms(word: &str, mut each: impl FnMut(&str)) {
     if !word.starts_with(unspaced) {
@@ -90,20 +102,11 @@ pub(crate) struct Asked {
     /// Its different terms in the order of their letters, each with its place in the query and the
     /// word that it comes from. Stop words are among them only if there is nothing else.
     pub(crate) terms: BTreeMap<String, (usize, String)>,
-    /// Its words, each with whether it counts.
-    pub(crate) words: Vec<(String, bool)>,
 }
 
 impl Asked {
     pub(crate) fn of(query: &str) -> Self {
-        let words = words(query);
-        let is_stop = |word: &String| STOP_WORDS.binary_search(&word.as_str()).is_ok();
-        let only_stops = words.iter().all(is_stop);
-        let counted = words.into_iter().map(|word| {
-            let counts = only_stops || !is_stop(&word);
-            (word, counts)
-        });
-        let words: Vec<_> = counted.collect();
+        let words = weighed(query);
         let mut terms = BTreeMap::new();
         for (at, (word, _)) in words.iter().enumerate().filter(|it| it.1.1) {
             word_terms(word, |term| {
@@ -113,7 +116,7 @@ impl Asked {
                 }
             });
         }
-        Self { terms, words }
+        Self { terms }
     }
 }
 
