@@ -1,10 +1,10 @@
 //! Which facts mean what a query does, and what that changes in the ranking.
 //!
-//! Without a direction of the query there is nothing here, and the ranking is that of words and the walk. With
-//! one, the nearest facts are let in even if they hold no word of the query, and the walk starts at the nearest of them, too;
-//! and `rel = 0.8 * rel by words and walk + 0.2 * cosine`, a cosine below 0 counted as 0. With
-//! this share a fact that holds every term of the query (0.4 and more) comes before one that holds none
-//! (0.36 at the most), as it does without. A fact that has no direction yet keeps its `rel`.
+//! Without a direction of the query there is nothing here, and the ranking is that of words and the walk.
+//! With one, the nearest facts are let in even if they hold no word of the query, the walk starts at the
+//! nearest of them, too, and `rel = 0.8 * rel by words and walk + 0.2 * cosine`, a cosine below 0 counted as
+//! 0. With this share a fact that holds every term of the query (0.4 and more) comes before one that holds
+//! none (0.36 at the most), as it does without. A fact that has no direction yet keeps its `rel`.
 
 use super::view::View;
 use crate::graph::Meaning;
