@@ -77,7 +77,7 @@ async fn a_writer_does_not_wait_and_what_it_changes_is_worked_out_anew() {
     let now = kept.snapshot();
     assert_eq!(now.understood(), BATCH - 1, "what was changed meanwhile is not taken");
     assert_eq!(now.without_meaning(1)[0].1.body, "says something else now");
-    (0..10).for_each(|_| drop(go.send(())));
+    (0..10).for_each(|_| _ = go.send(()));
     working.await.unwrap().unwrap();
     assert_eq!(kept.snapshot().understood(), BATCH + 4 + 50);
 }

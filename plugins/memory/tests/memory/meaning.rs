@@ -5,7 +5,9 @@ use std::path::Path;
 use carport_core::testing::TestHost;
 use serde_json::{Value, json};
 
-use crate::{add, bodies, call};
+#[cfg(feature = "embeddings")]
+use crate::add;
+use crate::{bodies, call};
 
 async fn host(directory: &Path) -> TestHost {
     let directory = directory.to_str().unwrap().to_owned();

@@ -1,5 +1,6 @@
 //! BM25 held against the `bm25()` of SQLite's FTS5, on the same terms.
 
+use crate::graph::HubKind;
 use proptest::prelude::*;
 use rusqlite::{Connection, params};
 

@@ -1,6 +1,6 @@
 //! Tests of the ranking: against a plain reference, its rules, and what no order of arrival may change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
