@@ -83,13 +83,18 @@ pub(crate) fn measure(args: &Args) -> Result<(), Error> {
         ("- chained", &[Kind::Chained]),
     ] {
         for (arm_name, arm) in ARMS {
+            // Without a model some arms find nothing out.
+            let needs_model = matches!(arm, Arm::Nearest | Arm::Meaning(_));
+            if needs_model && bench.meant.is_none() {
+                continue;
+            }
             let mut sums = Sums::default();
             let of_kind = questions.iter().enumerate().filter(|it| kinds.contains(&it.1.kind));
             for (number, question) in of_kind {
                 let found = bench.find(arm, number, &question.text)?;
                 found.into_iter().for_each(|found| sums.add(&question.relevant, &found));
             }
-            rows.extend((sums.questions > 0.0).then(|| sums.row(name, arm_name)));
+            rows.push(sums.row(name, arm_name));
         }
     }
     let header = ["questions", "n", "arm", "recall@5", "MRR", "nDCG@10", "all in 5"];

@@ -1,11 +1,11 @@
 //! BM25 held against the `bm25()` of SQLite's FTS5, on the same terms.
 
-use crate::graph::HubKind;
 use proptest::prelude::*;
 use rusqlite::{Connection, params};
 
 use super::{lexical::saturation, view::View, *};
 use crate::{
+    graph::HubKind,
     samples::{any_facts, snapshot, words},
     terms::terms,
 };
