@@ -1,5 +1,7 @@
 //! What an operator may set.
 
+use std::path::PathBuf;
+
 use carport_memory_graph::Utility;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,9 @@ pub struct Config {
     /// What is added for usefulness that is not known yet, 0 to 4, until a client sets another.
     #[schemars(range(min = 0.0, max = 4.0))]
     pub utility_exploration: f64,
+    /// A directory with a BERT sentence encoder (`config.json`, `tokenizer.json`, `model.safetensors`). With
+    /// it, and in a build with the feature `embeddings`, facts are also found by what they mean.
+    pub embeddings: Option<PathBuf>,
 }
 
 /// What a connection uses that is bound to nothing.
@@ -57,6 +62,7 @@ impl Default for Config {
             intervene_threshold: 0.35,
             utility_weight,
             utility_exploration,
+            embeddings: None,
         }
     }
 }

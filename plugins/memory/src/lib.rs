@@ -2,6 +2,7 @@
 
 mod config;
 mod exports;
+mod meaning;
 mod methods;
 mod scopes;
 mod service;
@@ -9,7 +10,10 @@ mod slot;
 mod store;
 mod whole;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use carport_core::{
     Caller, Durability, Gauge, Guarded, Plugin, Result, RpcError, Session, StartContext,
@@ -21,6 +25,7 @@ pub use config::{AgentNamespaces, Config, Unbound};
 pub use methods::*;
 
 use crate::{
+    meaning::Encoder,
     service::Service,
     store::{Kept, Store},
 };
@@ -96,8 +101,12 @@ impl Plugin for Memory {
                 store::every(Arc::downgrade(&store), SYNC_EVERY, async |store| store.sync().await);
             cx.tasks().spawn("sync", sync);
         }
+        let encoder = meaning::open(config.embeddings.as_deref()).await;
+        if let Some(encoder) = encoder.clone() {
+            cx.tasks().spawn("meaning", understand(Arc::downgrade(&store), encoder));
+        }
         let sessions = Guarded::default();
-        let own = Arc::new(Service { store, config, clock, exports, sessions });
+        let own = Arc::new(Service { store, config, clock, encoder, exports, sessions });
         cx.provide(&MEMORY, own.clone() as Arc<dyn Serving>);
         Ok(Self { service: own.clone(), own: Some(own) })
     }
@@ -141,6 +150,18 @@ impl Memory {
                        reach; start it without one to use the plugin's own graphs";
             RpcError::unavailable("graphs of the memory plugin", why)
         })
+    }
+}
+
+/// Works out what facts mean for as long as the store is there and the encoder does not fail.
+async fn understand(store: Weak<Store>, encoder: Arc<dyn Encoder>) {
+    loop {
+        tokio::time::sleep(meaning::CATCH_UP_EVERY).await;
+        let Some(store) = store.upgrade() else { return };
+        if let Err(reason) = meaning::catch_up(&store, &encoder).await {
+            let so = "what facts mean cannot be told; new ones are found by words alone";
+            return tracing::error!(reason, "{so}");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use carport_memory_graph::{Graph, bounded, check, check_tenant, check_turn};
 use crate::{
     config::Config,
     exports::mint,
+    meaning::{self, Encoder},
     methods::{check_context, check_query, context_of, recall},
     scopes,
     slot::Slot,
@@ -30,6 +31,8 @@ pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Says what texts mean, if there is one.
+    pub(crate) encoder: Option<Arc<dyn Encoder>>,
     /// The base of paths of `memory.persist` and `memory.load`.
     pub(crate) exports: PathBuf,
     /// Open connections by their `client_id`.
@@ -89,7 +92,7 @@ impl Memory for Service {
 
     async fn query(&self, graph: &GraphRef, question: Question) -> Result<Vec<Recalled>> {
         check_query(&question)?;
-        recall(&*self.kept(graph).await?, question).await
+        recall(&*self.kept(graph).await?, self.encoder.as_ref(), question).await
     }
 
     async fn fact_count(&self, graph: &GraphRef, tenant: Option<&str>) -> Result<usize> {
@@ -102,7 +105,12 @@ impl Memory for Service {
         if let GraphRef::Agent(id) = graph {
             request.agent_id.get_or_insert_with(|| id.clone());
         }
-        context_of(&*self.kept(graph).await?, request).await
+        let kept = self.kept(graph).await?;
+        let meaning = match request.fast {
+            true => None,
+            false => meaning::of(self.encoder.as_ref(), &request.text).await,
+        };
+        context_of(&kept, meaning, request).await
     }
 
     async fn ingest(&self, graph: &GraphRef, turn: Turn) -> Result<()> {

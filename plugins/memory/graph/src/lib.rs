@@ -38,7 +38,7 @@ pub use consolidate::Consolidated;
 pub use context::ContextAsk;
 pub use fact::{Confidence, Fact, Layer, Record, check, check_id, check_tenant, check_turn};
 pub use fault::Full;
-pub use graph::{Bank, Graph, Limits, Planned, Snapshot};
+pub use graph::{Bank, Graph, Limits, Meaning, Planned, Snapshot};
 pub use log::{Line, Unreadable, Uses, Which};
 pub use proactive::{
     Arm, Candidate, Case, Evaluation, Intervention, Learned, Moment, Selected, Trigger, bounded,

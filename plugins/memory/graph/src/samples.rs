@@ -38,7 +38,7 @@ pub(crate) fn snapshot(facts: impl IntoIterator<Item = Fact>) -> Snapshot {
 }
 
 pub(crate) fn ask(text: &str) -> Ask<'_> {
-    Ask { text, tenant: None, turns: false, utility: Utility::default() }
+    Ask { text, tenant: None, turns: false, utility: Utility::default(), meaning: None }
 }
 
 pub(crate) fn words(most: usize) -> impl Strategy<Value = String> {

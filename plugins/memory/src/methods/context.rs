@@ -2,7 +2,7 @@
 
 use carport_core::{Access, Caller, Method, Result, bounds};
 use carport_memory_api::ContextRequest;
-use carport_memory_graph::{ContextAsk, check_tenant};
+use carport_memory_graph::{ContextAsk, Meaning, check_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,12 +45,16 @@ pub(crate) fn check_context(request: &ContextRequest) -> Result<()> {
 }
 
 /// What a model should know.
-pub(crate) async fn context_of(kept: &Kept, request: ContextRequest) -> Result<String> {
+pub(crate) async fn context_of(
+    kept: &Kept,
+    meaning: Option<Meaning>,
+    request: ContextRequest,
+) -> Result<String> {
     let utility = kept.utility();
     look(kept, request.text.len(), move |now| {
         let (agent, tenant) = (request.agent_id.as_deref(), request.tenant_id.as_deref());
-        let ask =
-            ContextAsk { text: &request.text, window: request.window, agent, tenant, utility };
+        let (text, window, meaning) = (&request.text, request.window, meaning.as_ref());
+        let ask = ContextAsk { text, window, agent, tenant, utility, meaning };
         if request.fast { now.context_fast(&ask) } else { now.context(&ask) }
     })
     .await

@@ -8,7 +8,11 @@ use carport_memory_graph::{Ask, check_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Memory, look, store::Kept};
+use crate::{
+    Memory, look,
+    meaning::{self, Encoder},
+    store::Kept,
+};
 
 /// Finds the facts that answer a query best, the best first. Changes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +41,13 @@ pub(crate) fn check_query(question: &Question) -> Result<()> {
 }
 
 /// The facts that answer a question best.
-pub(crate) async fn recall(kept: &Kept, question: Question) -> Result<Vec<Recalled>> {
+pub(crate) async fn recall(
+    kept: &Kept,
+    encoder: Option<&Arc<dyn Encoder>>,
+    question: Question,
+) -> Result<Vec<Recalled>> {
     let utility = kept.utility();
+    let meaning = meaning::of(encoder, &question.text).await;
     let hits = look(kept, question.text.len(), move |now| {
         let is_asked = |kind: &str| {
             let kinds = question.kinds.as_deref().unwrap_or_default();
@@ -49,6 +58,7 @@ pub(crate) async fn recall(kept: &Kept, question: Question) -> Result<Vec<Recall
             tenant: question.tenant_id.as_deref(),
             turns: is_asked("conversation"),
             utility,
+            meaning: meaning.as_ref(),
         };
         now.rank(&ask, question.k, |fact| question.kinds.is_none() || is_asked(&fact.kind))
     });

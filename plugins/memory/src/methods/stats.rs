@@ -47,6 +47,9 @@ pub struct Stats {
     pub max_facts: usize,
     /// The most bytes of memory.
     pub max_bytes: usize,
+    /// Facts of all tenants of which is known what they mean; absent if nothing tells it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub understood: Option<usize>,
 }
 
 /// Whose a graph is.
@@ -87,7 +90,8 @@ impl Method for GraphStats {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<Stats> {
-        let (used, kept) = memory.own()?.used_by(caller).await?;
+        let own = memory.own()?;
+        let (used, kept) = own.used_by(caller).await?;
         let (graph, name) = named(used);
         let (now, limits, tenant) = (kept.snapshot(), kept.limits(), self.tenant_id.as_deref());
         Ok(Stats {
@@ -103,6 +107,7 @@ impl Method for GraphStats {
             damaged_lines: kept.damaged_lines(),
             max_facts: limits.facts,
             max_bytes: limits.bytes,
+            understood: own.encoder.as_ref().map(|_| now.understood()),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carport_core::{Guarded, Result, RpcError};
 use carport_memory_api::Turn;
-use carport_memory_graph::{Fact, Graph, Limits, Line, Snapshot, Utility};
+use carport_memory_graph::{Fact, Graph, Limits, Line, Meaning, Snapshot, Utility};
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::Instant,
@@ -80,6 +80,12 @@ impl Kept {
     /// How much it may hold.
     pub(crate) fn limits(&self) -> Limits {
         self.state.lock().graph.limits()
+    }
+
+    /// Keeps what facts mean, those that still say the same.
+    pub(crate) fn understand(&self, meanings: &[(u32, Arc<Fact>, Meaning)]) {
+        let graph = &mut self.state.lock().graph;
+        meanings.iter().for_each(|(at, fact, meaning)| graph.understand(*at, fact, meaning));
     }
 
     /// How much usefulness counts in this graph.

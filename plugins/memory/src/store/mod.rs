@@ -167,6 +167,11 @@ impl Store {
         self.graphs.lock().contains_key(graph)
     }
 
+    /// The graphs that are loaded.
+    pub(crate) fn all(&self) -> Vec<Arc<Kept>> {
+        self.graphs.lock().values().filter_map(|cell| cell.get().cloned()).collect()
+    }
+
     /// How many graphs are loaded.
     pub(crate) fn loaded(&self) -> usize {
         self.graphs.lock().len()

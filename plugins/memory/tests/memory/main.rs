@@ -6,6 +6,7 @@ mod disk;
 mod exporting;
 mod foreign;
 mod keeping;
+mod meaning;
 mod racing;
 mod scopes;
 mod serving;

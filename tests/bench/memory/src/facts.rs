@@ -52,6 +52,12 @@ impl MadeUp {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
+    /// So many numbers from -1 to 1.
+    pub(crate) fn numbers(&mut self, count: usize) -> Vec<f32> {
+        let number = |_| (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
+        (0..count).map(number).collect()
+    }
+
     /// A word as rare as in a language: the chance of the *n*-th of 60,000 is about `1 / n`.
     fn word(&mut self) -> String {
         let share = (self.next() >> 11) as f64 / (1u64 << 53) as f64;

@@ -5,6 +5,7 @@ mod facts;
 mod fts5;
 mod latency;
 mod measures;
+mod model;
 mod quality;
 mod set;
 mod size;
@@ -23,7 +24,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Recall, MRR and nDCG on the questions in `data`
-    Quality,
+    Quality(quality::Args),
     /// How long queries take on 1,000, 10,000 and 100,000 facts
     Latency(latency::Args),
     /// Memory and file per fact
@@ -35,7 +36,7 @@ const LEXICAL: Weights = Weights { coverage: 0.5, bm25: 0.3, reached: 0.0 };
 
 fn main() -> Result<(), Error> {
     match Args::parse().what {
-        What::Quality => quality::measure(),
+        What::Quality(args) => quality::measure(&args),
         What::Latency(args) => latency::measure(&args),
         What::Size => size::measure(),
     }
@@ -43,5 +44,5 @@ fn main() -> Result<(), Error> {
 
 /// As `memory.query` asks of a graph in which nobody has counted what is useful.
 fn ask(text: &str) -> Ask<'_> {
-    Ask { text, tenant: None, turns: false, utility: Utility::default() }
+    Ask { text, tenant: None, turns: false, utility: Utility::default(), meaning: None }
 }

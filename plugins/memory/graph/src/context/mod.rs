@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     fact::{Fact, Layer},
-    graph::{HubKind, Snapshot},
+    graph::{HubKind, Meaning, Snapshot},
     rank::{Ask, Hit, Ranking, Utility},
     terms::Asked,
 };
@@ -39,6 +39,8 @@ pub struct ContextAsk<'a> {
     pub tenant: Option<&'a str>,
     /// How much usefulness counts.
     pub utility: Utility,
+    /// What the text means, if an encoder says it.
+    pub meaning: Option<&'a Meaning>,
 }
 
 impl ContextAsk<'_> {
@@ -64,8 +66,8 @@ fn share(layer: Layer) -> usize {
 impl Snapshot {
     /// What a model should know about `ask.text`. Empty if the caller sees neither facts nor turns.
     pub fn context(&self, ask: &ContextAsk<'_>) -> String {
-        let question =
-            Ask { text: ask.text, tenant: ask.tenant, turns: false, utility: ask.utility };
+        let ContextAsk { text, tenant, utility, meaning, .. } = *ask;
+        let question = Ask { text, tenant, turns: false, utility, meaning };
         self.build(ask, Some(&self.ranking(&question)))
     }
 

@@ -10,7 +10,14 @@ use crate::{
 };
 
 fn ask(text: &str) -> ContextAsk<'_> {
-    ContextAsk { text, window: None, agent: None, tenant: None, utility: Utility::default() }
+    ContextAsk {
+        text,
+        window: None,
+        agent: None,
+        tenant: None,
+        utility: Utility::default(),
+        meaning: None,
+    }
 }
 
 fn of_kind(id: &str, kind: &str, subject: &str, body: &str, at: i64) -> Fact {

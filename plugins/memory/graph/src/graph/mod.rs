@@ -4,6 +4,7 @@ mod chunked;
 mod doc;
 mod hub;
 mod list;
+mod meaning;
 mod merge;
 mod part;
 mod plan;
@@ -28,6 +29,7 @@ use crate::{
 pub(crate) use doc::Doc;
 pub(crate) use hub::{HubKind, Posting};
 pub(crate) use list::List;
+pub use meaning::Meaning;
 pub(crate) use part::{COMMON, PartId, TURNS};
 pub use plan::Planned;
 pub use snapshot::{Bank, Snapshot};
@@ -99,7 +101,7 @@ impl Graph {
 
     /// Memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.now.hubs.bytes()
+        self.bytes + self.now.hubs.bytes() + self.now.meanings.bytes()
     }
 
     /// A fact of this tenant alone, or one of everybody's.
@@ -119,6 +121,17 @@ impl Graph {
         }
     }
 
+    /// Keeps what a fact means, for as long as it says what it said then. Nothing is kept once the graph
+    /// has reached its limit of memory. `at` is from [`Snapshot::without_meaning`].
+    pub fn understand(&mut self, at: u32, fact: &Fact, meaning: &Meaning) {
+        let is_full = self.bytes() >= self.limits.bytes;
+        let Some(doc) = self.now.docs.get(at).filter(|doc| doc.part != TURNS) else { return };
+        if !is_full && doc.links_as(fact) {
+            let part = doc.part;
+            self.now.meanings.set(at, part, meaning);
+        }
+    }
+
     fn put(&mut self, fact: Arc<Fact>) {
         if let Some((at, old)) = self.find(&fact.fact_id, fact.tenant_id.as_deref()) {
             let old = old.clone();
@@ -127,6 +140,7 @@ impl Graph {
                 return self.enter(at, Doc { fact, ..Arc::unwrap_or_clone(old) });
             }
             old.unlink(at, &mut self.now.hubs);
+            self.now.meanings.clear(at);
             let doc = Doc::link(fact, old.part, at, &mut self.now.hubs);
             return self.enter(at, doc);
         }
@@ -142,6 +156,7 @@ impl Graph {
         self.leave(at, &doc);
         doc.unlink(at, &mut self.now.hubs);
         self.now.docs.remove(at);
+        self.now.meanings.clear(at);
         let is_empty = self.now.part(doc.part).is_some_and(|part| part.count == 0);
         if let Some(tenant) = which.tenant().filter(|_| is_empty) {
             self.now.tenants.remove(tenant);

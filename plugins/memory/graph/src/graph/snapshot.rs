@@ -8,6 +8,7 @@ use imbl::{HashMap, OrdMap};
 use super::{
     doc::Doc,
     hub::Hubs,
+    meaning::Meanings,
     merge::{Entry, Merge},
     part::{COMMON, Part, PartId, TURNS},
     slab::Slab,
@@ -22,6 +23,7 @@ use crate::{
 pub struct Snapshot {
     pub(crate) docs: Slab<Doc>,
     pub(crate) hubs: Hubs,
+    pub(crate) meanings: Meanings,
     pub(super) parts: Slab<Part>,
     pub(super) tenants: HashMap<Arc<str>, PartId>,
     /// By time, then by arrival.
@@ -38,6 +40,7 @@ impl Default for Snapshot {
         Self {
             docs: Slab::default(),
             hubs: Hubs::default(),
+            meanings: Meanings::default(),
             parts,
             tenants: HashMap::new(),
             turns: OrdMap::new(),
@@ -66,6 +69,19 @@ impl Snapshot {
     pub fn facts_in_all(&self) -> usize {
         let tenants = self.tenants.values().chain([&COMMON]);
         tenants.map(|part| self.part(*part).map_or(0, |it| it.count)).sum()
+    }
+
+    /// How many facts there are, of all tenants, of which is known what they mean.
+    pub fn understood(&self) -> usize {
+        self.meanings.count()
+    }
+
+    /// Facts of which is not known what they mean, at most so many, with their numbers.
+    pub fn without_meaning(&self, most: usize) -> Vec<(u32, Arc<Fact>)> {
+        let without = (0..self.docs.numbers() as u32).filter(|at| !self.meanings.has(*at));
+        let facts = without.filter_map(|at| Some((at, self.docs.get(at)?)));
+        let facts = facts.filter(|(_, doc)| doc.part != TURNS);
+        facts.map(|(at, doc)| (at, doc.fact.clone())).take(most).collect()
     }
 
     /// What a tenant sees that may be brought up unasked.

@@ -144,8 +144,9 @@ impl Snapshot {
     pub(super) fn candidates(&self, moment: &Moment<'_>) -> Vec<Hit> {
         let texts = [moment.query].into_iter().chain(moment.recent.iter().map(String::as_str));
         let text = texts.collect::<Vec<_>>().join(" ");
-        let ask =
-            Ask { text: &text, tenant: moment.tenant, turns: false, utility: Utility::default() };
+        // By words alone: the threshold is one of words.
+        let (utility, meaning) = (Utility::default(), None);
+        let ask = Ask { text: &text, tenant: moment.tenant, turns: false, utility, meaning };
         let wanted = |fact: &Fact| fact.entry.is_some() || fact.is_constraint;
         self.ranking(&ask).take_by(moment.max_candidates, wanted, |fact, place| {
             place.rel() + moment.trigger.adds(fact)

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::{lexical::saturation, view::View, *};
 use crate::{
+    graph::HubKind,
     samples::{any_facts, snapshot, words},
     terms::terms,
 };

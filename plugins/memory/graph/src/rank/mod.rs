@@ -1,13 +1,17 @@
 //! Which facts answer a query, and in which order.
 //!
 //! `rel = 0.5 * coverage + 0.3 * bm25 / max bm25 + 0.2 * reached`, over the facts that the caller sees;
-//! `reached` is what the walk brings, 0 to 1. What follows from it is computed from `rel` rounded to 1e-6, and the order is total, so
-//! that the same facts and the same query give the same answer, whatever way the facts came in.
+//! `reached` is what the walk brings, 0 to 1. What follows from it is computed from `rel` rounded to 1e-6,
+//! and the order is total, so that the same facts and the same query give the same answer, whatever way the
+//! facts came in. What [`near`] adds where an encoder says what facts mean is nothing without one.
 
 #[cfg(test)]
 mod fts5_tests;
 mod lexical;
 mod names;
+mod near;
+#[cfg(test)]
+mod near_tests;
 #[cfg(test)]
 mod quality_tests;
 #[cfg(test)]
@@ -24,11 +28,12 @@ use std::{cmp::Ordering, sync::Arc};
 
 use crate::{
     fact::Fact,
-    graph::{Doc, Snapshot},
+    graph::{Doc, Meaning, Snapshot},
     terms::Asked,
 };
 use lexical::Lexical;
 use names::named;
+use near::Near;
 pub use utility::Utility;
 use view::View;
 use walk::{Reached, walk};
@@ -49,6 +54,8 @@ pub struct Ask<'a> {
     pub turns: bool,
     /// How much usefulness counts.
     pub utility: Utility,
+    /// What the text means, if an encoder says it.
+    pub meaning: Option<&'a Meaning>,
 }
 
 /// How much each part counts in `rel`. The default is what queries go by; others show what a part is
@@ -118,21 +125,24 @@ impl Snapshot {
         let asked = Asked::of(ask.text);
         let lexical = Lexical::of(&view, &asked);
         let subjects = named(&view, ask.text);
+        let near = Near::of(&view, ask.meaning);
         let mut reached = match weights.reached > 0.0 {
-            true => walk(&view, &lexical, &subjects),
+            true => walk(&view, &lexical, &subjects, &near.seeds()),
             false => Reached::none(&view),
         };
         if !ask.turns {
             self.turn_docs().for_each(|turn| reached.share[turn as usize] = 0.0);
         }
         let mut places = Vec::new();
-        let more = reached.docs.iter().filter(|doc| lexical.coverage[**doc as usize] == 0.0);
-        for doc in lexical.found.iter().chain(more).copied() {
+        let is_more = |doc: &&u32| lexical.coverage[**doc as usize] == 0.0;
+        let meant = near.nearest.iter().filter(is_more);
+        let more = reached.docs.iter().filter(is_more).filter(|doc| !near.is_nearest(**doc));
+        for doc in lexical.found.iter().chain(meant).chain(more).copied() {
             let at = doc as usize;
             let rel = weights.coverage * lexical.coverage[at]
                 + weights.bm25 * lexical.relative_bm25(doc)
                 + weights.reached * reached.share[at];
-            let rel = millionths(rel);
+            let rel = millionths(near.rel(at, rel));
             if rel > LEAST
                 && let Some(held) = self.docs.get(doc)
             {

@@ -56,8 +56,14 @@ impl Reached {
 }
 
 /// Walks from the facts that fit best. `subjects` are those that the query names: they have its words
-/// already, so that the walk starts at their facts if any fits, and leads to none of them.
-pub(super) fn walk(view: &View<'_>, lexical: &Lexical, subjects: &[u32]) -> Reached {
+/// already, so that the walk starts at their facts if any fits, and leads to none of them. It starts at
+/// the facts `nearest` in meaning, too, each as strong as its cosine.
+pub(super) fn walk(
+    view: &View<'_>,
+    lexical: &Lexical,
+    subjects: &[u32],
+    nearest: &[(u32, f64)],
+) -> Reached {
     let mut walk = Walk {
         view,
         lexical,
@@ -77,6 +83,7 @@ pub(super) fn walk(view: &View<'_>, lexical: &Lexical, subjects: &[u32]) -> Reac
     for (fit, doc) in seeds {
         walk.spread(doc, f64::from(fit) / f64::from(most));
     }
+    nearest.iter().for_each(|(doc, cosine)| walk.spread(*doc, *cosine));
     walk.reached
 }
 

@@ -37,7 +37,7 @@ proptest! {
         let graph = snapshot(facts.clone());
         let view = View::new(&graph, TENANTS[who], false);
         let lexical = Lexical::of(&view, &Asked::of(&query));
-        let reached = walk(&view, &lexical, &named(&view, &query));
+        let reached = walk(&view, &lexical, &named(&view, &query), &[]);
         let reference = Reference::new(&facts, TENANTS[who]);
         for (fact, exact) in reference.facts.iter().zip(reference.reached(&query)) {
             let share = reached.share[doc(&graph, fact)];
