@@ -308,33 +308,6 @@ fn memory_is_shared_as_car_has_it() {
 }
 
 #[test]
-fn compat_car_lets_unbound_connections_share_a_memory_where_there_is_one() {
-    #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-    #[serde(default, deny_unknown_fields)]
-    struct MemorySettings {
-        /// A word.
-        unbound: String,
-        /// Whether it may be loaded into.
-        shared_load: bool,
-    }
-    struct Memory;
-    impl Plugin for Memory {
-        const ID: &'static str = "memory";
-        type Config = MemorySettings;
-
-        async fn start(_: &mut StartContext<'_>) -> Result<Self> {
-            Ok(Self)
-        }
-    }
-    static MEMORY: PluginEntry = PluginEntry::of::<Memory>("1");
-    let sources =
-        Sources { file: None, environment: Vec::new(), plugins: vec![&MEMORY], bill: &BILL };
-    let overrides = Overrides { compat: Some(Compat::Car), ..Overrides::default() };
-    let car = Configuration::merge(sources, &overrides).map_err(|fault| fault.to_string());
-    assert_eq!(car.unwrap().plugins["memory"], json!({ "unbound": "shared", "shared_load": true }));
-}
-
-#[test]
 fn a_malformed_variable_is_named() {
     for (name, value) in [
         ("CARPORT_HANDLER_TIMEOUT", "soon"),

@@ -73,7 +73,8 @@ async fn a_writer_does_not_wait_and_what_it_changes_is_worked_out_anew() {
     let now = kept.snapshot();
     assert_eq!((now.facts_in_all(), now.understood()), (BATCH + 4 + 50, 0));
     go.send(()).unwrap();
-    tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
+    let begun = tokio::task::spawn_blocking(move || begun.recv().map(|_| begun).unwrap());
+    let _begun = begun.await.unwrap();
     let now = kept.snapshot();
     assert_eq!(now.understood(), BATCH - 1, "what was changed meanwhile is not taken");
     assert_eq!(now.without_meaning(1)[0].1.body, "says something else now");

@@ -185,8 +185,8 @@ fn decisions_have_this_shape() {
     let bank = json!({ "knowledge": 1, "procedural": 0, "constraints": 0 });
     let inject = json!({
         "decision": "inject", "reminder": "cache: warm", "bank": bank,
-        "selected": { "id": "a", "subject": "cache", "body": "warm", "kind": "pattern", "score": 1.0 },
-        "candidates": [{ "id": "a", "score": 1.0 }],
+        "selected": { "id": "a", "subject": "cache", "body": "warm", "kind": "pattern", "score": 0.8 },
+        "candidates": [{ "id": "a", "score": 0.8 }],
     });
     assert_eq!(shape(&graph, "cache"), inject);
     let silent = json!({ "decision": "silent", "reason": "nothing that is kept matches", "candidates": [], "bank": bank });
@@ -213,7 +213,7 @@ fn an_evaluation_counts_facts() {
     };
     let cases = [
         case("1", "warm cache", &["a"]),
-        case("2", "cache", &["a", "gone", "gone"]),
+        case("2", "cache", &["b", "gone", "gone"]),
         case("3", "zebra", &["a"]),
         case("4", "zebra", &[]),
     ];

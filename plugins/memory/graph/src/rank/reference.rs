@@ -150,5 +150,5 @@ pub(super) fn doc(graph: &Snapshot, wanted: &Fact) -> usize {
             it.fact.fact_id == wanted.fact_id && it.fact.tenant_id == wanted.tenant_id
         })
     };
-    (0..graph.docs.numbers()).find(is).unwrap()
+    (0..graph.docs.numbers()).find(is).expect("it is in the graph")
 }
