@@ -23,6 +23,7 @@ const MOST_WIDTH: usize = 4096;
 /// Tokens that are room for at least: the two ends of a text and some of it.
 const LEAST_TOKENS: usize = 8;
 
+#[expect(clippy::needless_pass_by_value, reason = "errors and texts come as they are")]
 fn broken(file: &'static str, reason: impl ToString) -> Unusable {
     Unusable::Broken { file, reason: reason.to_string() }
 }

@@ -120,7 +120,7 @@ impl Reference {
         let best = lexical.iter().map(|it| it.0).fold(0.0, f64::max);
         let subjects = self.named(query);
         let is_named = |at: &usize| subjects.contains(&subject_key(&self.facts[*at].subject));
-        let mut seeds: Vec<usize> = facts.clone().filter(|at| lexical[*at].0 > 0.0).collect();
+        let mut seeds: Vec<usize> = facts.filter(|at| lexical[*at].0 > 0.0).collect();
         if seeds.iter().any(is_named) {
             seeds.retain(is_named);
         }
