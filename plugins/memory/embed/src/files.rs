@@ -56,8 +56,10 @@ pub(crate) fn config(directory: &Path) -> Result<Config, Unusable> {
 /// What splits texts. What the file says of their length is for another use and does not count.
 pub(crate) fn tokenizer(directory: &Path, config: &Config) -> Result<Tokenizer, Unusable> {
     let text = read(directory, TOKENIZER, MOST_TOKENIZER)?;
-    let tokenizer = Tokenizer::from_bytes(text).map_err(|error| broken(TOKENIZER, error));
-    let mut tokenizer = tokenizer?;
+    // It expects of some damaged texts what they do not hold, and panics.
+    let tokenizer = std::panic::catch_unwind(|| Tokenizer::from_bytes(text));
+    let tokenizer = tokenizer.map_err(|_| broken(TOKENIZER, "it cannot be read"))?;
+    let mut tokenizer = tokenizer.map_err(|error| broken(TOKENIZER, error))?;
     let max_length = MOST_TOKENS.min(config.max_position_embeddings);
     let truncation = TruncationParams { max_length, ..TruncationParams::default() };
     tokenizer

@@ -10,7 +10,10 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+};
 
 use candle_core::{Device, Tensor};
 use candle_transformers::models::bert::BertModel;
@@ -66,8 +69,12 @@ impl Embedder {
     }
 
     fn embed_some(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Failed> {
-        let encode = |text: &&str| self.tokenizer.encode_fast(*text, true);
-        let encoded = texts.iter().map(encode).collect::<Result<Vec<_>, _>>();
+        // A tokenizer made of a damaged file may panic, as its reader may. Nothing in it changes.
+        let encoded = panic::catch_unwind(AssertUnwindSafe(|| {
+            let encode = |text: &&str| self.tokenizer.encode_fast(*text, true);
+            texts.iter().map(encode).collect::<Result<Vec<_>, _>>()
+        }));
+        let encoded = encoded.map_err(|_| Failed::Panicked)?;
         let sums = self.forward(&encoded.map_err(|error| Failed::Tokens(error.to_string()))?)?;
         sums.into_iter().map(unit).collect()
     }

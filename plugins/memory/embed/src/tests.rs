@@ -151,6 +151,17 @@ fn weights_that_are_no_numbers_are_found_at_once() {
     assert!(error.contains("no number"), "{error}");
 }
 
+#[test]
+fn a_tokenizer_that_its_reader_panics_at_does_not_open() {
+    let directory = copied();
+    let path = directory.path().join("tokenizer.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let at = text.find("\"decoder\"").unwrap();
+    let damaged = format!("{}{}", &text[..at], text[at..].replacen("\":", "\"", 2));
+    fs::write(&path, damaged.replacen("\"decoder\"", "\"decoder\":", 1)).unwrap();
+    assert!(Embedder::open(directory.path()).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     /// It opens, and then every text has a vector or an error, or it does not open. It never panics.
