@@ -1,0 +1,57 @@
+//! Recordings, the models, and how far a text is from what was said.
+
+use std::{fs, path::PathBuf, sync::LazyLock};
+
+use carport_voice_audio::{Decoder, Limits, mono_16k};
+use carport_voice_local::{Local, Locator, Places};
+
+/// The models of this checkout, loaded once for all tests of a process.
+pub static LOCAL: LazyLock<Local> = LazyLock::new(|| {
+    let repository = Some(Places::repository());
+    Local::new(Locator::new(Places { repository, ..Places::default() }))
+});
+
+/// A file of the samples.
+pub fn sample(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/samples").join(name)
+}
+
+/// A recording at 16 kHz.
+pub fn sound(name: &str) -> Vec<f32> {
+    mono_16k(Decoder::of_file(&sample(name), Limits::default()).unwrap()).unwrap()
+}
+
+/// What is said in a JSON file of the samples.
+pub fn facts(name: &str) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(sample(name)).unwrap()).unwrap()
+}
+
+/// Words as they are compared: no case, no punctuation, titles in full.
+pub fn words(text: &str) -> Vec<String> {
+    let text = text.to_lowercase().replace('-', " ").replace("mr.", "mister");
+    let letters = |word: &str| word.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
+    text.split_whitespace().map(letters).filter(|it| !it.is_empty()).collect()
+}
+
+/// How many words must be put in, taken out or changed.
+pub fn word_errors(said: &str, heard: &str) -> usize {
+    let (said, heard) = (words(said), words(heard));
+    let mut row: Vec<usize> = (0..=heard.len()).collect();
+    for (i, word) in said.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in heard.iter().enumerate() {
+            let changed = diagonal + usize::from(word != other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[heard.len()]
+}
+
+#[test]
+fn word_errors_are_counted() {
+    assert_eq!(word_errors("Mr. John had then", "mister john, had then!"), 0);
+    assert_eq!(word_errors("a b c d", "a x c"), 2);
+    assert_eq!(word_errors("", "a b"), 2);
+    assert_eq!(word_errors("a b", ""), 2);
+}
