@@ -31,7 +31,10 @@ impl Counts {
                 "voice_threads_abandoned",
                 "Threads that were given up because their provider hung",
             ),
-            ignored: count("voice_frames_ignored", "Binary frames that were dropped without a word"),
+            ignored: count(
+                "voice_frames_ignored",
+                "Binary frames that were dropped without a word",
+            ),
         }
     }
 }

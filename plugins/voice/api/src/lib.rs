@@ -21,7 +21,7 @@ pub use provider::{
     SpeakerPrints, SpeechToText, TextToSpeech, Unready, Voiceprint,
 };
 pub use recogniser::{
-    Activity, Decoded, Decoder, Ear, Heard, Listen, Listener, Pass, Recogniser, FRAME_SAMPLES,
+    Activity, Decoded, Decoder, Ear, FRAME_SAMPLES, Heard, Listen, Listener, Pass, Recogniser,
     SAMPLE_RATE,
 };
 pub use sound::{Sound, SpeechFormat};

@@ -121,7 +121,8 @@ impl Method for EnrollSpeaker {
         if !VOICED_MS.contains(&voiced_ms) {
             let (least, most) = (VOICED_MS.start() / 1000, VOICED_MS.end() / 1000);
             let why = format!("must have {least} to {most} s of voice, has {voiced_ms} ms");
-            let limit = if voiced_ms < *VOICED_MS.start() { VOICED_MS.start() } else { VOICED_MS.end() };
+            let limit =
+                if voiced_ms < *VOICED_MS.start() { VOICED_MS.start() } else { VOICED_MS.end() };
             return Err(RpcError::invalid_params("audio", why)
                 .with("voiced_ms", voiced_ms)
                 .with("limit", *limit));

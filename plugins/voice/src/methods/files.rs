@@ -75,9 +75,10 @@ impl Method for Transcribe {
         bounds::maybe_bytes("prompt", self.prompt.as_deref(), 0..=4096)?;
         match self.audio_path.is_some() || self.audio_b64.is_some() {
             true => Ok(()),
-            false => {
-                Err(RpcError::invalid_params("audio_path", "give this, or the sound as `audio_b64`"))
-            }
+            false => Err(RpcError::invalid_params(
+                "audio_path",
+                "give this, or the sound as `audio_b64`",
+            )),
         }
     }
 
@@ -234,7 +235,11 @@ impl Method for Synthesize {
         bounds::maybe_bytes("language", self.language.as_deref(), 1..=35)?;
         bounds::within("speed", self.speed.unwrap_or(1.0), 0.5..=2.0)?;
         bounds::maybe_bytes("output_path", self.output_path.as_deref(), 1..=4096)?;
-        bounds::maybe_bytes("reference_audio_path", self.reference_audio_path.as_deref(), 1..=4096)?;
+        bounds::maybe_bytes(
+            "reference_audio_path",
+            self.reference_audio_path.as_deref(),
+            1..=4096,
+        )?;
         bounds::maybe_bytes("reference_text", self.reference_text.as_deref(), 0..=4096)?;
         bounds::maybe_bytes("voice_instruction", self.voice_instruction.as_deref(), 0..=4096)
     }

@@ -138,7 +138,9 @@ impl Method for PushSound {
             return Ok(());
         }
         let why = format!("holds more than {MAX_PUSH} bytes of sound; push shorter pieces");
-        Err(RpcError::invalid_params("pcm_b64", why).with("limit", MAX_PUSH).with("got", got / 4 * 3))
+        Err(RpcError::invalid_params("pcm_b64", why)
+            .with("limit", MAX_PUSH)
+            .with("got", got / 4 * 3))
     }
 
     async fn run(self, voice: &Voice, caller: &Caller) -> Result<Pushed> {

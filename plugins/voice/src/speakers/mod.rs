@@ -97,7 +97,8 @@ mod tests {
     fn people_are_numbered_as_they_appear_and_the_enrolled_have_their_names() {
         let ann = ("Ann".to_owned(), vec![vec![0.0, 0.0, 1.0], vec![0.0, 0.1, 1.0]]);
         let mut voices = Voices::new(Arc::new(Nobody), vec![ann]);
-        let mut label = |vector, ms| voices.name(&print(vector, ms)).map(|it| (it.label, it.enrolled));
+        let mut label =
+            |vector, ms| voices.name(&print(vector, ms)).map(|it| (it.label, it.enrolled));
         let named = |label: &str, enrolled| Some((label.to_owned(), enrolled));
         assert_eq!(label([1.0, 0.0, 0.0], 2000), named("S1", false));
         assert_eq!(label([0.0, 1.0, 0.0], 2000), named("S2", false));

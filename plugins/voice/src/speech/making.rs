@@ -71,8 +71,7 @@ impl Making {
     ) -> Result<Arc<Self>> {
         let about = provider.about();
         let progress = hub.clock.now();
-        let ahead =
-            Ahead { sounds: VecDeque::new(), ms: 0, made: None, ended: false, progress };
+        let ahead = Ahead { sounds: VecDeque::new(), ms: 0, made: None, ended: false, progress };
         let making = Arc::new(Self {
             hub: hub.clone(),
             provider_id: about.id,
@@ -201,24 +200,23 @@ impl Making {
         if ahead.ended {
             return Some(None);
         }
-        if let Some(Err(failure)) = &ahead.made {
-            let failure = failure.clone();
-            ahead.ended = true;
-            return Some(Some(Err(failure)));
-        }
-        let is_made = ahead.made.is_some();
-        if !is_made && !self.streaming {
+        if ahead.made.is_none() && !self.streaming {
             return None;
         }
-        let (sound, ms) = match ahead.sounds.pop_front() {
-            Some((sound, ms)) => (Some(sound), ms),
+        let (sound, ms) = match (ahead.sounds.pop_front(), &ahead.made) {
+            (Some((sound, ms)), _) => (Some(sound), ms),
+            (None, None) => return None,
             // Whether a chunk was the last was not known when it left.
-            None if is_made => (None, 0),
-            None => return None,
+            (None, Some(Ok(()))) => (None, 0),
+            (None, Some(Err(failure))) => {
+                let failure = failure.clone();
+                ahead.ended = true;
+                return Some(Some(Err(failure)));
+            }
         };
         ahead.ms -= ms;
         ahead.progress = self.hub.clock.now();
-        ahead.ended = is_made && ahead.sounds.is_empty();
+        ahead.ended = ahead.sounds.is_empty() && matches!(ahead.made, Some(Ok(())));
         let is_final = ahead.ended;
         drop(ahead);
         self.room.notify_all();

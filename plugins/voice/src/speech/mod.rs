@@ -7,8 +7,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use carport_core::{Result, RpcError, Session, Time, bounds};
 use carport_voice_api::{
-    ErrorCode, Event, Failure, FailureKind, Numbered, Say, SpeechChunk, SpeechFormat,
-    SpeechOptions,
+    ErrorCode, Event, Failure, FailureKind, Numbered, Say, SpeechChunk, SpeechFormat, SpeechOptions,
 };
 use tokio::sync::{Notify, watch};
 
@@ -41,11 +40,7 @@ pub(crate) struct Talk {
 }
 
 /// Checks options and starts the making. `field` is where the options are: `options.` or nothing.
-pub(crate) fn make(
-    hub: &Arc<Hub>,
-    text: String,
-    options: &SpeechOptions,
-) -> Result<Arc<Making>> {
+pub(crate) fn make(hub: &Arc<Hub>, text: String, options: &SpeechOptions) -> Result<Arc<Making>> {
     bounds::bytes("text", &text, 1..=MOST_TEXT)?;
     check_options(options)?;
     let is_binary = options.binary_frames.unwrap_or_default();

@@ -136,7 +136,9 @@ impl Stream {
         let time = self.hub.clock.now();
         let why = match may_send.then(|| intake.push(payload, time, now)) {
             Some(Ok(())) => return None,
-            Some(Err(Full::Busy { limit_ms, .. })) => format!("{limit_ms} ms of sound wait already"),
+            Some(Err(Full::Busy { limit_ms, .. })) => {
+                format!("{limit_ms} ms of sound wait already")
+            }
             Some(Err(full)) => full.to_string(),
             None => "more than 2 MiB of sound a second".into(),
         };

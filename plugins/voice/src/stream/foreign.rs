@@ -219,7 +219,10 @@ mod tests {
                 (2, "final", "three"),
             ]
         );
-        assert_eq!((order.open_segment(), order.finish(FinalReason::Stop, &|_| 0)), (None, Vec::new()));
+        assert_eq!(
+            (order.open_segment(), order.finish(FinalReason::Stop, &|_| 0)),
+            (None, Vec::new())
+        );
     }
 
     proptest! {

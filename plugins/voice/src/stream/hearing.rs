@@ -25,6 +25,17 @@ pub(crate) struct Hearing {
     /// The text of the open segment up to this position.
     eager: Option<(u64, Decoded)>,
     rested: Option<Instant>,
+    /// What is decoded as soon as the worker has nothing else to do.
+    due: Option<Due>,
+}
+
+/// A decode before the end of a segment.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// Of what there is by then.
+    Partial { id: u64, from: u64 },
+    /// Of what there was when it became silent.
+    Eager { id: u64, from: u64, to: u64 },
 }
 
 /// Who gets what is heard.
@@ -55,6 +66,7 @@ impl Hearing {
             agreement: Agreement::default(),
             eager: None,
             rested: None,
+            due: None,
         }
     }
 
@@ -76,6 +88,7 @@ impl Hearing {
             self.segmenter.push(score, &mut self.edges);
             self.follow(told)?;
         }
+        self.look_ahead(told)?;
         self.tape.forget(self.segmenter.needed_from().min(self.seen));
         Ok(())
     }
@@ -92,23 +105,43 @@ impl Hearing {
             match edge {
                 Edge::Started { segment, at, .. } => {
                     (self.agreement, self.eager) = (Agreement::default(), None);
+                    self.due = None;
                     let at_ms = to_ms(at);
                     told.tell(vec![Event::SpeechStarted { segment_id: segment, at_ms }], &[]);
                 }
-                Edge::Partial { segment, from, to } => self.partial(told, segment, from, to)?,
-                Edge::Eager { segment, from, to } => self.preflight(told, segment, from, to)?,
+                Edge::Partial { segment: id, from, .. } => {
+                    // One that was due for silence says more.
+                    self.due = self.due.or(Some(Due::Partial { id, from }));
+                }
+                Edge::Eager { segment: id, from, to } => {
+                    self.due = Some(Due::Eager { id, from, to });
+                }
                 Edge::Stopped { .. } => self.last(told, edge)?,
             }
         }
         Ok(())
     }
 
-    fn partial(&mut self, told: &dyn Told, id: u64, from: u64, to: u64) -> Result<(), Failure> {
+    /// Decodes what is due, if there is time for it.
+    fn look_ahead(&mut self, told: &dyn Told) -> Result<(), Failure> {
         let is_rested = self.rested.is_none_or(|rested| Instant::now() >= rested);
-        if !told.wants_partials() || !told.is_idle() || !is_rested {
-            return Ok(());
+        match self.due {
+            Some(Due::Partial { .. }) if !told.wants_partials() => self.due = None,
+            Some(Due::Partial { id, from }) if told.is_idle() && is_rested => {
+                self.due = None;
+                return self.partial(told, id, from);
+            }
+            Some(Due::Eager { id, from, to }) if told.is_idle() => {
+                self.due = None;
+                return self.preflight(told, id, from, to);
+            }
+            _ => {}
         }
-        let began = Instant::now();
+        Ok(())
+    }
+
+    fn partial(&mut self, told: &dyn Told, id: u64, from: u64) -> Result<(), Failure> {
+        let (began, to) = (Instant::now(), self.seen);
         let decoded = self.decoder.decode(self.tape.slice(from..to), Pass::Partial)?;
         self.rested = Some(Instant::now() + began.elapsed() * REST);
         let text = spoken(&decoded.text);
@@ -131,9 +164,6 @@ impl Hearing {
 
     /// Decodes ahead of the end, so that the text is there when the end is.
     fn preflight(&mut self, told: &dyn Told, id: u64, from: u64, to: u64) -> Result<(), Failure> {
-        if !told.is_idle() {
-            return Ok(());
-        }
         let decoded = self.decoder.decode(self.tape.slice(from..to), Pass::Final)?;
         let text = spoken(&decoded.text).to_owned();
         self.eager = Some((to, decoded));
@@ -145,8 +175,11 @@ impl Hearing {
     }
 
     fn last(&mut self, told: &dyn Told, edge: Edge) -> Result<(), Failure> {
-        let Edge::Stopped { segment: id, from, to, at, reason, eager } = edge else { return Ok(()) };
+        let Edge::Stopped { segment: id, from, to, at, reason, eager } = edge else {
+            return Ok(());
+        };
         let (at_ms, silence_ms) = (to_ms(at), to_ms(to - at));
+        self.due = None;
         told.tell(vec![Event::SpeechStopped { segment_id: id, at_ms, silence_ms }], &[]);
         let ready = self.eager.take().filter(|(up_to, _)| Some(*up_to) == eager);
         let samples = self.tape.slice(from..to);
@@ -191,11 +224,15 @@ impl Told for Stream {
             let mut settled = None;
             let mut onset = None;
             match &event {
-                Event::Final { segment, .. } if self.settings.settled && !segment.text.is_empty() => {
+                Event::Final { segment, .. }
+                    if self.settings.settled && !segment.text.is_empty() =>
+                {
                     let segment = Segment { speaker: self.who(samples), ..segment.clone() };
                     settled = Some(Event::Transcript { segment });
                 }
-                Event::SpeechStarted { at_ms, .. } if self.settings.barge_in => onset = Some(*at_ms),
+                Event::SpeechStarted { at_ms, .. } if self.settings.barge_in => {
+                    onset = Some(*at_ms)
+                }
                 _ => {}
             }
             self.line.make(event);

@@ -33,6 +33,8 @@ pub(crate) struct Intake {
     pub(crate) open_segment: Option<u64>,
     pub(crate) speech_ms: u64,
     pub(crate) frames: super::binary::Frames,
+    /// What [`Self::sums`] was when everything was let go of.
+    last_sums: Option<(u64, u64, u64)>,
 }
 
 /// What to do next.
@@ -67,6 +69,7 @@ impl Intake {
             open_segment: None,
             speech_ms: 0,
             frames: super::binary::Frames::default(),
+            last_sums: None,
         }
     }
 
@@ -120,7 +123,8 @@ impl Intake {
 
     /// Whether text may still come of what is there.
     pub(crate) fn has_more(&self) -> bool {
-        !self.closed && (!self.ring.is_empty() || self.open_segment.is_some() || self.busy_since.is_some())
+        !self.closed
+            && (!self.ring.is_empty() || self.open_segment.is_some() || self.busy_since.is_some())
     }
 
     /// Whether the worker has nothing else to do.
@@ -130,6 +134,7 @@ impl Intake {
 
     /// Lets go of everything.
     pub(crate) fn close(&mut self) {
+        self.last_sums = Some(self.sums());
         self.closed = true;
         self.ring = Ring::new(self.ring.format(), 0);
         self.arrivals = Arrivals::default();
@@ -139,7 +144,8 @@ impl Intake {
 
     /// Sound, speech and loss, in milliseconds.
     pub(crate) fn sums(&self) -> (u64, u64, u64) {
-        (self.ring.position_ms(), self.speech_ms, self.ring.dropped_ms())
+        let now = || (self.ring.position_ms(), self.speech_ms, self.ring.dropped_ms());
+        self.last_sums.unwrap_or_else(now)
     }
 
     /// How long ago sound came, how long the worker has been in its provider, and whether that was told.
@@ -221,7 +227,7 @@ mod tests {
         let (mut intake, now, moment) = (intake(), Time::default(), Instant::now());
         intake.push(&[1; 4000], now, moment).unwrap();
         intake.close();
-        assert_eq!(intake.ring.buffered_ms(), 0);
+        assert_eq!((intake.ring.buffered_ms(), intake.sums()), (0, (125, 0, 0)));
         assert_eq!((intake.next(), intake.next()), (Some(Work::Quit), Some(Work::Quit)));
         assert!(intake.push(&[1; 4], now, moment).is_err());
     }

@@ -60,10 +60,11 @@ impl Ledger {
 /// What was said, without marks for what was not said: `[BLANK_AUDIO]`, `(music)`, `...`.
 pub(crate) fn spoken(text: &str) -> &str {
     let text = text.trim();
-    let is_mark = [('[', ']'), ('(', ')'), ('*', '*'), ('<', '>')].into_iter().any(|(open, close)| {
-        let inside = text.strip_prefix(open).and_then(|it| it.strip_suffix(close));
-        inside.is_some_and(|it| !it.contains([open, close]))
-    });
+    let is_mark =
+        [('[', ']'), ('(', ')'), ('*', '*'), ('<', '>')].into_iter().any(|(open, close)| {
+            let inside = text.strip_prefix(open).and_then(|it| it.strip_suffix(close));
+            inside.is_some_and(|it| !it.contains([open, close]))
+        });
     if is_mark || !text.contains(char::is_alphanumeric) { "" } else { text }
 }
 
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn marks_are_not_speech() {
-        for mark in ["", " ", "[BLANK_AUDIO]", " (soft music) ", "*sighs*", "...", "<noise>", "♪"] {
+        for mark in ["", " ", "[BLANK_AUDIO]", " (soft music) ", "*sighs*", "...", "<noise>", "♪"]
+        {
             assert_eq!(spoken(mark), "", "{mark}");
         }
         for speech in ["You", "[a] and [b]", "(a) or (b)", "7", "ü"] {

@@ -93,15 +93,18 @@ impl Stream {
     /// Takes whole sample frames, or nothing.
     pub(crate) fn push(&self, pcm: &[u8]) -> Result<Accepted> {
         if !self.is_pushed() {
-            let why = format!("stream `{}` is fed by the daemon; only pcm_push takes sound", self.key.1);
+            let why =
+                format!("stream `{}` is fed by the daemon; only pcm_push takes sound", self.key.1);
             return Err(RpcError::conflict(why));
         }
         let frames = self.format.frames(pcm);
         frames.map_err(|why| RpcError::invalid_params("pcm_b64", why))?;
         self.admit(pcm.len()).map_err(|retry_after_ms| {
-            RpcError::overloaded("more than 2 MiB of sound a second on this connection; push slower")
-                .with("retry_after_ms", retry_after_ms)
-                .with("buffered_ms", self.lengths_ms().1)
+            RpcError::overloaded(
+                "more than 2 MiB of sound a second on this connection; push slower",
+            )
+            .with("retry_after_ms", retry_after_ms)
+            .with("buffered_ms", self.lengths_ms().1)
         })?;
         let mut intake = self.intake.lock();
         if intake.is_ending() {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Condvar};
 
 use carport_core::{Guarded, Result, RpcError};
-use carport_voice_api::{AudioSource, Caps, EndReason, ErrorCode, NewStream, Opening, SpeechToText};
+use carport_voice_api::{
+    AudioSource, Caps, EndReason, ErrorCode, NewStream, Opening, SpeechToText,
+};
 use carport_voice_audio::Format;
 use tokio::sync::watch;
 

@@ -84,7 +84,8 @@ pub(crate) fn check_source(source: &AudioSource) -> Result<()> {
 /// What the client pushes; what the daemon feeds comes at 16 kHz, one channel.
 pub(crate) fn pushed(source: &AudioSource) -> Result<audio::Format> {
     let AudioSource::PcmPush { sample_rate, channels, format } = source else {
-        return audio::Format::new(audio::Encoding::F32le, audio::RATE, 1).map_err(RpcError::internal);
+        return audio::Format::new(audio::Encoding::F32le, audio::RATE, 1)
+            .map_err(RpcError::internal);
     };
     let (rate, channels) = (sample_rate.unwrap_or(16_000), channels.unwrap_or(1));
     let bounds = audio::Format::MIN_RATE..=audio::Format::MAX_RATE;
@@ -109,7 +110,11 @@ mod tests {
         assert_eq!(settings.vad, audio::VadOptions::default());
         let options = StreamOptions {
             enrolled: Some(true),
-            vad: Some(VadOptions { end_ms: Some(u64::MAX), threshold: Some(7.0), ..<_>::default() }),
+            vad: Some(VadOptions {
+                end_ms: Some(u64::MAX),
+                threshold: Some(7.0),
+                ..<_>::default()
+            }),
             ..StreamOptions::default()
         };
         let settings = Settings::of(options);

@@ -8,7 +8,12 @@ use carport_voice_api::{
 };
 use carport_voice_audio::{Converter, Mix, Ring};
 
-use super::{Stream, foreign::Order, hearing::{Hearing, Told}, intake::Work};
+use super::{
+    Stream,
+    foreign::Order,
+    hearing::{Hearing, Told},
+    intake::Work,
+};
 
 /// Sound between two `audio_meta` events.
 const META_MS: u64 = 500;
@@ -132,7 +137,8 @@ impl Stream {
                 }
                 Work::Heard(Heard::Failed(failure)) => return Err(failure),
                 Work::Heard(Heard::Ended) => {
-                    let last = if ending.is_some() { FinalReason::Stop } else { FinalReason::Provider };
+                    let last =
+                        if ending.is_some() { FinalReason::Stop } else { FinalReason::Provider };
                     self.tell(order.finish(last, &|at_ms| self.since(at_ms)), &[]);
                     self.note(None, order.speech_ms);
                     let Some(reason) = ending else {

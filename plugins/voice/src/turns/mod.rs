@@ -59,7 +59,8 @@ impl Turn {
 /// There is nobody who runs models.
 pub(crate) fn need(hub: &Hub) -> Result<Arc<dyn Inference>> {
     hub.inference.clone().ok_or_else(|| {
-        let remedy = "turns need a plugin that runs models: use a build with the feature `inference`";
+        let remedy =
+            "turns need a plugin that runs models: use a build with the feature `inference`";
         RpcError::unavailable("inference", remedy)
     })
 }

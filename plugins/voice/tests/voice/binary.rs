@@ -36,7 +36,10 @@ async fn frames_are_pushes_in_the_order_of_the_socket() {
         }
     }
     let reply = stop(&mut client, ID).await.unwrap();
-    assert_eq!((&reply["transcript"], &reply["audio_ms"]), (&json!("w1 w2 w3 w4 w5 w6"), &json!(1600)));
+    assert_eq!(
+        (&reply["transcript"], &reply["audio_ms"]),
+        (&json!("w1 w2 w3 w4 w5 w6"), &json!(1600))
+    );
     lab.is_clean().await;
 }
 

@@ -13,7 +13,8 @@ async fn a_client_that_vanishes_while_it_speaks_leaves_nothing() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;
     for id in ["a", "b"] {
-        start(&mut client, id, json!({ "provider": if id == "a" { "local" } else { "remote" } })).await;
+        start(&mut client, id, json!({ "provider": if id == "a" { "local" } else { "remote" } }))
+            .await;
         push(&mut client, id, &sound(20_000, 0.5)).await.unwrap();
     }
     let params = json!({ "stream_id": "s", "text": "a.b.c.d." });
@@ -96,7 +97,8 @@ async fn without_drain_a_stop_does_not_wait() {
 async fn a_failure_is_told_and_ends_the_stream() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;
-    let limit = Failure { retry_after_ms: Some(700), ..Failure::new(FailureKind::Limit, "slow down") };
+    let limit =
+        Failure { retry_after_ms: Some(700), ..Failure::new(FailureKind::Limit, "slow down") };
     for (failure, code) in [
         (Failure::new(FailureKind::Failed, "no"), "provider_failed"),
         (Failure::new(FailureKind::Auth, "no"), "provider_auth"),
@@ -135,7 +137,10 @@ async fn a_stream_without_sound_is_swept() {
     push(&mut client, "a", &sound(300, 0.5)).await.unwrap();
     clock.advance(chrono_secs(299));
     pass(Duration::from_secs(10)).await;
-    assert_eq!(client.raw("voice.sessions.list", json!({})).await.unwrap().as_array().unwrap().len(), 1);
+    assert_eq!(
+        client.raw("voice.sessions.list", json!({})).await.unwrap().as_array().unwrap().len(),
+        1
+    );
     clock.advance(chrono_secs(1));
     pass(Duration::from_secs(10)).await;
     let events = all(&mut client, "a").await;

@@ -16,14 +16,18 @@ async fn a_voice_is_known_by_name_and_its_print_stays_here() {
     let mut client = lab.host.client().await;
     let params = json!({ "label": "Ann Ü", "audio": sample(4000, 0.8) });
     let reply = client.raw("voice.enroll_speaker", params.clone()).await.unwrap();
-    assert_eq!(reply, json!({ "enrolled": true, "label": "Ann Ü", "voiced_ms": 4000, "samples": 1 }));
+    assert_eq!(
+        reply,
+        json!({ "enrolled": true, "label": "Ann Ü", "voiced_ms": 4000, "samples": 1 })
+    );
     let reply = client.raw("voice.enroll_speaker", params).await.unwrap();
     assert_eq!(reply["samples"], 2);
     start(&mut client, "a", json!({ "enrolled": true })).await;
     let said = [sound(900, 0.2), sound(600, 0.0), sound(900, 0.8)].concat();
     push(&mut client, "a", &said).await.unwrap();
     let reply = stop(&mut client, "a").await.unwrap();
-    let speakers: Vec<_> = reply["segments"].as_array().unwrap().iter().map(|it| &it["speaker"]).collect();
+    let speakers: Vec<_> =
+        reply["segments"].as_array().unwrap().iter().map(|it| &it["speaker"]).collect();
     assert_eq!(speakers[0], &json!({ "label": "S1", "enrolled": false }));
     assert_eq!(speakers[1], &json!({ "label": "Ann Ü", "enrolled": true, "score": 1.0 }));
     event(&mut client, "a", "transcript").await;

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod binary;
-mod enrolling;
 mod ending;
+mod enrolling;
 mod files;
 mod foreign;
 mod hearing;
@@ -46,7 +46,7 @@ impl Lab {
             Provider::Stt(Arc::new(Remote(knobs.clone()))),
             speaker("local", true, false),
             speaker("whole", false, true),
-            Provider::Speakers(Arc::new(Prints(knobs.clone()))),
+            Provider::Speakers(Arc::new(Prints)),
         ] {
             voice.register(provider).unwrap();
         }

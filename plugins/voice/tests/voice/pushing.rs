@@ -26,7 +26,10 @@ async fn a_bad_push_takes_nothing_and_harms_nothing() {
     let error = client.raw("voice.transcribe_stream.push", params).await.unwrap_err();
     assert_eq!(error.field(), Some("pcm_b64"));
     let reply = push(&mut client, "a", &vec![0; 1 << 20]).await.unwrap();
-    assert_eq!((&reply["accepted_bytes"], &reply["position_ms"]), (&json!(1 << 20), &json!(16_384)));
+    assert_eq!(
+        (&reply["accepted_bytes"], &reply["position_ms"]),
+        (&json!(1 << 20), &json!(16_384))
+    );
     assert_eq!(stop(&mut client, "a").await.unwrap()["audio_ms"], 16_384);
     lab.is_clean().await;
 }
@@ -39,9 +42,18 @@ async fn ids_and_sources_are_checked() {
         (json!({ "session_id": "" }), "session_id"),
         (json!({ "session_id": "a b" }), "session_id"),
         (json!({ "session_id": "x".repeat(65) }), "session_id"),
-        (json!({ "session_id": "a", "audio_source": { "kind": "pcm_push", "sample_rate": 7999 } }), "audio_source.sample_rate"),
-        (json!({ "session_id": "a", "audio_source": { "kind": "pcm_push", "channels": 3 } }), "audio_source.channels"),
-        (json!({ "session_id": "a", "audio_source": { "kind": "file", "path": "../x.wav" } }), "audio_source.path"),
+        (
+            json!({ "session_id": "a", "audio_source": { "kind": "pcm_push", "sample_rate": 7999 } }),
+            "audio_source.sample_rate",
+        ),
+        (
+            json!({ "session_id": "a", "audio_source": { "kind": "pcm_push", "channels": 3 } }),
+            "audio_source.channels",
+        ),
+        (
+            json!({ "session_id": "a", "audio_source": { "kind": "file", "path": "../x.wav" } }),
+            "audio_source.path",
+        ),
     ] {
         let error = client.raw("voice.transcribe_stream.start", params).await.unwrap_err();
         assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some(field)));
@@ -50,7 +62,10 @@ async fn ids_and_sources_are_checked() {
     let error = client.raw("voice.transcribe_stream.start", mic.clone()).await.unwrap_err();
     assert_eq!(error.code, codes::FORBIDDEN);
     let error = lab.host.host().await.raw("voice.transcribe_stream.start", mic).await.unwrap_err();
-    assert_eq!((error.code, &error.data.unwrap()["missing"]), (codes::UNAVAILABLE, &json!("audio device")));
+    assert_eq!(
+        (error.code, &error.data.unwrap()["missing"]),
+        (codes::UNAVAILABLE, &json!("audio device"))
+    );
 }
 
 #[tokio::test]
@@ -110,7 +125,8 @@ async fn a_full_buffer_refuses_a_push_whole_and_the_stream_goes_on() {
 async fn a_connection_sends_no_more_than_its_rate() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;
-    let source = json!({ "kind": "pcm_push", "sample_rate": 48_000, "channels": 2, "format": "f32le" });
+    let source =
+        json!({ "kind": "pcm_push", "sample_rate": 48_000, "channels": 2, "format": "f32le" });
     let params = json!({ "session_id": "a", "audio_source": source });
     lab.knobs.loading.shut();
     client.raw("voice.transcribe_stream.start", params).await.unwrap();

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, atomic::{AtomicI64, AtomicUsize, Ordering}},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
 };
 
 use carport_core::{Result, RpcError};
@@ -17,18 +20,18 @@ const LOUD: f32 = 0.1;
 
 /// A door that work waits in front of while it is shut.
 #[derive(Default)]
-pub struct Door {
+pub(crate) struct Door {
     shut: Mutex<bool>,
     moved: Condvar,
-    pub waiting: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
 }
 
 impl Door {
-    pub fn shut(&self) {
+    pub(crate) fn shut(&self) {
         *self.shut.lock().unwrap() = true;
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.shut.lock().unwrap() = false;
         self.moved.notify_all();
     }
@@ -45,47 +48,47 @@ impl Door {
 
 /// How the providers behave, and what they did.
 #[derive(Default)]
-pub struct Knobs {
+pub(crate) struct Knobs {
     /// In front of opening a recogniser.
-    pub loading: Door,
+    pub(crate) loading: Door,
     /// In front of every decode.
-    pub decoding: Door,
+    pub(crate) decoding: Door,
     /// In front of every chunk of speech but the first.
-    pub speaking: Door,
-    pub load_fails: Mutex<Option<Failure>>,
-    pub decode_fails: Mutex<Option<Failure>>,
-    pub speech_fails: Mutex<Option<Failure>>,
-    pub panics: Mutex<bool>,
-    pub unready: Mutex<Option<Unready>>,
+    pub(crate) speaking: Door,
+    pub(crate) load_fails: Mutex<Option<Failure>>,
+    pub(crate) decode_fails: Mutex<Option<Failure>>,
+    pub(crate) speech_fails: Mutex<Option<Failure>>,
+    pub(crate) panics: Mutex<bool>,
+    pub(crate) unready: Mutex<Option<Unready>>,
     /// What a decode says instead of counting words.
-    pub says: Mutex<VecDeque<&'static str>>,
+    pub(crate) says: Mutex<VecDeque<&'static str>>,
     /// Recognisers that are open.
-    pub open: AtomicI64,
-    pub decodes: Mutex<Vec<(Pass, usize)>>,
+    pub(crate) open: AtomicI64,
+    pub(crate) decodes: Mutex<Vec<(Pass, usize)>>,
     /// Where the listener's provider tells.
-    pub ear: Mutex<Option<Ear>>,
+    pub(crate) ear: Mutex<Option<Ear>>,
     /// What it tells at its end; nothing: it hangs silently.
-    pub at_the_end: Mutex<Vec<Heard>>,
-    pub heard_samples: AtomicUsize,
-    pub flushes: AtomicUsize,
-    pub spoken_ms: AtomicUsize,
+    pub(crate) at_the_end: Mutex<Vec<Heard>>,
+    pub(crate) heard_samples: AtomicUsize,
+    pub(crate) flushes: AtomicUsize,
+    pub(crate) spoken_ms: AtomicUsize,
     /// How long a chunk of speech is.
-    pub chunk_ms: AtomicUsize,
+    pub(crate) chunk_ms: AtomicUsize,
 }
 
 /// Recognition by the plugin's own segments, under any id.
-pub struct Segments(pub &'static str, pub Arc<Knobs>);
+pub(crate) struct Segments(pub(crate) &'static str, pub(crate) Arc<Knobs>);
 /// Recognition that finds segments itself.
-pub struct Remote(pub Arc<Knobs>);
+pub(crate) struct Remote(pub(crate) Arc<Knobs>);
 /// Speech in chunks, one a sentence, or in one.
-pub struct Speaker {
-    pub id: &'static str,
-    pub streaming: bool,
-    pub clones: bool,
-    pub knobs: Arc<Knobs>,
+pub(crate) struct Speaker {
+    pub(crate) id: &'static str,
+    pub(crate) streaming: bool,
+    pub(crate) clones: bool,
+    pub(crate) knobs: Arc<Knobs>,
 }
 /// Quiet voices are one person, loud ones another.
-pub struct Prints(pub Arc<Knobs>);
+pub(crate) struct Prints;
 
 fn about(id: &str, streaming: bool) -> About {
     About { id: id.into(), description: format!("scripted {id}"), streaming }

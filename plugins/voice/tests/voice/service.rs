@@ -11,7 +11,7 @@ use carport_voice_api::{
     VadOptions,
 };
 
-use crate::{Lab, pass, sound, until, utterance, script::Segments};
+use crate::{Lab, pass, script::Segments, sound, until, utterance};
 
 fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>>>) -> NewStream {
     let told = told.clone();
@@ -68,12 +68,16 @@ async fn a_client_that_does_not_read_ends_its_stream_and_delays_no_sink() {
     };
     until(async || finals() == 5 * 160).await;
     pass(Duration::from_secs(10)).await;
-    let stopped = || matches!(told.lock().unwrap().last().unwrap().event, Event::SessionStopped { .. });
+    let stopped =
+        || matches!(told.lock().unwrap().last().unwrap().event, Event::SessionStopped { .. });
     until(async || stopped()).await;
     let told = told.lock().unwrap();
     let error = &told[told.len() - 2].event;
     assert!(
-        matches!(error, Event::Error { code: carport_voice_api::ErrorCode::SlowReader, fatal: true, .. }),
+        matches!(
+            error,
+            Event::Error { code: carport_voice_api::ErrorCode::SlowReader, fatal: true, .. }
+        ),
         "{error:?}"
     );
     drop((stream, agent, owner));

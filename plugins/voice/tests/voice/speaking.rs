@@ -6,13 +6,21 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use carport_core::{ManualClock, Time, codes, testing::{TestClient, TestHost}};
+use carport_core::{
+    ManualClock, Time, codes,
+    testing::{TestClient, TestHost},
+};
 use carport_voice_api::{Failure, FailureKind, Heard};
 use serde_json::{Value, json};
 
 use crate::{Lab, next, pass, start, until};
 
-async fn speak(client: &mut TestClient, id: &str, text: &str, options: Value) -> carport_core::Result<Value> {
+async fn speak(
+    client: &mut TestClient,
+    id: &str,
+    text: &str,
+    options: Value,
+) -> carport_core::Result<Value> {
     let params = json!({ "stream_id": id, "text": text, "options": options });
     client.raw("voice.tts_stream.start", params).await
 }
@@ -75,13 +83,13 @@ async fn a_cancel_is_quick_and_nothing_follows_it() {
     lab.knobs.speaking.shut();
     speak(&mut client, "s", "One. Two.", json!({})).await.unwrap();
     until(async || lab.knobs.speaking.waiting.load(Ordering::SeqCst) == 1).await;
+    next(&mut client, "s").await;
+    next(&mut client, "s").await;
     let began = Instant::now();
     let params = json!({ "stream_id": "s" });
     let reply = client.raw("voice.tts_stream.cancel", params.clone()).await.unwrap();
     assert_eq!(reply, json!({ "stream_id": "s", "cancelled": true }));
     assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
-    next(&mut client, "s").await;
-    next(&mut client, "s").await;
     let reply = client.raw("voice.tts_stream.cancel", params).await.unwrap();
     assert_eq!(reply["cancelled"], false);
     pass(Duration::from_secs(5)).await;
@@ -193,7 +201,8 @@ async fn binary_frames_carry_the_same_stream() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;
     let id = "0190c5e2a7b47cc08b1d2e3f40516273";
-    let reply = speak(&mut client, id, "One. Two.", json!({ "binary_frames": true })).await.unwrap();
+    let reply =
+        speak(&mut client, id, "One. Two.", json!({ "binary_frames": true })).await.unwrap();
     assert_eq!((&reply["format"], &reply["binary_frames"]), (&json!("pcm"), &json!(true)));
     let mut frames = Vec::new();
     while frames.last().is_none_or(|it: &Vec<u8>| it[0] == 2) {
