@@ -82,7 +82,7 @@ pub(crate) fn samples(field: &str, source: Source) -> Result<Vec<f32>> {
 /// Hears samples from their beginning to their end, on the calling thread.
 pub(crate) fn hear(
     provider: &dyn SpeechToText,
-    listen: Listen,
+    listen: &Listen,
     samples: &[f32],
 ) -> Result<FileText> {
     let (ear, heard) = mpsc::sync_channel(MOST_HEARD);
@@ -92,7 +92,7 @@ pub(crate) fn hear(
         }
     });
     let book = Book::default();
-    let done = match provider.open(&listen, told) {
+    let done = match provider.open(listen, told) {
         Err(failure) => Err(failure),
         Ok(Recogniser::Segments { decoder, activity }) => {
             let settings = Settings::of(StreamOptions::default());
@@ -156,6 +156,7 @@ impl Told for Book {
 }
 
 /// How a provider's failure is answered.
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 pub(crate) fn failed(failure: Failure) -> RpcError {
     let error = match failure.kind {
         FailureKind::Limit => RpcError::overloaded(&failure.message),

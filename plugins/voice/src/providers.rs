@@ -141,7 +141,6 @@ fn find<T: ?Sized>(
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 pub(crate) fn unready(unready: Unready) -> RpcError {
     RpcError::unavailable(unready.missing.clone(), &unready.remedy).with("reason", unready.remedy)
 }

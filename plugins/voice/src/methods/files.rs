@@ -106,7 +106,7 @@ impl Method for Transcribe {
                 Some(path) => samples("audio_path", Source::Path(path))?,
                 None => samples("audio_b64", Source::Bytes(decode("audio_b64", &text)?))?,
             };
-            hear(&*provider, listen, &samples)
+            hear(&*provider, &listen, &samples)
         });
         let heard = heard.await?;
         let texts: Vec<&str> = heard.segments.iter().map(|it| &*it.text).collect();

@@ -274,7 +274,6 @@ pub(crate) fn no_such(id: &str) -> RpcError {
     RpcError::not_found(format!("stream `{id}` on this connection"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 fn no_room(full: Full) -> RpcError {
     match full {
         Full::Format(why) => RpcError::invalid_params("pcm_b64", why),

@@ -52,7 +52,7 @@ impl Admission {
             AudioSource::PcmPush { .. } => ("pcm_push", None),
             AudioSource::File { path, realtime } => {
                 let path = hub.files.existing("audio_source.path", path)?;
-                ("file", Some(WavFile::open(path, realtime.unwrap_or_default())?))
+                ("file", Some(WavFile::open(&path, realtime.unwrap_or_default())?))
             }
             AudioSource::Mic { .. } => return Err(no_microphone(may_hear)),
         };

@@ -31,14 +31,14 @@ fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>
 #[tokio::test]
 async fn a_stream_without_an_owner_tells_its_sink_and_outlives_connections() {
     let lab = Lab::start().await;
-    let (voice, told) = (lab.host.service(&VOICE), Arc::default());
+    let (voice, told) = (lab.host.service(&VOICE), Arc::<Mutex<Vec<Numbered>>>::default());
     let client = lab.host.client().await;
     let stream = voice.open(new(None, &told)).unwrap();
     client.close().await;
     stream.push(&utterance(300)).unwrap();
     let summary = stream.stop(true).await.unwrap();
     assert_eq!((&*summary.transcript, summary.audio_ms), ("w1 w2 w3", 1300));
-    let told = told.lock().unwrap();
+    let told = told.lock().unwrap().clone();
     let seqs: Vec<_> = told.iter().map(|it| it.seq.unwrap()).collect();
     assert_eq!(seqs, (0..told.len() as u64).collect::<Vec<_>>());
     assert!(told.iter().any(|it| matches!(it.event, Event::Transcript { .. })));
