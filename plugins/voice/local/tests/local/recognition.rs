@@ -137,7 +137,7 @@ fn through_the_edge(bytes: &[u8], format: Format) -> Vec<f32> {
 fn every_rate_gives_the_same_text() {
     let original = sound("librivox_0890.wav");
     let text = words(&heard(&original));
-    for rate in [8000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000] {
+    for rate in [8000, 22_050, 44_100, 48_000] {
         let bytes = pcm_s16le(&at_rate(&original, rate));
         let format = Format::new(Encoding::S16le, rate, 1).unwrap();
         assert_eq!(words(&heard(&through_the_edge(&bytes, format))), text, "{rate} Hz");
@@ -193,7 +193,7 @@ fn growing_speech_gives_stable_text_that_the_end_confirms() {
     let speech = sound("librivox_0870.wav");
     let mut agreement = Agreement::default();
     let mut stable = String::new();
-    for end in (8000..speech.len()).step_by(8000) {
+    for end in (8000..speech.len()).step_by(12_000) {
         let partial = agreement.push(&recognizer.decode(&speech[..end]).unwrap().text);
         assert!(partial.text.starts_with(&partial.stable_text));
         assert!(partial.stable_text.starts_with(&stable));
