@@ -219,9 +219,9 @@ mod tests {
             // The best sine through it: what is left over is distortion, its phase is the delay.
             let (mut sine, mut cosine, mut rest) = (0.0, 0.0, 0.0f64);
             let turn = |i: usize| f64::from(TAU) * 440.0 * i as f64 / f64::from(RATE);
-            for i in 400..7600 {
-                sine += f64::from(out[i]) * turn(i).sin() / 3600.0;
-                cosine += f64::from(out[i]) * turn(i).cos() / 3600.0;
+            for (i, sample) in out.iter().enumerate().take(7600).skip(400) {
+                sine += f64::from(*sample) * turn(i).sin() / 3600.0;
+                cosine += f64::from(*sample) * turn(i).cos() / 3600.0;
             }
             for (i, sample) in out.iter().enumerate().take(7600).skip(400) {
                 let fit = sine * turn(i).sin() + cosine * turn(i).cos();

@@ -60,11 +60,13 @@ pub fn level_db(samples: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::TAU;
+
     use super::*;
 
     #[test]
     fn a_sine_at_half_scale_is_nine_decibels_down() {
-        let sine: Vec<f32> = (0..1600).map(|i| (i as f32 * 0.1 * 6.283_185).sin() * 0.5).collect();
+        let sine: Vec<f32> = (0..1600).map(|i| (i as f32 * 0.1 * TAU).sin() * 0.5).collect();
         let mut meter = Meter::default();
         meter.push(&sine, 1);
         let level = meter.take();

@@ -1,4 +1,5 @@
 //! Files of sound: each kind is read, and what is damaged, hostile or too large is an error.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{fs, path::PathBuf};
 

@@ -190,8 +190,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(model: &'a Moonshine, mask: NdTensor<i32, 2>, hidden: NdTensor<f32, 3>) -> Self {
-        let empty = || NdTensor::zeros([1, HEADS, 0, HEAD_WIDTH]);
-        let caches = model.caches.iter().map(|_| empty()).collect();
+        let caches = model.caches.iter().map(|_| no_cache()).collect();
         Self { model, mask, hidden, caches, last: BEGIN, first: true }
     }
 
@@ -208,11 +207,18 @@ impl<'a> Writer<'a> {
         ];
         let mut outputs = vec![model.logits];
         let mut renewed = Vec::new();
-        for (place, (cache, value)) in model.caches.iter().zip(&self.caches).enumerate() {
-            inputs.push((cache.past, value.view().into()));
+        for (place, cache) in model.caches.iter().enumerate() {
             if self.first || !cache.of_sound {
+                // Given away, so that the graph appends to it in place.
+                let value = std::mem::replace(&mut self.caches[place], no_cache());
+                inputs.push((cache.past, value.into()));
                 outputs.push(cache.present);
                 renewed.push(place);
+            }
+        }
+        for (cache, value) in model.caches.iter().zip(&self.caches) {
+            if cache.of_sound && !self.first {
+                inputs.push((cache.past, value.view().into()));
             }
         }
         let made = model.decoder.run(inputs, &outputs, Some(options.clone())).map_err(failed)?;
@@ -227,6 +233,11 @@ impl<'a> Writer<'a> {
         self.last = token;
         Ok((token, log_probability))
     }
+}
+
+/// Keys or values of no token.
+fn no_cache() -> NdTensor<f32, 4> {
+    NdTensor::zeros([1, HEADS, 0, HEAD_WIDTH])
 }
 
 /// The greatest of the logits, and the logarithm of its softmax.

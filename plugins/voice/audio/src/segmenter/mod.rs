@@ -222,7 +222,7 @@ impl Segmenter {
             return self.stop(&open, self.now, Reason::Silence, events);
         }
         if open.scores.len() as u64 >= u64::from(self.options.max_segment_ms / FRAME_MS) {
-            return self.cut(open, events);
+            return self.cut(&open, events);
         }
         if silence < eager && self.now >= open.next_partial {
             open.next_partial = self.now + frames(self.options.partial_ms);
@@ -249,13 +249,13 @@ impl Segmenter {
     }
 
     /// Ends a segment that is too long after its weakest frame, the latest of several.
-    fn cut(&mut self, open: Open, events: &mut Vec<Event>) {
+    fn cut(&mut self, open: &Open, events: &mut Vec<Event>) {
         let last_quarter = open.scores.len() * 3 / 4;
         let tail = open.scores[last_quarter..].iter().enumerate();
         let weakest = tail.min_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
         let kept = last_quarter + weakest.map_or(0, |it| it.0) + 1;
         let end = open.from + kept as u64;
-        self.stop(&open, end, Reason::MaxLength, events);
+        self.stop(open, end, Reason::MaxLength, events);
         let rest = &open.scores[kept..];
         let stay = self.options.stay();
         let (Some(first), Some(last)) =

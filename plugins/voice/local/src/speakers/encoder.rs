@@ -58,6 +58,9 @@ impl VoiceEncoder {
     /// heard. Fails with [`RunError::Failed`] for silence, which has no voice.
     pub fn print(&self, samples: &[f32]) -> Result<Print, RunError> {
         let sound = without_pauses(&raised(samples));
+        if sound.is_empty() {
+            return Err(failed("silence has no voice"));
+        }
         let sound = &sound[..sound.len().min((MOST_WINDOWS * STEP + WINDOW) * 160)];
         let mut frames = self.mel.frames(sound);
         if frames.len() < WINDOW {

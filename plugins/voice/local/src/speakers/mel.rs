@@ -91,14 +91,14 @@ mod tests {
     #[test]
     fn a_tone_lies_in_its_band() {
         let mel = Mel::new();
-        for (hz, band) in [(440.0, 10), (1000.0, 22), (4000.0, 33)] {
+        for (hz, band) in [(440.0, 5), (1000.0, 13), (4000.0, 31)] {
             let tone: Vec<f32> =
                 (0..16_000).map(|i| (i as f32 / RATE * hz * 2.0 * PI).sin()).collect();
             let frames = mel.frames(&tone);
             assert_eq!(frames.len(), 101);
             let row = frames[50];
             let loudest = (0..BANDS).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
-            assert!(loudest.abs_diff(band) <= 3, "{hz} Hz is in band {loudest}");
+            assert!(loudest.abs_diff(band) <= 1, "{hz} Hz is in band {loudest}");
         }
     }
 

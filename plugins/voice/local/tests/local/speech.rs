@@ -13,7 +13,7 @@ use carport_voice_local::{Hibari, MAX_IDS, Places, Recognizer, RunError, SPEECH_
 use crate::support::{LOCAL, word_errors};
 
 /// Texts and their phonemes, in the alphabet of the voice.
-const SENTENCES: [(&str, &str); 3] = [
+const SENTENCES: [(&str, &str); 2] = [
     (
         "The build finished without errors and all tests passed.",
         "ðə bˈɪld fˈɪnəʃt wɪðˈWt ˈɛɹəɹz ænd ˈɔl tˈɛsts pˈæst.",
@@ -22,7 +22,6 @@ const SENTENCES: [(&str, &str); 3] = [
         "Would you like me to send the summary to the whole team?",
         "wˌʊd ju lˈIk mˌi tə sˈɛnd ðə sˈʌməɹi tə ðə hˈOl tˈim?",
     ),
-    ("Turn left at the next corner.", "tˈɜɹn lˈɛft æt ðə nˈɛkst kˈɔɹnəɹ."),
 ];
 
 /// Ids between two pads.
@@ -66,7 +65,7 @@ fn speed_is_pace() {
 
 #[test]
 fn a_seed_decides_every_sample() {
-    let said = |seed| speak(SENTENCES[2].1, Style { speed: 1.0, seed });
+    let said = |seed| speak(SENTENCES[1].1, Style { speed: 1.0, seed });
     assert_eq!(said(5), said(5));
     assert_ne!(said(5), said(6));
 }

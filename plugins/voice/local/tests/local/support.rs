@@ -6,35 +6,35 @@ use carport_voice_audio::{Decoder, Limits, mono_16k};
 use carport_voice_local::{Local, Locator, Places};
 
 /// The models of this checkout, loaded once for all tests of a process.
-pub static LOCAL: LazyLock<Local> = LazyLock::new(|| {
+pub(crate) static LOCAL: LazyLock<Local> = LazyLock::new(|| {
     let repository = Some(Places::repository());
     Local::new(Locator::new(Places { repository, ..Places::default() }))
 });
 
 /// A file of the samples.
-pub fn sample(name: &str) -> PathBuf {
+pub(crate) fn sample(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/samples").join(name)
 }
 
 /// A recording at 16 kHz.
-pub fn sound(name: &str) -> Vec<f32> {
+pub(crate) fn sound(name: &str) -> Vec<f32> {
     mono_16k(Decoder::of_file(&sample(name), Limits::default()).unwrap()).unwrap()
 }
 
 /// What is said in a JSON file of the samples.
-pub fn facts(name: &str) -> serde_json::Value {
+pub(crate) fn facts(name: &str) -> serde_json::Value {
     serde_json::from_slice(&fs::read(sample(name)).unwrap()).unwrap()
 }
 
 /// Words as they are compared: no case, no punctuation, titles in full.
-pub fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace('-', " ").replace("mr.", "mister");
     let letters = |word: &str| word.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
     text.split_whitespace().map(letters).filter(|it| !it.is_empty()).collect()
 }
 
 /// How many words must be put in, taken out or changed.
-pub fn word_errors(said: &str, heard: &str) -> usize {
+pub(crate) fn word_errors(said: &str, heard: &str) -> usize {
     let (said, heard) = (words(said), words(heard));
     let mut row: Vec<usize> = (0..=heard.len()).collect();
     for (i, word) in said.iter().enumerate() {
