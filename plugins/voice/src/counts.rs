@@ -1,7 +1,5 @@
 //! What is counted, so that a leak shows.
 
-use std::sync::Arc;
-
 use carport_core::{Counter, Gauge, Metrics};
 
 /// The plugin's metrics. Clones count the same.
@@ -64,12 +62,11 @@ pub(crate) fn thread(
     after: impl FnOnce(bool) + Send + 'static,
 ) -> std::io::Result<()> {
     let (one, runtime) = (Counted::one(&counts.threads), runtime.clone());
-    let name: Arc<str> = name.into();
     let body = move || {
         let _inside = runtime.enter();
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         drop(one);
         after(ended.is_ok());
     };
-    std::thread::Builder::new().name(name.to_string()).spawn(body).map(drop)
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
 }

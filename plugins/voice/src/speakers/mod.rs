@@ -31,7 +31,7 @@ impl Voices {
     }
 
     /// Whose print this is: somebody enrolled, else somebody who was heard, else somebody new.
-    pub(crate) fn name(&mut self, print: &Voiceprint) -> Option<Speaker> {
+    pub(crate) fn name(&mut self, print: &Voiceprint) -> Speaker {
         let threshold = self.provider.threshold();
         let known = self.enrolled.iter().filter_map(|(label, prints)| {
             let nearest = prints.iter().map(|it| cosine(it, &print.vector));
@@ -40,14 +40,13 @@ impl Voices {
         let best = known.max_by(|a, b| a.1.total_cmp(&b.1));
         if let Some((label, score)) = best.filter(|(_, score)| *score >= threshold) {
             let score = Some(f64::from(score));
-            return Some(Speaker { label: label.clone(), score, enrolled: true });
+            return Speaker { label: label.clone(), score, enrolled: true };
         }
         let people = self.people.iter().map(|it| cosine(it, &print.vector)).enumerate();
         let nearest = people.max_by(|a, b| a.1.total_cmp(&b.1));
         let is_short = print.voiced_ms < ENOUGH_MS;
         let at = match nearest {
             Some((at, score)) if score >= threshold || is_short => at,
-            _ if is_short && self.people.is_empty() && print.vector.is_empty() => return None,
             _ => {
                 self.people.push(vec![0.0; print.vector.len()]);
                 self.people.len() - 1
@@ -58,7 +57,7 @@ impl Voices {
                 *sum += one;
             }
         }
-        Some(Speaker { label: format!("S{}", at + 1), score: None, enrolled: false })
+        Speaker { label: format!("S{}", at + 1), score: None, enrolled: false }
     }
 }
 
@@ -97,9 +96,11 @@ mod tests {
     fn people_are_numbered_as_they_appear_and_the_enrolled_have_their_names() {
         let ann = ("Ann".to_owned(), vec![vec![0.0, 0.0, 1.0], vec![0.0, 0.1, 1.0]]);
         let mut voices = Voices::new(Arc::new(Nobody), vec![ann]);
-        let mut label =
-            |vector, ms| voices.name(&print(vector, ms)).map(|it| (it.label, it.enrolled));
-        let named = |label: &str, enrolled| Some((label.to_owned(), enrolled));
+        let mut label = |vector, ms| {
+            let speaker = voices.name(&print(vector, ms));
+            (speaker.label, speaker.enrolled)
+        };
+        let named = |label: &str, enrolled| (label.to_owned(), enrolled);
         assert_eq!(label([1.0, 0.0, 0.0], 2000), named("S1", false));
         assert_eq!(label([0.0, 1.0, 0.0], 2000), named("S2", false));
         assert_eq!(label([0.95, 0.2, 0.0], 2000), named("S1", false));

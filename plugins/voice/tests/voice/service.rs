@@ -10,6 +10,7 @@ use carport_voice_api::{
     AudioSource, Event, NewStream, Numbered, Provider, SpeechOptions, StreamOptions, VOICE,
     VadOptions,
 };
+use serde_json::json;
 
 use crate::{Lab, pass, script::Segments, sound, until, utterance};
 
@@ -117,4 +118,30 @@ async fn a_provider_is_registered_once() {
     assert_eq!(again.unwrap_err().code, codes::CONFLICT);
     voice.register(Provider::Stt(Arc::new(Segments("more", lab.knobs.clone())))).unwrap();
     assert_eq!(voice.providers().iter().filter(|it| it.id == "more").count(), 1);
+}
+
+#[tokio::test]
+async fn a_build_without_providers_says_so() {
+    let host = carport_core::testing::TestHost::start().await;
+    let mut client = host.client().await;
+    for (method, params) in [
+        ("voice.transcribe_stream.start", json!({ "session_id": "a" })),
+        (
+            "voice.transcribe_stream.start",
+            json!({ "session_id": "a", "options": { "diarizer": true } }),
+        ),
+        ("voice.tts_stream.start", json!({ "stream_id": "s", "text": "x" })),
+        ("transcribe", json!({ "audio_b64": "" })),
+        ("synthesize", json!({ "text": "x" })),
+        ("voice.prepare_parakeet", json!({})),
+        ("voice.prepare_diarizer", json!({})),
+    ] {
+        let error = client.raw(method, params).await.unwrap_err();
+        assert_eq!(error.code, codes::UNAVAILABLE, "{method}");
+        assert_eq!(error.data.unwrap()["missing"], "provider", "{method}");
+    }
+    assert_eq!(client.raw("voice.providers.list", json!({})).await.unwrap(), json!([]));
+    let mut stranger = host.stranger().await;
+    let error = stranger.raw("voice.sessions.list", json!({})).await.unwrap_err();
+    assert_eq!(error.code, codes::NOT_AUTHENTICATED);
 }
