@@ -1,0 +1,130 @@
+//! Phoneme errors: how many phonemes have to be changed, left out or put in to get what the oracle says.
+
+use carport_voice_phonemes::{Phonemizer, Sentence};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The voice's files
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../plugins/voice/models/hibari"))]
+    models: PathBuf,
+    /// Sentences that differ most, to be shown
+    #[arg(long, default_value_t = 10)]
+    worst: usize,
+    /// Only sentences from this source
+    #[arg(long)]
+    source: Option<String>,
+}
+
+/// A line of `sentences.tsv`.
+struct Line<'d> {
+    source: &'d str,
+    text: &'d str,
+    /// What the oracle says for the text as it stands.
+    written: &'d str,
+    /// What it says for the text in words, where a person says something else than it does.
+    spoken: Option<&'d str>,
+}
+
+#[derive(Default)]
+struct Errors {
+    sentences: usize,
+    wrong: usize,
+    edits: usize,
+    phonemes: usize,
+}
+
+impl Errors {
+    fn add(&mut self, edits: usize, phonemes: usize) {
+        self.sentences += 1;
+        self.wrong += usize::from(edits > 0);
+        self.edits += edits;
+        self.phonemes += phonemes;
+    }
+
+    fn row(&self, name: &str) -> String {
+        let rate = 100.0 * self.edits as f64 / self.phonemes.max(1) as f64;
+        let Self { sentences, wrong, edits, phonemes } = self;
+        format!("| {name:<32} | {sentences:>9} | {wrong:>9} | {phonemes:>8} | {edits:>5} | {rate:>6.3} |")
+    }
+}
+
+/// Prints the table, the worst sentences, and what it takes.
+pub(crate) fn measure(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let data = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sentences.tsv"))?;
+    let before = resident();
+    let start = Instant::now();
+    let phonemizer = Phonemizer::open(&args.models)?;
+    let opened = start.elapsed();
+    println!("opened in {opened:.2?}, {} KiB more resident\n", resident().saturating_sub(before));
+    let mut tables: BTreeMap<String, Errors> = BTreeMap::new();
+    let mut worst: Vec<(usize, &str, String, &str)> = Vec::new();
+    let start = Instant::now();
+    let mut letters = 0;
+    for line in data.lines().filter_map(line).filter(|line| args.source.as_deref().is_none_or(|s| s == line.source)) {
+        letters += line.text.len();
+        let ours = joined(&phonemizer.phonemize(line.text));
+        let expected = line.spoken.unwrap_or(line.written);
+        let edits = distance(&ours, expected);
+        let length = expected.chars().count();
+        tables.entry(line.source.to_owned()).or_default().add(edits, length);
+        if line.spoken.is_none() {
+            tables.entry("~ all that the oracle says right".to_owned()).or_default().add(edits, length);
+        } else {
+            let raw = distance(line.written, expected);
+            tables.entry("~~ the oracle, where it is wrong".to_owned()).or_default().add(raw, length);
+            tables.entry("~~ ours, where it is wrong".to_owned()).or_default().add(edits, length);
+        }
+        if edits > 0 {
+            worst.push((edits, line.text, ours, expected));
+        }
+    }
+    let took = start.elapsed();
+    println!("| source                           | sentences | different | phonemes | edits |  error % |");
+    println!("|----------------------------------|-----------|-----------|----------|-------|--------|");
+    for (name, errors) in &tables {
+        println!("{}", errors.row(name));
+    }
+    println!("\n{letters} bytes of text in {took:.2?}\n");
+    worst.sort_by_key(|(edits, ..)| std::cmp::Reverse(*edits));
+    for (edits, text, ours, expected) in worst.iter().take(args.worst) {
+        println!("{edits:>3}  {text}\n     read   {}\n     ours   {ours}\n     oracle {expected}", phonemizer.normalise(text));
+    }
+    Ok(())
+}
+
+fn line(line: &str) -> Option<Line<'_>> {
+    let mut columns = line.split('\t');
+    let (source, text, written) = (columns.next()?, columns.next()?, columns.next()?);
+    Some(Line { source, text, written, spoken: columns.next() })
+}
+
+fn joined(sentences: &[Sentence]) -> String {
+    sentences.iter().map(|s| s.phonemes.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Levenshtein's distance between the phonemes.
+fn distance(ours: &str, expected: &str) -> usize {
+    let expected: Vec<char> = expected.chars().collect();
+    let mut row: Vec<usize> = (0..=expected.len()).collect();
+    for (i, c) in ours.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, e) in expected.iter().enumerate() {
+            let change = diagonal + usize::from(c != *e);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[expected.len()]
+}
+
+/// KiB of memory that this process holds, 0 where the system does not say.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
