@@ -1,69 +1,10 @@
 //! Words to phonemes by dictionary: part of speech, what follows, capitals, and endings of known words.
 
+use crate::dictionary::Dictionary;
+use crate::endings::{with_ed, with_ing, with_s};
 use crate::numbers::{self, Ending};
 use crate::stress::{PRIMARY, SECONDARY, Stress};
-use crate::strings::Strings;
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization as _;
-
-/// A dictionary file: a word's phonemes, or its phonemes by part of speech; `null` means "spell it".
-pub(crate) type File = BTreeMap<String, Reading>;
-
-/// One entry of a dictionary file.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Reading {
-    /// The same everywhere.
-    One(String),
-    /// By tag, with `DEFAULT` for the others and `None` for the end of a phrase.
-    ByTag(BTreeMap<String, Option<String>>),
-}
-
-/// Sorted words and their readings. Readings by tag are written as `|TAG=phonemes|TAG=`: neither sign is a phoneme.
-#[derive(Debug)]
-struct Dictionary {
-    words: Strings,
-    readings: Strings,
-}
-
-impl Dictionary {
-    fn new(file: &File) -> Self {
-        let readings: Vec<String> = file
-            .values()
-            .map(|reading| match reading {
-                Reading::One(phonemes) => phonemes.clone(),
-                Reading::ByTag(by_tag) => by_tag
-                    .iter()
-                    .map(|(tag, phonemes)| format!("|{tag}={}", phonemes.as_deref().unwrap_or("")))
-                    .collect(),
-            })
-            .collect();
-        Self {
-            words: Strings::collect(file.keys().map(String::as_str)),
-            readings: Strings::collect(readings.iter().map(String::as_str)),
-        }
-    }
-
-    /// A word in small letters answers for itself with a capital, and the other way round.
-    fn get(&self, word: &str) -> Option<&str> {
-        let find = |word: &str| self.words.find(word).map(|at| self.readings.get(at));
-        if let Some(found) = find(word) {
-            return Some(found);
-        }
-        if word.chars().nth(1).is_none() {
-            return None;
-        }
-        let small = word.to_lowercase();
-        if small == word {
-            find(&capitalized(&small)).filter(|_| capitalized(&small) != small)
-        } else if capitalized(&small) == word {
-            find(&small)
-        } else {
-            None
-        }
-    }
-}
 
 /// What is known of the sounds that follow a word.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,7 +44,8 @@ struct Place<'t> {
 
 impl<'t> Place<'t> {
     /// A word of a number: no part of speech, nothing follows.
-    const ALONE: Place<'static> = Place { tag: "", next: Next { vowel: Some(false), to: false }, stress: None };
+    const ALONE: Place<'static> =
+        Place { tag: "", next: Next { vowel: Some(false), to: false }, stress: None };
 
     fn stressed(self, stress: impl Into<Option<Stress>>) -> Self {
         Self { stress: stress.into(), ..self }
@@ -111,8 +53,8 @@ impl<'t> Place<'t> {
 }
 
 impl Lexicon {
-    pub(crate) fn new(sure: &File, likely: &File) -> Self {
-        Self { sure: Dictionary::new(sure), likely: Dictionary::new(likely) }
+    pub(crate) fn new(sure: Dictionary, likely: Dictionary) -> Self {
+        Self { sure, likely }
     }
 
     /// The phonemes of a word, a number or an acronym; `None` when neither the dictionaries nor the endings know it.
@@ -127,10 +69,13 @@ impl Lexicon {
         };
         let place = Place { tag: spelling.tag, next, stress };
         if let Some(phonemes) = self.word(&word, place) {
-            let unit = spelling.currency.and_then(numbers::money).and_then(|[unit, _]| {
-                with_s(self.look_up(unit, Place::ALONE)?)
-            });
-            return Some(unit.map_or_else(|| phonemes.clone(), |unit| format!("{phonemes} {unit}")));
+            let unit = spelling
+                .currency
+                .and_then(numbers::money)
+                .and_then(|[unit, _]| with_s(self.look_up(unit, Place::ALONE)?));
+            return Some(
+                unit.map_or_else(|| phonemes.clone(), |unit| format!("{phonemes} {unit}")),
+            );
         }
         numbers::is_number(&word, spelling.head)
             .then(|| self.number(&word, spelling.currency, spelling.head))?
@@ -177,7 +122,8 @@ impl Lexicon {
     /// are: they are more often acronyms.
     fn reads_as_small(&self, word: &str, small: &str, place: Place<'_>) -> bool {
         let one_case = word == word.to_uppercase()
-            || word.chars().skip(1).collect::<String>() == small.chars().skip(1).collect::<String>();
+            || word.chars().skip(1).collect::<String>()
+                == small.chars().skip(1).collect::<String>();
         word.chars().nth(1).is_some()
             && word != small
             && one_case
@@ -213,9 +159,9 @@ impl Lexicon {
         let found = self.sure.get(&word).or_else(|| self.likely.get(&word).filter(|_| !proper));
         let phonemes = found.and_then(|reading| pick(reading, place));
         match phonemes {
-            Some(phonemes) if !proper || phonemes.contains(PRIMARY) => {
-                Some(place.stress.map_or_else(|| phonemes.to_owned(), |stress| stress.apply(phonemes)))
-            }
+            Some(phonemes) if !proper || phonemes.contains(PRIMARY) => Some(
+                place.stress.map_or_else(|| phonemes.to_owned(), |stress| stress.apply(phonemes)),
+            ),
             _ => self.spell(&word),
         }
     }
@@ -299,9 +245,9 @@ impl Lexicon {
         if !word.ends_with("ss") && self.knows(stem) {
             return Some(stem.to_owned());
         }
-        let shorter = word.strip_suffix("'s").or_else(|| {
-            word.strip_suffix("es").filter(|_| long && !word.ends_with("ies"))
-        });
+        let shorter = word
+            .strip_suffix("'s")
+            .or_else(|| word.strip_suffix("es").filter(|_| long && !word.ends_with("ies")));
         if let Some(stem) = shorter.filter(|stem| self.knows(stem)) {
             return Some(stem.to_owned());
         }
@@ -316,8 +262,7 @@ impl Lexicon {
             return Some(stem);
         }
         let long = word.chars().nth(4).is_some();
-        word.strip_suffix("ed")
-            .filter(|stem| long && !word.ends_with("eed") && self.knows(stem))
+        word.strip_suffix("ed").filter(|stem| long && !word.ends_with("eed") && self.knows(stem))
     }
 
     fn stem_of_ing(&self, word: &str) -> Option<String> {
@@ -343,12 +288,6 @@ impl Lexicon {
 pub(crate) fn is_loud_name(word: &str) -> bool {
     let vowels = word.bytes().filter(|b| b"AEIOUY".contains(b)).count();
     word.len() >= 6 && vowels * 3 >= word.len() && word.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-/// A word in small letters with its first in capitals.
-pub(crate) fn capitalized(small: &str) -> String {
-    let mut rest = small.chars();
-    rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect()
 }
 
 /// The word for a sign that stands alone.
@@ -396,44 +335,5 @@ fn by_tag<'r>(reading: &'r str, tag: &str) -> Option<Option<&'r str>> {
     reading.split('|').find_map(|part| {
         let phonemes = part.strip_prefix(tag)?.strip_prefix('=')?;
         Some(Some(phonemes).filter(|p| !p.is_empty()))
-    })
-}
-
-/// Vowels after which an American "t" is tapped.
-fn taps(c: char) -> bool {
-    "AIOWYiuæɑəɛɪɹʊʌ".contains(c)
-}
-
-/// A stem with the ending of plurals and third persons.
-fn with_s(stem: String) -> Option<String> {
-    Some(match stem.chars().next_back()? {
-        'p' | 't' | 'k' | 'f' | 'θ' => stem + "s",
-        's' | 'z' | 'ʃ' | 'ʒ' | 'ʧ' | 'ʤ' => stem + "ᵻz",
-        _ => stem + "z",
-    })
-}
-
-/// A stem with the ending of the past.
-fn with_ed(stem: String) -> Option<String> {
-    let mut back = stem.chars().rev();
-    let (last, before) = (back.next()?, back.next());
-    Some(match last {
-        'p' | 'k' | 'f' | 'θ' | 'ʃ' | 's' | 'ʧ' => stem + "t",
-        'd' => stem + "ᵻd",
-        't' if before.is_none() => stem + "ɪd",
-        't' if before.is_some_and(taps) => format!("{}ɾᵻd", &stem[..stem.len() - 1]),
-        't' => stem + "ᵻd",
-        _ => stem + "d",
-    })
-}
-
-/// A stem with the ending of the participle.
-fn with_ing(stem: String) -> Option<String> {
-    let mut back = stem.chars().rev();
-    let (last, before) = (back.next()?, back.next());
-    Some(if last == 't' && before.is_some_and(taps) {
-        format!("{}ɾɪŋ", &stem[..stem.len() - 1])
-    } else {
-        stem + "ɪŋ"
     })
 }

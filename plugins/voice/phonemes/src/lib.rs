@@ -5,6 +5,8 @@
 //! `vocab.json`, `lexicon_us_gold.json.gz`, `lexicon_us_silver.json.gz`, `tagger.json.gz`,
 //! `tokenizer_exceptions.json`, `normalize.json`, `oov.json` and `oov.onnx`.
 
+mod dictionary;
+mod endings;
 mod ids;
 mod lexicon;
 mod normalise;
@@ -17,6 +19,7 @@ mod sentences;
 mod speak;
 mod stress;
 mod strings;
+mod tag_file;
 mod tagger;
 mod tokens;
 

@@ -1,8 +1,25 @@
 //! Numbers as English words.
 
 const ONES: [&str; 20] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
     "nineteen",
 ];
 const TENS: [&str; 10] =
@@ -62,13 +79,38 @@ fn below_thousand(n: usize, words: &mut Vec<&'static str>) {
 /// "one hundred twenty third".
 pub(crate) fn ordinal(n: u64) -> Vec<&'static str> {
     const FIRST: [&str; 20] = [
-        "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
-        "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth",
-        "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+        "zeroth",
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "sixth",
+        "seventh",
+        "eighth",
+        "ninth",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
     ];
     const ROUND: [&str; 10] = [
-        "", "", "twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth",
-        "eightieth", "ninetieth",
+        "",
+        "",
+        "twentieth",
+        "thirtieth",
+        "fortieth",
+        "fiftieth",
+        "sixtieth",
+        "seventieth",
+        "eightieth",
+        "ninetieth",
     ];
     let mut words = cardinal(n);
     if let Some(last) = words.last_mut() {
@@ -183,7 +225,9 @@ pub(crate) fn read(word: &str, sign: Option<char>, head: bool) -> (Vec<Word>, En
         in_groups(&plain, &mut words);
     } else if points > 1 || !head {
         plain.split('.').for_each(|part| push(&mut words, decimal_part(part)));
-    } else if let Some(units) = units.filter(|_| points == 0 || plain.len() - plain.find('.').unwrap_or(0) < 4) {
+    } else if let Some(units) =
+        units.filter(|_| points == 0 || plain.len() - plain.find('.').unwrap_or(0) < 4)
+    {
         amount(&plain, units, &mut words);
     } else if let Some((whole, fraction)) = plain.split_once('.') {
         decimal(whole, fraction, &mut words);
@@ -224,7 +268,8 @@ fn in_groups(plain: &str, words: &mut Vec<Word>) {
 
 /// One part of a dotted number.
 fn decimal_part(part: &str) -> Vec<&'static str> {
-    let single = part.starts_with('0') || (part.len() != 2 && part.bytes().skip(1).any(|b| b != b'0'));
+    let single =
+        part.starts_with('0') || (part.len() != 2 && part.bytes().skip(1).any(|b| b != b'0'));
     if part.is_empty() {
         Vec::new()
     } else if single {

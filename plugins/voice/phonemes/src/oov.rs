@@ -55,7 +55,8 @@ impl Network {
         let ids = NdTensor::from_data([1, ids.len()], ids);
         let outputs = self.model.run(vec![(self.input, ids.into())], &[self.output], None);
         let slots = outputs.map_err(|e| e.to_string())?.pop().ok_or("it gave nothing")?;
-        let slots: NdTensor<i32, 2> = slots.try_into().map_err(|_| "its output is not [1, n] integers")?;
+        let slots: NdTensor<i32, 2> =
+            slots.try_into().map_err(|_| "its output is not [1, n] integers")?;
         let mut spoken = String::new();
         let mut last = 0;
         for slot in slots.iter().copied() {

@@ -12,7 +12,7 @@ use flate2::read::GzDecoder;
 use rten::Model;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Why the files cannot be used.
@@ -46,8 +46,8 @@ impl Phonemizer {
     /// [`Error::Read`] and [`Error::Content`], both with the file's path.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let lexicon = Lexicon::new(
-            &json(dir.join("lexicon_us_gold.json.gz"))?,
-            &json(dir.join("lexicon_us_silver.json.gz"))?,
+            json(dir.join("lexicon_us_gold.json.gz"))?,
+            json(dir.join("lexicon_us_silver.json.gz"))?,
         );
         let speaker = Speaker {
             tokenizer: Tokenizer::new(json(dir.join("tokenizer_exceptions.json"))?),
@@ -65,17 +65,16 @@ impl Phonemizer {
     }
 }
 
-/// The JSON in a file, unpacked where its name ends in "gz".
+/// The JSON in a file, unpacked where its name ends in "gz". Read as it comes, so that it is never held whole.
 fn json<T: DeserializeOwned>(path: PathBuf) -> Result<T, Error> {
-    let mut bytes = Vec::new();
-    let read = File::open(&path).and_then(|file| {
+    let parsed = File::open(&path).map(|file| {
         if path.extension().is_some_and(|end| end == "gz") {
-            GzDecoder::new(file).take(MAX_BYTES).read_to_end(&mut bytes)
+            serde_json::from_reader(BufReader::new(GzDecoder::new(file).take(MAX_BYTES)))
         } else {
-            file.take(MAX_BYTES).read_to_end(&mut bytes)
+            serde_json::from_reader(BufReader::new(file.take(MAX_BYTES)))
         }
     });
-    match read.map(|_| serde_json::from_slice(&bytes)) {
+    match parsed {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(e)) => Err(Error::Content { path, reason: e.to_string() }),
         Err(source) => Err(Error::Read { path, source }),

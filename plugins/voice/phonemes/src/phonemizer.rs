@@ -86,7 +86,9 @@ impl Iterator for Sentences<'_> {
                 read
             });
             let ids = vocabulary.ids(&phonemes);
-            if ids.len() > MAX_IDS && let Some((left, right)) = halves(part) {
+            if ids.len() > MAX_IDS
+                && let Some((left, right)) = halves(part)
+            {
                 self.waiting.extend([right, left]);
                 continue;
             }

@@ -157,7 +157,8 @@ pub(crate) fn chunks<'t>(tokens: &[Tagged<'t>]) -> Vec<Vec<Piece<'t>>> {
         let counted = tokens.get(i + 1).is_none_or(|next| next.tag != "CD");
         for mut piece in settle(pieces(token), counted, &mut currency) {
             let whole = piece.phonemes.is_some() || piece.alone;
-            let joins = open && !whole && chunks.last().is_some_and(|chunk| chunk.len() < MAX_PIECES);
+            let joins =
+                open && !whole && chunks.last().is_some_and(|chunk| chunk.len() < MAX_PIECES);
             open = !whole && !piece.space;
             match chunks.last_mut() {
                 Some(chunk) if joins => {
@@ -208,7 +209,10 @@ fn settle<'t>(
     let last = pieces.len().saturating_sub(1);
     for i in 0..pieces.len() {
         let (text, tag) = (pieces[i].text, pieces[i].tag);
-        let sign = text.chars().next().filter(|c| numbers::money(*c).is_some() && text.len() == c.len_utf8());
+        let sign = text
+            .chars()
+            .next()
+            .filter(|c| numbers::money(*c).is_some() && text.len() == c.len_utf8());
         if tag == "$" && sign.is_some() {
             *currency = sign;
             pieces[i].phonemes = Some(String::new());
@@ -222,7 +226,9 @@ fn settle<'t>(
             }
         } else if text == "2" && i > 0 && i < last {
             let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
-            if letter(pieces[i - 1].text.chars().next_back()) && letter(pieces[i + 1].text.chars().next()) {
+            if letter(pieces[i - 1].text.chars().next_back())
+                && letter(pieces[i + 1].text.chars().next())
+            {
                 pieces[i].text = "to";
                 pieces[i].alone = true;
             }

@@ -56,7 +56,9 @@ fn sentence_len(text: &str, titles: &HashSet<String>) -> usize {
         } else if let Some(end) = ended {
             if c.is_whitespace() {
                 let next = text[at..line].trim_start().chars().next();
-                if next.is_some_and(|next| !next.is_lowercase()) && !abbreviates(&text[..end], titles) {
+                if next.is_some_and(|next| !next.is_lowercase())
+                    && !abbreviates(&text[..end], titles)
+                {
                     return at;
                 }
                 ended = None;
@@ -75,7 +77,9 @@ fn abbreviates(text: &str, titles: &HashSet<String>) -> bool {
     let word = stem[start..].trim_start_matches(['(', '"', '“', '\'', '‘', '[']);
     let mut chars = word.chars();
     let initial = chars.next().is_some_and(char::is_uppercase) && chars.next().is_none();
-    initial || titles.contains(word) || matches!(word, "e.g" | "i.e" | "vs" | "cf" | "al" | "approx" | "Fig" | "fig")
+    initial
+        || titles.contains(word)
+        || matches!(word, "e.g" | "i.e" | "vs" | "cf" | "al" | "approx" | "Fig" | "fig")
 }
 
 /// Bytes of the part that is spoken in one go.
@@ -111,7 +115,8 @@ fn last_cut(sentence: &str, min: usize, max: usize, fits: fn(char) -> bool) -> O
 
 /// Halves at the white space nearest to the middle, else in the middle; `None` for a single character.
 pub(crate) fn halves(part: &str) -> Option<(&str, &str)> {
-    let middle = part.char_indices().nth(part.chars().count() / 2).map(|(at, _)| at).filter(|at| *at > 0)?;
+    let middle =
+        part.char_indices().nth(part.chars().count() / 2).map(|(at, _)| at).filter(|at| *at > 0)?;
     let spaces = part.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
     let at = spaces.min_by_key(|at| at.abs_diff(middle)).filter(|at| *at > 0).unwrap_or(middle);
     let (left, right) = part.split_at(at);

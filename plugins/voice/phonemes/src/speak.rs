@@ -1,6 +1,7 @@
 //! One normalised sentence to its phonemes.
 
-use crate::lexicon::{Lexicon, Next, Spelling, capitalized, is_loud_name};
+use crate::dictionary::capitalized;
+use crate::lexicon::{Lexicon, Next, Spelling, is_loud_name};
 use crate::pieces::{Piece, Tagged, chunks, is_pause, is_silent, merged};
 use crate::stress::{PRIMARY, Stress, is_consonant, is_vowel, weight};
 use crate::tagger::Tagger;
@@ -47,7 +48,8 @@ impl Speaker {
     }
 
     fn word(&self, word: &mut Piece<'_>, next: Next, unknown: &mut Unknown<'_>) -> Next {
-        let spelling = Spelling { text: word.text, tag: word.tag, currency: word.currency, head: word.head };
+        let spelling =
+            Spelling { text: word.text, tag: word.tag, currency: word.currency, head: word.head };
         let known = word.phonemes.take().or_else(|| self.lexicon.read(spelling, next));
         let phonemes = known.unwrap_or_else(|| self.fall_back(word.text, unknown));
         let next = followed_by(next, &phonemes, word.text, word.tag);
@@ -97,7 +99,7 @@ impl Speaker {
         while let Some(c) = text[at..].chars().next() {
             let end = at + part_len(&text[at..], c);
             let part = &text[at..end];
-            let phonemes = if is_loud_name(part) {
+            let phonemes = if is_loud_name(part.split(['\'', '’']).next().unwrap_or(part)) {
                 unknown(&capitalized(&part.to_lowercase()))
             } else if is_letter(c) {
                 unknown(part)
@@ -164,7 +166,13 @@ fn followed_by(next: Next, phonemes: &str, text: &str, tag: &str) -> Next {
 fn settle_stress(chunk: &mut [Piece<'_>]) {
     let mut kinds = [false; 3];
     for c in chunk.iter().flat_map(|piece| piece.text.chars()).filter(|c| !is_silent(*c)) {
-        kinds[if c.is_alphabetic() { 0 } else if c.is_ascii_digit() { 1 } else { 2 }] = true;
+        kinds[if c.is_alphabetic() {
+            0
+        } else if c.is_ascii_digit() {
+            1
+        } else {
+            2
+        }] = true;
     }
     let slash = chunk.iter().any(|piece| piece.text.contains('/'));
     let apart = slash || kinds.iter().filter(|kind| **kind).count() > 1;

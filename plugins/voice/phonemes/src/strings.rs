@@ -8,17 +8,28 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
-    /// The strings in the order given. The files hold a few megabytes, far below what 32 bits count.
-    pub(crate) fn collect<'s>(items: impl Iterator<Item = &'s str> + Clone) -> Self {
-        let mut all = Self {
-            text: String::with_capacity(items.clone().map(str::len).sum()),
-            ends: Vec::with_capacity(items.clone().count()),
-        };
-        for item in items {
-            all.text.push_str(item);
-            all.ends.push(u32::try_from(all.text.len()).unwrap_or(u32::MAX));
-        }
+    /// The strings in the order given.
+    pub(crate) fn collect<'s>(items: impl Iterator<Item = &'s str>) -> Self {
+        let mut all = Self::default();
+        items.for_each(|item| all.push(item));
+        all.shrink();
         all
+    }
+
+    /// Adds one at the end. The files hold a few megabytes, far below what 32 bits count.
+    pub(crate) fn push(&mut self, item: &str) {
+        self.text.push_str(item);
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Gives back what was reserved for more.
+    pub(crate) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
     }
 
     pub(crate) fn get(&self, index: usize) -> &str {

@@ -1,18 +1,8 @@
 //! Parts of speech (Penn Treebank tags) by an averaged perceptron.
 
 use crate::strings::Strings;
-use serde::Deserialize;
-use std::collections::HashMap;
+use crate::tag_file::File;
 use std::fmt::Write as _;
-
-/// What `tagger.json.gz` holds: tags of words that have but one, and weights of features for the others.
-#[derive(Deserialize)]
-pub(crate) struct File {
-    tags: Vec<String>,
-    tagdict: HashMap<String, String>,
-    vocab: Vec<String>,
-    weights: HashMap<String, HashMap<String, f32>>,
-}
 
 /// The model, packed: 3 bytes a weight. Tags are places in `tags`, which is sorted.
 #[derive(Debug)]
@@ -22,48 +12,55 @@ pub(crate) struct Tagger {
     certain_tags: Vec<u8>,
     frequent: Strings,
     features: Strings,
-    /// Where each feature's weights end in `weighted` and `weights`.
+    /// Where each feature's weights end in `weighted` and `tenths`.
     ends: Vec<u32>,
     weighted: Vec<u8>,
-    /// Tenths: the file gives one decimal.
-    weights: Vec<i16>,
+    /// Tenths of a weight: the file gives one decimal.
+    tenths: Vec<i16>,
 }
 
 /// A word that no tag was learned for.
 const DEFAULT: &str = "NN";
 
 impl Tagger {
-    /// Packs the file. Tags that `tags` does not list are left out.
+    /// Sorts what the file holds. Tags that `tags` does not list are left out.
     pub(crate) fn new(mut file: File) -> Self {
         file.tags.sort_unstable();
         file.tags.truncate(usize::from(u8::MAX));
-        let place = |tag: &String| file.tags.binary_search(tag).ok().and_then(|i| u8::try_from(i).ok());
-        let mut certain: Vec<_> =
-            file.tagdict.iter().filter_map(|(word, tag)| Some((word.as_str(), place(tag)?))).collect();
+        let place = |tag: &str| {
+            let found = file.tags.binary_search_by(|known| known.as_str().cmp(tag)).ok()?;
+            u8::try_from(found).ok()
+        };
+        let mut certain: Vec<_> = file
+            .tagdict
+            .iter()
+            .filter_map(|(word, tag)| Some((word.as_str(), place(tag)?)))
+            .collect();
         certain.sort_unstable();
         file.vocab.sort_unstable();
-        let mut features: Vec<_> = file.weights.iter().collect();
-        features.sort_unstable_by_key(|(name, _)| *name);
-        let (mut ends, mut weighted, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for (_, by_tag) in &features {
-            for (tag, weight) in *by_tag {
+        let seen = &file.weights;
+        let mut order: Vec<usize> = (0..seen.features.len()).collect();
+        order.sort_unstable_by_key(|at| seen.features.get(*at));
+        let mut ends = Vec::with_capacity(order.len());
+        let mut weighted = Vec::with_capacity(seen.tenths.len());
+        let mut tenths = Vec::with_capacity(seen.tenths.len());
+        for at in &order {
+            for (tag, weight) in seen.of(*at) {
                 if let Some(tag) = place(tag) {
                     weighted.push(tag);
-                    weights.push((weight * 10.0).round() as i16);
+                    tenths.push(weight);
                 }
             }
-            ends.push(u32::try_from(weights.len()).unwrap_or(u32::MAX));
+            ends.push(u32::try_from(tenths.len()).unwrap_or(u32::MAX));
         }
-        weighted.shrink_to_fit();
-        weights.shrink_to_fit();
         Self {
             certain: Strings::collect(certain.iter().map(|(word, _)| *word)),
             certain_tags: certain.iter().map(|(_, tag)| *tag).collect(),
             frequent: Strings::collect(file.vocab.iter().map(String::as_str)),
-            features: Strings::collect(features.iter().map(|(name, _)| name.as_str())),
+            features: Strings::collect(order.iter().map(|at| seen.features.get(*at))),
             ends,
             weighted,
-            weights,
+            tenths,
             tags: file.tags,
         }
     }
@@ -128,7 +125,7 @@ impl Tagger {
             known = true;
             let start = found.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
             for i in start..self.ends[found] as usize {
-                scores[usize::from(self.weighted[i])] += i32::from(self.weights[i]);
+                scores[usize::from(self.weighted[i])] += i32::from(self.tenths[i]);
             }
         };
         see(format_args!("b"));
@@ -176,7 +173,15 @@ fn shape(word: &str) -> String {
         return word
             .chars()
             .take(4)
-            .map(|c| if c.is_ascii_digit() { 'd' } else if c.is_alphabetic() { 'x' } else { c })
+            .map(|c| {
+                if c.is_ascii_digit() {
+                    'd'
+                } else if c.is_alphabetic() {
+                    'x'
+                } else {
+                    c
+                }
+            })
             .collect();
     };
     fixed.to_owned()
@@ -188,9 +193,16 @@ mod tests {
 
     #[test]
     fn shapes_and_endings() {
-        for (word, expected) in
-            [("paris", "x"), ("Paris", "Xx"), ("NATO", "XX"), ("A", "X1"), ("iPad", "xX"), ("42", "d"), ("10:30", "dd:d"), ("a-b", "x-x")]
-        {
+        for (word, expected) in [
+            ("paris", "x"),
+            ("Paris", "Xx"),
+            ("NATO", "XX"),
+            ("A", "X1"),
+            ("iPad", "xX"),
+            ("42", "d"),
+            ("10:30", "dd:d"),
+            ("a-b", "x-x"),
+        ] {
             assert_eq!(shape(word), expected, "{word}");
         }
         assert_eq!((ending("produced"), ending("of"), ending("naïf")), ("ced", "of", "aïf"));

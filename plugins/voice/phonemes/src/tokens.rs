@@ -123,9 +123,8 @@ fn infix(s: &str, at: usize) -> usize {
     let mut rest = s[at..].chars();
     let Some(c) = rest.next() else { return 0 };
     let next = rest.next();
-    let between = |l: fn(char) -> bool, r: fn(char) -> bool| {
-        before.is_some_and(l) && next.is_some_and(r)
-    };
+    let between =
+        |l: fn(char) -> bool, r: fn(char) -> bool| before.is_some_and(l) && next.is_some_and(r);
     let dots = s[at..].len() - s[at..].trim_start_matches('.').len();
     if dots > 1 {
         return dots;
@@ -154,9 +153,8 @@ impl Tokenizer {
     /// `exceptions` gives the parts of each word; one whose parts do not spell it is left out.
     pub(crate) fn new(exceptions: HashMap<String, Vec<String>>) -> Self {
         let spelled = exceptions.into_iter().filter(|(word, parts)| parts.concat() == *word);
-        let exceptions = spelled
-            .map(|(word, parts)| (word, parts.iter().map(String::len).collect()))
-            .collect();
+        let exceptions =
+            spelled.map(|(word, parts)| (word, parts.iter().map(String::len).collect())).collect();
         Self { exceptions }
     }
 

@@ -66,12 +66,17 @@ def documentation(root):
                 code = code and bool(doc)
 
 
-def calm(text, lexicon):
-    """Long names in capitals as names: the oracle spells them letter by letter."""
+def plain(text, lexicon):
+    """The text without what the oracle plainly reads wrong: Markdown's marks and empty brackets glue words together or are
+    heard, ranges before a full stop or a percent sign lose their "to", and long names in capitals are spelled."""
+    text = text.replace("[`", "").replace("`]", "").replace("`", "")
+    text = re.sub(r"(?<=\w)\(\)", "", text).replace("::", " ")
+    text = re.sub(r"(?<=\d)[-–](?=\d+[.%](?!\d))", " to ", text)
+
     def name(match):
         word = match.group()
         vowels = sum(c in "AEIOUY" for c in word)
-        known = word in lexicon.golds or word.lower() in lexicon.golds or word.lower() in lexicon.silvers
+        known = word in lexicon.golds or word.lower() in lexicon.golds
         return word if known or 3 * vowels < len(word) else word.capitalize()
     return re.sub(r"\b[A-Z]{6,}\b", name, text)
 
@@ -92,7 +97,7 @@ def main():
         found = sorted(set(pool) - seen)
         seen |= set(found)
         count = SHARES.get(source, TOTAL - len(own) - sum(SHARES.values()))
-        rows += [(source, text, calm(text, voice.g2p.lexicon)) for text in choice.sample(found, count)]
+        rows += [(source, text, plain(text, voice.g2p.lexicon)) for text in choice.sample(found, count)]
     with open(HERE / "sentences.tsv", "w", encoding="utf-8") as out:
         for source, text, spoken in rows:
             out.write("\t".join([source, text, " ".join(voice.phonemize(text)), "" if spoken == text else

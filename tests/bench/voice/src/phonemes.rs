@@ -3,7 +3,7 @@
 use carport_voice_phonemes::{Phonemizer, Sentence};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -48,50 +48,81 @@ impl Errors {
     fn row(&self, name: &str) -> String {
         let rate = 100.0 * self.edits as f64 / self.phonemes.max(1) as f64;
         let Self { sentences, wrong, edits, phonemes } = self;
-        format!("| {name:<32} | {sentences:>9} | {wrong:>9} | {phonemes:>8} | {edits:>5} | {rate:>6.3} |")
+        format!(
+            "| {name:<32} | {sentences:>9} | {wrong:>9} | {phonemes:>8} | {edits:>5} | {rate:>6.3} |"
+        )
     }
 }
 
 /// Prints the table, the worst sentences, and what it takes.
 pub(crate) fn measure(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let data = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sentences.tsv"))?;
+    let data =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sentences.tsv"))?;
     let before = resident();
     let start = Instant::now();
     let phonemizer = Phonemizer::open(&args.models)?;
     let opened = start.elapsed();
-    println!("opened in {opened:.2?}, {} KiB more resident\n", resident().saturating_sub(before));
+    let opened_processor = processor();
+    println!(
+        "opened in {opened:.2?} ({opened_processor:.2?} of the processor), {} KiB more resident",
+        resident().saturating_sub(before)
+    );
     let mut tables: BTreeMap<String, Errors> = BTreeMap::new();
     let mut worst: Vec<(usize, &str, String, &str)> = Vec::new();
     let start = Instant::now();
     let mut letters = 0;
-    for line in data.lines().filter_map(line).filter(|line| args.source.as_deref().is_none_or(|s| s == line.source)) {
+    for line in data
+        .lines()
+        .filter_map(line)
+        .filter(|line| args.source.as_deref().is_none_or(|s| s == line.source))
+    {
         letters += line.text.len();
         let ours = joined(&phonemizer.phonemize(line.text));
         let expected = line.spoken.unwrap_or(line.written);
         let edits = distance(&ours, expected);
         let length = expected.chars().count();
         tables.entry(line.source.to_owned()).or_default().add(edits, length);
+        let raw = distance(&ours, line.written);
+        tables
+            .entry("~ all, by what the oracle says".to_owned())
+            .or_default()
+            .add(raw, line.written.chars().count());
         if line.spoken.is_none() {
-            tables.entry("~ all that the oracle says right".to_owned()).or_default().add(edits, length);
+            tables.entry("~ where the oracle is right".to_owned()).or_default().add(edits, length);
         } else {
-            let raw = distance(line.written, expected);
-            tables.entry("~~ the oracle, where it is wrong".to_owned()).or_default().add(raw, length);
-            tables.entry("~~ ours, where it is wrong".to_owned()).or_default().add(edits, length);
+            let theirs = distance(line.written, expected);
+            tables
+                .entry("~ the oracle, where it is wrong".to_owned())
+                .or_default()
+                .add(theirs, length);
+            tables.entry("~ ours, where it is wrong".to_owned()).or_default().add(edits, length);
         }
         if edits > 0 {
             worst.push((edits, line.text, ours, expected));
         }
     }
     let took = start.elapsed();
-    println!("| source                           | sentences | different | phonemes | edits |  error % |");
-    println!("|----------------------------------|-----------|-----------|----------|-------|--------|");
+    println!(
+        "{letters} bytes of text in {took:.2?} ({:.2?} of the processor)\n",
+        processor() - opened_processor
+    );
+    println!(
+        "| source                           | sentences | different | phonemes | edits |  error % |"
+    );
+    println!(
+        "|----------------------------------|-----------|-----------|----------|-------|--------|"
+    );
     for (name, errors) in &tables {
         println!("{}", errors.row(name));
     }
-    println!("\n{letters} bytes of text in {took:.2?}\n");
+    println!();
+    hostile(&phonemizer);
     worst.sort_by_key(|(edits, ..)| std::cmp::Reverse(*edits));
     for (edits, text, ours, expected) in worst.iter().take(args.worst) {
-        println!("{edits:>3}  {text}\n     read   {}\n     ours   {ours}\n     oracle {expected}", phonemizer.normalise(text));
+        println!(
+            "{edits:>3}  {text}\n     read   {}\n     ours   {ours}\n     oracle {expected}",
+            phonemizer.normalise(text)
+        );
     }
     Ok(())
 }
@@ -120,6 +151,54 @@ fn distance(ours: &str, expected: &str) -> usize {
         }
     }
     row[expected.len()]
+}
+
+/// Texts of 16 KiB that make careless scanners slow.
+const HOSTILE: [&str; 20] = [
+    "a", "((", "a.", "1", "1-", "a-b-", "A", "x_", "1/", "[", "](", "www.", "é", "…", "a'", "0x",
+    "12:", "$5 ", "Xx", "blorp ",
+];
+
+fn hostile(phonemizer: &Phonemizer) {
+    let mut times: Vec<(Duration, String)> = HOSTILE
+        .iter()
+        .map(|part| (part.repeat((16 << 10) / part.len()), format!("{part:?} again and again")))
+        .chain([(strangers(), "words that no dictionary has".to_owned())])
+        .map(|(text, name)| {
+            let start = processor();
+            let count = phonemizer.phonemize(&text).len();
+            (processor() - start, format!("{name}, {count} sentences"))
+        })
+        .collect();
+    times.sort();
+    println!("16 KiB of hostile text, the slowest by time of the processor:");
+    for (took, name) in times.iter().rev().take(6) {
+        println!("{took:>10.1?}  {name}");
+    }
+    println!();
+}
+
+/// Words of two to four made-up syllables, all different.
+fn strangers() -> String {
+    let mut state = 1u64;
+    let mut pick = |letters: &str| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        letters.as_bytes()[(state >> 33) as usize % letters.len()] as char
+    };
+    let mut text = String::new();
+    while text.len() < 16 << 10 {
+        for _ in 0..3 {
+            text.extend([pick("bdfgklmnprstvz"), pick("aeiou"), pick("lnrsx")]);
+        }
+        text.push(' ');
+    }
+    text
+}
+
+/// Time of the processor that this process has used, by the kernel's account of its first thread.
+fn processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
 /// KiB of memory that this process holds, 0 where the system does not say.

@@ -102,7 +102,8 @@ pub(super) fn degrees(_: &Normaliser, place: &Place<'_>) -> Reading {
         Some(_) => " Fahrenheit",
         None => "",
     };
-    let (scan, scale) = if scale.is_empty() || !scan.ends_word() { (bare, "") } else { (scan, scale) };
+    let (scan, scale) =
+        if scale.is_empty() || !scan.ends_word() { (bare, "") } else { (scan, scale) };
     let unit = if matches!(amount, "1" | "-1") { "degree" } else { "degrees" };
     scan.ends_word().then(|| (scan.taken(), format!("{amount} {unit}{scale}")))
 }
@@ -234,6 +235,6 @@ pub(super) fn letters_and_digits(_: &Normaliser, place: &Place<'_>) -> Reading {
     if length == 0 || hex[length..].starts_with(is_word) {
         return None;
     }
-    let signs: Vec<String> = hex[..length].chars().map(|c| c.to_ascii_uppercase().to_string()).collect();
-    Some((2 + length, format!("zero x {}", signs.join(" "))))
+    let signs: String = hex[..length].chars().flat_map(|c| [' ', c.to_ascii_uppercase()]).collect();
+    Some((2 + length, format!("zero x{signs}")))
 }

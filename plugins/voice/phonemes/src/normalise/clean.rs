@@ -15,7 +15,11 @@ pub(super) fn clean(text: &str) -> String {
                 clean.push(char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(' '));
             }
             // Joiners, marks of direction, the soft hyphen.
-            '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => {}
+            '\u{AD}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{FEFF}' => {}
             _ if c.is_whitespace() || c.is_control() || is_picture(c) => {
                 if !clean.ends_with(' ') {
                     clean.push(' ');
@@ -50,7 +54,8 @@ fn without_markup(text: &str) -> String {
         plain.push_str(&line[..open]);
         line = &line[open + 1..];
         let label = line.find(['[', ']']).unwrap_or(0);
-        let target = line[label..].strip_prefix("](").and_then(|rest| Some((rest, rest.find([')', ' '])?)));
+        let target =
+            line[label..].strip_prefix("](").and_then(|rest| Some((rest, rest.find([')', ' '])?)));
         match target {
             Some((rest, end)) if rest[end..].starts_with(')') => {
                 plain.push_str(&line[..label]);
@@ -60,5 +65,6 @@ fn without_markup(text: &str) -> String {
         }
     }
     plain.push_str(line);
-    plain.replace('`', "")
+    // References in documentation ("[`Name`]") and attributes ("#[name]") lose their brackets.
+    plain.replace("[`", "").replace("`]", "").replace("#[", "[").replace('`', "")
 }

@@ -98,7 +98,7 @@ impl Normaliser {
     }
 }
 
-/// "2024-03-05".
+/// "2024-03-05", "2024-03-05T10:30:00Z".
 pub(super) fn iso_date(rules: &Normaliser, place: &Place<'_>) -> Reading {
     if !starts_number(place) {
         return None;
@@ -109,13 +109,13 @@ pub(super) fn iso_date(rules: &Normaliser, place: &Place<'_>) -> Reading {
     let month = number(scan.digits(2, 2)?);
     scan.literal("-")?;
     let day = number(scan.digits(2, 2)?);
-    // "2024-03-05T10:00": the time follows.
-    let joined = scan.literal("T").is_some() && scan.peek().is_some_and(|c| c.is_ascii_digit());
-    if !joined && !scan.ends_word() {
-        return None;
+    let date = rules.date(Some(year), month, day)?;
+    if scan.literal("T").is_none() {
+        return scan.ends_word().then(|| (scan.taken(), date));
     }
-    let end = if joined { " " } else { "" };
-    Some((scan.taken(), rules.date(Some(year), month, day)? + end))
+    let (taken, time) = time(rules, &Place { text: scan.rest, at: 0 })?;
+    let zulu = usize::from(scan.rest[taken..].starts_with('Z'));
+    Some((scan.taken() + taken + zulu, format!("{date} {time}")))
 }
 
 /// "3/5/2024", month first where that is possible.

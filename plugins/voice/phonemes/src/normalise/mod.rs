@@ -97,7 +97,8 @@ impl Normaliser {
             tables.units.insert(unit.to_owned(), [one.to_owned(), many.to_owned()]);
         }
         // Months in the order of the year; the file's are sorted by letters when they are read.
-        let order = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+        let order =
+            ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let mut months = vec![("Sept".to_owned(), 8)];
         for (place, short) in order.into_iter().enumerate() {
             let name = tables.months.get(short).cloned().unwrap_or_else(|| short.to_owned());

@@ -27,7 +27,9 @@ pub(super) fn abbreviation(rules: &Normaliser, place: &Place<'_>) -> Reading {
     let short = scan.word_of(rules.tables.abbreviations.keys().map(String::as_str))?;
     let ends = scan.rest.is_empty() && short.ends_with('.');
     // "no." is also the word: it is a number only before one.
-    if matches!(short, "no." | "nos.") && !scan.rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+    if matches!(short, "no." | "nos.")
+        && !scan.rest.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    {
         return None;
     }
     let long = rules.tables.abbreviations.get(short)?;
@@ -88,8 +90,19 @@ fn counted<'w>(place: &Place<'_>, words: &'w [String]) -> Option<(usize, &'w str
 /// The value of a well-formed numeral below 4000 that opens with no "D" or "M": those are words more often.
 fn roman_value(numeral: &str) -> Option<u64> {
     const PARTS: [(&str, u64); 13] = [
-        ("M", 1000), ("CM", 900), ("D", 500), ("CD", 400), ("C", 100), ("XC", 90), ("L", 50),
-        ("XL", 40), ("X", 10), ("IX", 9), ("V", 5), ("IV", 4), ("I", 1),
+        ("M", 1000),
+        ("CM", 900),
+        ("D", 500),
+        ("CD", 400),
+        ("C", 100),
+        ("XC", 90),
+        ("L", 50),
+        ("XL", 40),
+        ("X", 10),
+        ("IX", 9),
+        ("V", 5),
+        ("IV", 4),
+        ("I", 1),
     ];
     if !numeral.starts_with(['I', 'V', 'X', 'L', 'C']) {
         return None;
@@ -137,8 +150,17 @@ mod tests {
     #[test]
     fn numerals_have_their_value_and_words_have_none() {
         for (numeral, value) in [
-            ("I", Some(1)), ("IV", Some(4)), ("VIII", Some(8)), ("XIV", Some(14)), ("XLII", Some(42)),
-            ("CXC", Some(190)), ("IIII", None), ("VV", None), ("MIX", None), ("", None), ("IC", None),
+            ("I", Some(1)),
+            ("IV", Some(4)),
+            ("VIII", Some(8)),
+            ("XIV", Some(14)),
+            ("XLII", Some(42)),
+            ("CXC", Some(190)),
+            ("IIII", None),
+            ("VV", None),
+            ("MIX", None),
+            ("", None),
+            ("IC", None),
         ] {
             assert_eq!(roman_value(numeral), value, "{numeral}");
         }

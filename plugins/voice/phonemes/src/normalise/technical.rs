@@ -7,6 +7,10 @@ pub(super) fn speak(text: &str) -> String {
         if i > 0 {
             spoken.push(' ');
         }
+        if matches!(chunk, "->" | "=>" | "-->" | "==>") {
+            spoken.push_str("to");
+            continue;
+        }
         let (open, core, close) = apart(chunk);
         match name(core) {
             Some(name) => {
@@ -23,7 +27,8 @@ pub(super) fn speak(text: &str) -> String {
 /// The marks of the sentence around a name.
 fn apart(chunk: &str) -> (&str, &str, &str) {
     let start = chunk.trim_start_matches(['(', '[', '{', '"', '\'', '“', '‘', '<', '*']);
-    let mut core = start.trim_end_matches([']', '}', '"', '\'', '”', ',', ';', ':', '!', '?', '.', '>', '*', '…']);
+    let mut core = start
+        .trim_end_matches([']', '}', '"', '\'', '”', ',', ';', ':', '!', '?', '.', '>', '*', '…']);
     // A bracket belongs to the sentence unless it closes one of the name's own.
     while core.ends_with(')') && core.matches(')').count() > core.matches('(').count() {
         core = core[..core.len() - 1].trim_end_matches(['.', ',', '"', '\'', '?', '!']);
@@ -38,8 +43,7 @@ fn name(core: &str) -> Option<String> {
     if core.len() < 2 || core.bytes().all(|b| b.is_ascii_alphabetic()) {
         return None;
     }
-    arrow(core)
-        .or_else(|| address(core))
+    address(core)
         .or_else(|| internet_number(core))
         .or_else(|| version(core))
         .or_else(|| path(core))
@@ -47,26 +51,30 @@ fn name(core: &str) -> Option<String> {
         .or_else(|| identifier(core))
 }
 
-fn arrow(core: &str) -> Option<String> {
-    matches!(core, "->" | "=>" | "-->" | "==>").then(|| "to".to_owned())
-}
-
 /// Top-level domains that are seen in text without "www".
 const DOMAINS: [&str; 16] = [
-    "com", "org", "net", "edu", "gov", "io", "dev", "rs", "ai", "co", "uk", "de", "fr", "eu", "info", "app",
+    "com", "org", "net", "edu", "gov", "io", "dev", "rs", "ai", "co", "uk", "de", "fr", "eu",
+    "info", "app",
 ];
 
 /// "https://example.com/docs", "www.example.org", "ann@example.com", "example.com".
 fn address(core: &str) -> Option<String> {
     if let Some((user, host)) = core.split_once('@') {
-        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b));
-        return (plain(user) && plain(host) && host.contains('.')).then(|| format!("{} at {}", signs(user), signs(host)));
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b))
+        };
+        return (plain(user) && plain(host) && host.contains('.'))
+            .then(|| format!("{} at {}", signs(user), signs(host)));
     }
     let (scheme, rest) = core.split_once("://").unwrap_or(("", core));
-    let known = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    let known = !scheme.is_empty()
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
     let host = rest.split(['/', '?', '#', ':']).next()?;
     let labels = host.split('.').count();
-    let plain = host.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    let plain = host.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    });
     let domain = plain
         && labels > 1
         && host.bytes().all(|b| !b.is_ascii_uppercase())
@@ -87,7 +95,9 @@ fn address(core: &str) -> Option<String> {
 /// "127.0.0.1:8080".
 fn internet_number(core: &str) -> Option<String> {
     let (host, port) = core.split_once(':').map_or((core, None), |(host, port)| (host, Some(port)));
-    let digits = |s: &str, most: usize| (1..=most).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
+    let digits = |s: &str, most: usize| {
+        (1..=most).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())
+    };
     if host.split('.').count() != 4 || !host.split('.').all(|part| digits(part, 3)) {
         return None;
     }
@@ -102,13 +112,15 @@ fn internet_number(core: &str) -> Option<String> {
 fn version(core: &str) -> Option<String> {
     let digits = core.strip_prefix(['v', 'V']).unwrap_or(core);
     let marked = digits.len() < core.len();
-    let numbers = digits.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let numbers =
+        digits.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
     let (numbers, tail) = digits.split_at(numbers);
     let parts: Vec<&str> = numbers.split('.').collect();
     let whole = parts.iter().all(|part| (1..=5).contains(&part.len()));
     let enough = parts.len() > 2 || (marked && (parts.len() == 2 || tail.is_empty()));
     let tailed = tail.is_empty()
-        || (tail.starts_with(['-', '+']) && tail.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.".contains(&b)));
+        || (tail.starts_with(['-', '+'])
+            && tail.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+.".contains(&b)));
     if !whole || !enough || !tailed {
         return None;
     }
@@ -119,38 +131,51 @@ fn version(core: &str) -> Option<String> {
 
 /// Ends of file names.
 const EXTENSIONS: [&str; 69] = [
-    "rs", "py", "js", "ts", "tsx", "jsx", "mjs", "c", "h", "cc", "cpp", "hpp", "go", "rb", "java", "kt", "swift",
-    "sh", "bash", "zsh", "toml", "yaml", "yml", "json", "jsonl", "xml", "html", "htm", "css", "scss", "csv", "tsv",
-    "txt", "md", "rst", "log", "lock", "conf", "cfg", "ini", "env", "sql", "db", "sqlite", "zip", "gz", "tar", "tgz",
-    "xz", "deb", "exe", "dll", "so", "bin", "wav", "mp3", "ogg", "flac", "png", "jpg", "jpeg", "gif", "svg", "pdf",
-    "onnx", "wasm", "pem", "pid", "service",
+    "rs", "py", "js", "ts", "tsx", "jsx", "mjs", "c", "h", "cc", "cpp", "hpp", "go", "rb", "java",
+    "kt", "swift", "sh", "bash", "zsh", "toml", "yaml", "yml", "json", "jsonl", "xml", "html",
+    "htm", "css", "scss", "csv", "tsv", "txt", "md", "rst", "log", "lock", "conf", "cfg", "ini",
+    "env", "sql", "db", "sqlite", "zip", "gz", "tar", "tgz", "xz", "deb", "exe", "dll", "so",
+    "bin", "wav", "mp3", "ogg", "flac", "png", "jpg", "jpeg", "gif", "svg", "pdf", "onnx", "wasm",
+    "pem", "pid", "service",
 ];
 
 /// "main.rs", ".gitignore", "archive.tar.gz".
 fn is_file(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | '+' | '@');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | '+' | '@');
     let Some((stem, end)) = name.rsplit_once('.') else { return false };
     if !name.chars().all(plain) || name.contains("..") {
         return false;
     }
-    let hidden = stem.is_empty() && end.len() > 2 && end.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    let hidden = stem.is_empty()
+        && end.len() > 2
+        && end.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
     let letters = stem.bytes().any(|b| b.is_ascii_alphanumeric() || b == b'*');
-    hidden || (letters && EXTENSIONS.contains(&end.to_ascii_lowercase().as_str()))
+    // "D.C" is no file in C.
+    let long = end.len() > 1 || (stem.len() > 1 && end.bytes().all(|b| b.is_ascii_lowercase()));
+    hidden || (letters && long && EXTENSIONS.contains(&end.to_ascii_lowercase().as_str()))
 }
 
 /// A file's name or a path of several.
 fn path(core: &str) -> Option<String> {
-    let first = core.split(':').next().filter(|drive| drive.len() == 1 && core[1..].starts_with(":\\"));
+    let first =
+        core.split(':').next().filter(|drive| drive.len() == 1 && core[1..].starts_with(":\\"));
     if first.is_some() && core.len() > 3 {
         return Some(signs(core));
     }
-    let rooted = ["/", "./", "../", "~/"].iter().any(|root| core.strip_prefix(root).is_some_and(|rest| {
-        rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '*'))
-    }));
+    let rooted = ["/", "./", "../", "~/"].iter().any(|root| {
+        core.strip_prefix(root).is_some_and(|rest| {
+            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '*'))
+        })
+    });
     let segments: Vec<&str> = core.trim_matches('/').split('/').collect();
-    let plain = segments.iter().all(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-*~@+".contains(&b)));
+    let plain = segments.iter().all(|s| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-*~@+".contains(&b))
+    });
     let named = segments.last().is_some_and(|last| is_file(last));
-    let small = segments.iter().all(|s| s.bytes().all(|b| !b.is_ascii_uppercase()) && s.bytes().any(|b| b.is_ascii_lowercase()));
+    let small = segments.iter().all(|s| {
+        s.bytes().all(|b| !b.is_ascii_uppercase()) && s.bytes().any(|b| b.is_ascii_lowercase())
+    });
     let deep = segments.len() > 1 && (core.ends_with('/') || (segments.len() > 2 && small));
     (plain && (rooted || named || deep)).then(|| signs(core.trim_end_matches('/')))
 }
@@ -161,7 +186,8 @@ fn flag(core: &str) -> Option<String> {
         Some(rest) => ("dash dash", rest),
         None => ("dash", core.strip_prefix('-').filter(|rest| rest.len() == 1)?),
     };
-    let (name, value) = rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
+    let (name, value) =
+        rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
     let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let value = value.map_or_else(String::new, |value| format!(" equals {}", signs(value)));
@@ -172,16 +198,24 @@ fn flag(core: &str) -> Option<String> {
 fn identifier(core: &str) -> Option<String> {
     let called = core.strip_suffix("()");
     let bare = called.unwrap_or(core);
-    let variable = bare.strip_prefix('$').filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'));
+    let variable = bare
+        .strip_prefix('$')
+        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'));
     let bare = variable.unwrap_or(bare);
-    let word = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && s.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let word = |s: &str| {
+        s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && s.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    };
     let joined = bare.contains('_') || bare.contains("::");
     let parts: Vec<&str> = bare.split("::").flat_map(|part| part.split('.')).collect();
     // A missing space after a full stop looks alike but for the capital.
     let dotted = parts.len() > 1
         && parts.iter().all(|part| part.len() > 1)
-        && (called.is_some() || parts.iter().all(|part| part.bytes().all(|b| !b.is_ascii_uppercase())));
-    if !parts.iter().all(|part| word(part)) || !(joined || dotted || called.is_some() || variable.is_some()) {
+        && (called.is_some()
+            || parts.iter().all(|part| part.bytes().all(|b| !b.is_ascii_uppercase())));
+    if !parts.iter().all(|part| word(part))
+        || !(joined || dotted || called.is_some() || variable.is_some())
+    {
         return None;
     }
     let dollar = if variable.is_some() { "dollar " } else { "" };
@@ -193,7 +227,9 @@ fn identifier(core: &str) -> Option<String> {
 fn signs(text: &str) -> String {
     let mut spoken: Vec<String> = Vec::new();
     let mut at = 0;
-    for (end, sign) in text.char_indices().filter(|(_, c)| !c.is_ascii_alphanumeric()).chain([(text.len(), ' ')]) {
+    for (end, sign) in
+        text.char_indices().filter(|(_, c)| !c.is_ascii_alphanumeric()).chain([(text.len(), ' ')])
+    {
         if end > at {
             spoken.push(part(&text[at..end]));
         }
@@ -226,11 +262,12 @@ fn signs(text: &str) -> String {
 
 /// Short forms that are spelled though they have vowels.
 const SPELLED: [&str; 19] = [
-    "api", "url", "uri", "cli", "gui", "ui", "id", "io", "os", "ip", "cpu", "gpu", "ai", "usb", "ide", "sdk", "py",
-    "aws", "uid",
+    "api", "url", "uri", "cli", "gui", "ui", "id", "io", "os", "ip", "cpu", "gpu", "ai", "usb",
+    "ide", "sdk", "py", "aws", "uid",
 ];
 /// Short forms without vowels that are said as words.
-const SAID: [(&str, &str); 9] = [
+const SAID: [(&str, &str); 10] = [
+    ("sqlite", "S.Q.L light"),
     ("src", "source"),
     ("ctrl", "control"),
     ("cfg", "config"),
@@ -248,7 +285,8 @@ fn part(word: &str) -> String {
     let mut rest = word;
     while let Some(first) = rest.chars().next() {
         let digits = first.is_ascii_digit();
-        let run = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() == digits).len();
+        let run =
+            rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() == digits).len();
         let (piece, after) = rest.split_at(run);
         if !spoken.is_empty() {
             spoken.push(' ');
