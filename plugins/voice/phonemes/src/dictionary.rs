@@ -71,9 +71,7 @@ impl Dictionary {
         if let Some(found) = find(word) {
             return Some(found);
         }
-        if word.chars().nth(1).is_none() {
-            return None;
-        }
+        word.chars().nth(1)?;
         let small = word.to_lowercase();
         if small == word {
             find(&capitalized(&small)).filter(|_| capitalized(&small) != small)

@@ -68,17 +68,15 @@ impl Lexicon {
             Some(Stress::Capital)
         };
         let place = Place { tag: spelling.tag, next, stress };
-        if let Some(phonemes) = self.word(&word, place) {
-            let unit = spelling
-                .currency
-                .and_then(numbers::money)
-                .and_then(|[unit, _]| with_s(self.look_up(unit, Place::ALONE)?));
-            return Some(
-                unit.map_or_else(|| phonemes.clone(), |unit| format!("{phonemes} {unit}")),
-            );
+        // No dictionary has a word with a digit.
+        if word.bytes().any(|b| b.is_ascii_digit()) {
+            let number = numbers::is_number(&word, spelling.head);
+            return number.then(|| self.number(&word, spelling.currency, spelling.head))?;
         }
-        numbers::is_number(&word, spelling.head)
-            .then(|| self.number(&word, spelling.currency, spelling.head))?
+        let phonemes = self.word(&word, place)?;
+        let unit = spelling.currency.and_then(numbers::money);
+        let unit = unit.and_then(|[unit, _]| with_s(self.look_up(unit, Place::ALONE)?));
+        Some(unit.map_or_else(|| phonemes.clone(), |unit| format!("{phonemes} {unit}")))
     }
 
     /// A number's words, looked up one by one.

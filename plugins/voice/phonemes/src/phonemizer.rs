@@ -7,8 +7,7 @@ use crate::sentences::{Splitter, halves};
 use crate::speak::Speaker;
 use std::collections::HashMap;
 
-/// Ids of a sentence, at most, the two pads included: about 25 seconds of speech, and the longest that the voice was
-/// trained on.
+/// Ids of a sentence, at most, the two pads included: the voice's own program gives it no more than 400 phonemes at once.
 pub const MAX_IDS: usize = 402;
 
 /// What the voice speaks in one go.

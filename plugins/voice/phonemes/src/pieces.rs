@@ -37,7 +37,7 @@ pub(crate) struct Tagged<'t> {
 
 /// Pieces of one chunk; more are a chunk of their own. Nothing that is spoken has as many, and looking up every run of
 /// a chunk costs the square of it.
-const MAX_PIECES: usize = 24;
+const MAX_PIECES: usize = 16;
 
 fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '‘' | '’')

@@ -48,17 +48,17 @@ impl<'a> Iterator for Splitter<'a> {
 
 /// Bytes up to the end of a line or to the white space after a sentence's end.
 fn sentence_len(text: &str, titles: &HashSet<String>) -> usize {
-    let line = text.find(['\n', '\r']).unwrap_or(text.len());
     let mut ended = None;
-    for (at, c) in text[..line].char_indices() {
-        if matches!(c, '.' | '!' | '?' | '…') {
+    for (at, c) in text.char_indices() {
+        if matches!(c, '\n' | '\r') {
+            return at;
+        } else if matches!(c, '.' | '!' | '?' | '…') {
             ended = Some(at + c.len_utf8());
         } else if let Some(end) = ended {
             if c.is_whitespace() {
-                let next = text[at..line].trim_start().chars().next();
-                if next.is_some_and(|next| !next.is_lowercase())
-                    && !abbreviates(&text[..end], titles)
-                {
+                let next = text[at..].trim_start().chars().next();
+                let opens = next.is_some_and(|next| !next.is_lowercase());
+                if opens && !abbreviates(&text[..end], titles) {
                     return at;
                 }
                 ended = None;
@@ -67,7 +67,7 @@ fn sentence_len(text: &str, titles: &HashSet<String>) -> usize {
             }
         }
     }
-    line
+    text.len()
 }
 
 /// Whether `text` ends in the full stop of a title or an initial.

@@ -127,7 +127,7 @@ fn part_len(rest: &str, first: char) -> usize {
     let mut chars = rest.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let goes_on = chars.peek().is_some_and(|(_, next)| kind(*next));
-        if !kind(c) && !(inner.contains(c) && goes_on) {
+        if !(kind(c) || (inner.contains(c) && goes_on)) {
             return at;
         }
     }
@@ -209,7 +209,8 @@ fn push_chunk(chunk: &[Piece<'_>], spoken: &mut String) {
         }
         spoken.push_str(phonemes);
     }
-    if chunk.last().is_some_and(|last| last.space) {
+    let space = chunk.last().is_some_and(|last| last.space);
+    if space && !spoken.ends_with(' ') {
         spoken.push(' ');
     }
 }

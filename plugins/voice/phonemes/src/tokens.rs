@@ -207,7 +207,7 @@ impl Tokenizer {
             cut_within(s, &mut parts);
         }
         parts.extend(tail.into_iter().rev());
-        self.rejoin(chunk, parts)
+        self.rejoin(chunk, &parts)
     }
 
     fn cut_exception<'t>(&self, word: &'t str, parts: &mut Vec<&'t str>) -> bool {
@@ -221,7 +221,7 @@ impl Tokenizer {
     }
 
     /// "Sept" "." becomes "Sept.", ")" ":" becomes "):". The parts lie side by side in `chunk`.
-    fn rejoin<'t>(&self, chunk: &'t str, parts: Vec<&'t str>) -> Vec<&'t str> {
+    fn rejoin<'t>(&self, chunk: &'t str, parts: &[&'t str]) -> Vec<&'t str> {
         let mut joined = Vec::with_capacity(parts.len());
         let (mut at, mut i) = (0, 0);
         while i < parts.len() {

@@ -46,7 +46,7 @@ type Reading = Option<(usize, String)>;
 type Rule = fn(&Normaliser, &Place<'_>) -> Reading;
 
 /// In order: the first that reads something wins.
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 21] = [
     clock::time,
     clock::iso_date,
     clock::slashed_date,
@@ -67,7 +67,6 @@ const RULES: [Rule; 22] = [
     amounts::range,
     amounts::plus,
     amounts::letters_and_digits,
-    names::and_slash,
     names::symbol,
 ];
 
@@ -138,11 +137,14 @@ impl Normaliser {
     }
 }
 
-/// Single spaces, and none before a mark.
+/// Single spaces, and none before a mark of the sentence; the point of ".NET" is none.
 fn tidy(text: &str) -> String {
     let mut tidy = String::with_capacity(text.len());
     for word in text.split_whitespace() {
-        if !tidy.is_empty() && !word.starts_with([',', '.', ';', ':', '!', '?']) {
+        let mut chars = word.chars();
+        let mark = chars.next().is_some_and(|c| ",.;:!?".contains(c));
+        let apart = !mark || chars.next().is_some_and(char::is_alphanumeric);
+        if apart && !tidy.is_empty() {
             tidy.push(' ');
         }
         tidy.push_str(word);

@@ -120,12 +120,6 @@ fn roman_value(numeral: &str) -> Option<u64> {
     rest.is_empty().then_some(value)
 }
 
-/// "w/" and "w/o" aside, "and/or" loses its slash.
-pub(super) fn and_slash(_: &Normaliser, place: &Place<'_>) -> Reading {
-    let known = place.opens_word() && place.rest().starts_with("and/or");
-    known.then(|| ("and/or".len(), "and or".to_owned()))
-}
-
 /// Signs that have a name. Those of comparison only between two things.
 pub(super) fn symbol(rules: &Normaliser, place: &Place<'_>) -> Reading {
     let sign = place.rest().chars().next()?;

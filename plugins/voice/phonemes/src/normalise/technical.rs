@@ -261,22 +261,21 @@ fn signs(text: &str) -> String {
 }
 
 /// Short forms that are spelled though they have vowels.
-const SPELLED: [&str; 19] = [
+const SPELLED: [&str; 18] = [
     "api", "url", "uri", "cli", "gui", "ui", "id", "io", "os", "ip", "cpu", "gpu", "ai", "usb",
-    "ide", "sdk", "py", "aws", "uid",
+    "ide", "sdk", "py", "uid",
 ];
-/// Short forms without vowels that are said as words.
-const SAID: [(&str, &str); 10] = [
-    ("sqlite", "S.Q.L light"),
+/// Short forms that are said as other words.
+const SAID: [(&str, &str); 9] = [
     ("src", "source"),
     ("ctrl", "control"),
     ("cfg", "config"),
     ("tmp", "temp"),
-    ("pwd", "P.W.D"),
     ("usr", "user"),
-    ("jpg", "J peg"),
-    ("png", "ping"),
     ("txt", "text"),
+    ("jpg", "J peg"),
+    ("sqlite", "S.Q.L light"),
+    ("wasm", "wasm"),
 ];
 
 /// A word of a name. What nobody can pronounce is spelled, digits stand apart.
@@ -299,23 +298,20 @@ fn part(word: &str) -> String {
 
 fn letters(piece: &str) -> String {
     let small = piece.to_ascii_lowercase();
-    let lower = small == piece;
     if let Some((_, said)) = SAID.iter().find(|(short, _)| *short == small) {
         return (*said).to_owned();
     }
     let vowels = small.bytes().any(|b| b"aeiouy".contains(&b));
-    let alphabetic = small.bytes().all(|b| b.is_ascii_alphabetic());
-    if ASCII_WORDS.contains(&small.as_str()) || !alphabetic || !lower {
-        return if lower || !alphabetic { piece.to_owned() } else { humps(piece) };
+    if !small.bytes().all(|b| b.is_ascii_alphabetic()) {
+        piece.to_owned()
+    } else if small != piece {
+        humps(piece)
+    } else if vowels && !SPELLED.contains(&piece) {
+        small
+    } else {
+        spelled(&small)
     }
-    if vowels && !SPELLED.contains(&small.as_str()) {
-        return piece.to_owned();
-    }
-    spelled(&small)
 }
-
-/// Said as words though they are written without vowels.
-const ASCII_WORDS: [&str; 2] = ["wasm", "ascii"];
 
 /// Letters with points between, so that they are read as letters.
 fn spelled(small: &str) -> String {
