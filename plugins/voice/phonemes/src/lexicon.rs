@@ -4,6 +4,7 @@ use crate::dictionary::Dictionary;
 use crate::endings::{with_ed, with_ing, with_s};
 use crate::numbers::{self, Ending};
 use crate::stress::{PRIMARY, SECONDARY, Stress};
+use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// What is known of the sounds that follow a word.
@@ -59,20 +60,23 @@ impl Lexicon {
 
     /// The phonemes of a word, a number or an acronym; `None` when neither the dictionaries nor the endings know it.
     pub(crate) fn read(&self, spelling: Spelling<'_>, next: Next) -> Option<String> {
-        let word: String = spelling.text.replace(['‘', '’'], "'").nfkc().collect();
-        let stress = if word == word.to_lowercase() {
-            None
-        } else if word == word.to_uppercase() {
-            Some(Stress::Capitals)
-        } else {
-            Some(Stress::Capital)
+        let word = match spelling.text.is_ascii() {
+            true => Cow::Borrowed(spelling.text),
+            false => Cow::Owned(spelling.text.replace(['‘', '’'], "'").nfkc().collect()),
         };
-        let place = Place { tag: spelling.tag, next, stress };
         // No dictionary has a word with a digit.
         if word.bytes().any(|b| b.is_ascii_digit()) {
             let number = numbers::is_number(&word, spelling.head);
             return number.then(|| self.number(&word, spelling.currency, spelling.head))?;
         }
+        let stress = if *word == word.to_lowercase() {
+            None
+        } else if *word == word.to_uppercase() {
+            Some(Stress::Capitals)
+        } else {
+            Some(Stress::Capital)
+        };
+        let place = Place { tag: spelling.tag, next, stress };
         let phonemes = self.word(&word, place)?;
         let unit = spelling.currency.and_then(numbers::money);
         let unit = unit.and_then(|[unit, _]| with_s(self.look_up(unit, Place::ALONE)?));
@@ -85,7 +89,12 @@ impl Lexicon {
         let spoken: Vec<String> = words
             .iter()
             .filter_map(|word| {
-                self.look_up(word.text, Place::ALONE.stressed(word.weak.then_some(Stress::None)))
+                let place = Place::ALONE.stressed(word.weak.then_some(Stress::None));
+                // Of "euros" only the singular is held.
+                match self.knows(word.text) {
+                    true => self.look_up(word.text, place),
+                    false => self.inflected(word.text, place),
+                }
             })
             .collect();
         let spoken = Some(spoken.join(" ")).filter(|spoken| !spoken.is_empty())?;

@@ -49,7 +49,7 @@ fn every_tenth_sentence_sounds_as_the_oracle_says() {
     }
     assert!(count >= 200, "{count} sentences");
     let rate = 100.0 * edits as f64 / phonemes as f64;
-    assert!(rate < 0.5, "{edits} of {phonemes} phonemes are wrong: {rate:.3} %");
+    assert!(rate < 0.3, "{edits} of {phonemes} phonemes are wrong: {rate:.3} %");
 }
 
 #[test]
@@ -65,7 +65,10 @@ fn what_follows_and_the_part_of_speech_choose_the_sound() {
         ("We used to go.", "jˈust"),
         ("We used it.", "jˈuzd"),
         ("They sat down.", "sˈæt"),
-        ("A lead pipe.", "lˈɛd"),
+        ("They record music.", "ɹəkˈɔɹd"),
+        ("The record fell.", "ɹˈɛkəɹd"),
+        ("We use it.", "jˈuz"),
+        ("The use of it.", "jˈus"),
     ] {
         let phonemes = spoken(text);
         assert!(phonemes.contains(expected), "{text}: {phonemes} lacks {expected}");
@@ -80,6 +83,26 @@ fn endings_unknown_words_and_letters_are_read() {
         assert_eq!(spoken(text), expected, "{text}");
     }
     assert!(!spoken("blorptangle").is_empty());
+}
+
+#[test]
+fn figures_sound_like_their_words() {
+    for (figures, words) in [
+        ("1,250", "one thousand two hundred fifty"),
+        ("1905", "nineteen oh five"),
+        ("2000", "two thousand"),
+        ("3rd", "third"),
+        ("21st", "twenty first"),
+        ("1990s", "nineteen nineties"),
+        ("$9.99", "nine dollars and ninety nine cents"),
+        ("£1", "one pound"),
+        ("€2", "two euros"),
+        ("50%", "fifty percent"),
+        ("-5", "minus five"),
+        ("99999999999999999999", "nine ".repeat(20).trim()),
+    ] {
+        assert_eq!(spoken(figures), spoken(words), "{figures}");
+    }
 }
 
 #[test]
