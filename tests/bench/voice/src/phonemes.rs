@@ -116,6 +116,7 @@ pub(crate) fn measure(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", errors.row(name));
     }
     println!();
+    first(&phonemizer, &data);
     hostile(&phonemizer);
     worst.sort_by_key(|(edits, ..)| std::cmp::Reverse(*edits));
     for (edits, text, ours, expected) in worst.iter().take(args.worst) {
@@ -151,6 +152,30 @@ fn distance(ours: &str, expected: &str) -> usize {
         }
     }
     row[expected.len()]
+}
+
+/// How long 16 KiB of prose take, and its first sentence.
+fn first(phonemizer: &Phonemizer, data: &str) {
+    let prose = data.lines().filter_map(line).filter(|line| line.source == "workshop");
+    let mut text = String::new();
+    for line in prose {
+        text.push_str(line.text);
+        text.push(' ');
+    }
+    text.truncate(text.floor_char_boundary(16 << 10));
+    // The kernel's account moves in steps of some milliseconds.
+    let repeats = 200;
+    let start = processor();
+    let first = (0..repeats).filter_map(|_| phonemizer.sentences(&text).next()).last();
+    let took = (processor() - start) / repeats;
+    let start = processor();
+    let count = phonemizer.phonemize(&text).len();
+    let all = processor() - start;
+    let length = first.map_or(0, |sentence| sentence.text.len());
+    println!(
+        "16 KiB of prose: the first sentence ({length} bytes) after {took:.1?} of the processor, \
+         all {count} after {all:.1?}\n"
+    );
 }
 
 /// Texts of 16 KiB that make careless scanners slow.
