@@ -213,11 +213,12 @@ pub(crate) fn read(word: &str, sign: Option<char>, head: bool) -> (Vec<Word>, En
     let bare = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     let units = sign.and_then(money);
     let points = number.matches('.').count();
+    let cents = plain.split_once('.').map_or(0, |(_, cents)| cents.len());
     let mut words: Vec<Word> = Vec::new();
     if minus {
         words.push("minus".into());
     }
-    if bare && ordinal_number {
+    if ordinal_number && (bare || (head && points == 0 && units.is_none())) {
         push(&mut words, plain.parse().map_or_else(|_| quantity(&plain), ordinal));
     } else if bare && !minus && number.len() == 4 && units.is_none() {
         push(&mut words, plain.parse().map_or_else(|_| quantity(&plain), year));
@@ -225,14 +226,10 @@ pub(crate) fn read(word: &str, sign: Option<char>, head: bool) -> (Vec<Word>, En
         in_groups(&plain, &mut words);
     } else if points > 1 || !head {
         plain.split('.').for_each(|part| push(&mut words, decimal_part(part)));
-    } else if let Some(units) =
-        units.filter(|_| points == 0 || plain.len() - plain.find('.').unwrap_or(0) < 4)
-    {
+    } else if let Some(units) = units.filter(|_| cents < 3) {
         amount(&plain, units, &mut words);
     } else if let Some((whole, fraction)) = plain.split_once('.') {
         decimal(whole, fraction, &mut words);
-    } else if ordinal_number {
-        push(&mut words, plain.parse().map_or_else(|_| quantity(&plain), ordinal));
     } else {
         push(&mut words, quantity(&plain));
     }

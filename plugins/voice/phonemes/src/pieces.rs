@@ -191,7 +191,7 @@ fn pieces<'t>(token: &Tagged<'t>) -> Vec<Piece<'t>> {
                 alone: false,
             });
         }
-        at += length.max(if length == 0 { c.len_utf8() } else { 0 });
+        at += if length > 0 { length } else { c.len_utf8() };
     }
     if let Some(last) = pieces.last_mut() {
         last.space = token.space;
@@ -240,16 +240,12 @@ fn settle<'t>(
 /// Several neighbours as one word; `sentence` is what the places count in.
 pub(crate) fn merged<'t>(sentence: &'t str, run: &[Piece<'t>]) -> Option<Spelling<'t>> {
     let (first, last) = (run.first()?, run.last()?);
-    let mut text = &sentence[first.start..last.end];
-    if run.len() == 1 {
-        text = first.text;
-    }
     let size = |piece: &Piece<'_>| -> usize {
         piece.text.chars().map(|c| if c.is_uppercase() { 2 } else { 1 }).sum()
     };
     let longest = run.iter().rev().max_by_key(|piece| size(piece))?;
     Some(Spelling {
-        text,
+        text: &sentence[first.start..last.end],
         tag: longest.tag,
         currency: run.iter().filter_map(|piece| piece.currency).max(),
         head: first.head,
