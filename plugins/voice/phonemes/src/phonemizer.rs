@@ -3,7 +3,7 @@
 use crate::ids::Vocabulary;
 use crate::normalise::Normaliser;
 use crate::oov::Network;
-use crate::sentences::{Splitter, halves};
+use crate::sentences::{Splitter, shorten};
 use crate::speak::Speaker;
 use std::collections::HashMap;
 
@@ -85,14 +85,12 @@ impl Iterator for Sentences<'_> {
                 read
             });
             let ids = vocabulary.ids(&phonemes);
-            if ids.len() > MAX_IDS
-                && let Some((left, right)) = halves(part)
-            {
-                self.waiting.extend([right, left]);
+            if ids.len() > MAX_IDS {
+                shorten(part, ids.len().div_ceil(MAX_IDS), &mut self.waiting);
                 continue;
             }
             // Only pads: nothing in it has a sound.
-            if ids.len() > 2 && ids.len() <= MAX_IDS {
+            if ids.len() > 2 {
                 return Some(Sentence { text: part.to_owned(), phonemes, ids });
             }
         }

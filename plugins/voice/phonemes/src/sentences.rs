@@ -113,8 +113,22 @@ fn last_cut(sentence: &str, min: usize, max: usize, fits: fn(char) -> bool) -> O
     found.filter(|at| sentence[*at..].trim().chars().nth(MIN_CHARS / 2).is_some())
 }
 
+/// Halves `part` until there are at least `pieces`, 2 or more, and puts them in `left_over`, the first one last. A single
+/// character cannot be shorter and is left out.
+pub(crate) fn shorten<'a>(part: &'a str, pieces: usize, left_over: &mut Vec<&'a str>) {
+    let Some((left, right)) = halves(part) else { return };
+    let pieces = pieces.div_ceil(2);
+    for half in [right, left] {
+        if pieces > 1 && half.chars().nth(1).is_some() {
+            shorten(half, pieces, left_over);
+        } else {
+            left_over.push(half);
+        }
+    }
+}
+
 /// Halves at the white space nearest to the middle, else in the middle; `None` for a single character.
-pub(crate) fn halves(part: &str) -> Option<(&str, &str)> {
+fn halves(part: &str) -> Option<(&str, &str)> {
     let middle =
         part.char_indices().nth(part.chars().count() / 2).map(|(at, _)| at).filter(|at| *at > 0)?;
     let spaces = part.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
