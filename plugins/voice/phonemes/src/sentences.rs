@@ -56,9 +56,9 @@ fn sentence_len(text: &str, titles: &HashSet<String>) -> usize {
             ended = Some(at + c.len_utf8());
         } else if let Some(end) = ended {
             if c.is_whitespace() {
-                let next = text[at..].trim_start().chars().next();
-                let opens = next.is_some_and(|next| !next.is_lowercase());
-                if opens && !abbreviates(&text[..end], titles) {
+                let next = text[at..].trim_start();
+                let opens = next.starts_with(|c: char| !c.is_lowercase());
+                if opens && !abbreviates(&text[..end], next, titles) {
                     return at;
                 }
                 ended = None;
@@ -70,16 +70,34 @@ fn sentence_len(text: &str, titles: &HashSet<String>) -> usize {
     text.len()
 }
 
-/// Whether `text` ends in the full stop of a title or an initial.
-fn abbreviates(text: &str, titles: &HashSet<String>) -> bool {
+/// Short forms that go before something.
+const BEFORE_ALL: [&str; 8] = ["e.g", "i.e", "vs", "cf", "al", "approx", "Fig", "fig"];
+/// Short forms that go before a number.
+const BEFORE_NUMBERS: [&str; 24] = [
+    "No", "Nos", "no", "nos", "Vol", "vol", "Ch", "ch", "Sec", "sec", "pp", "ca", "Jan", "Feb",
+    "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec",
+];
+/// Words that open a sentence after "U.S." rather than go on with it.
+const OPENERS: [&str; 16] = [
+    "The", "A", "An", "It", "He", "She", "We", "They", "I", "This", "That", "These", "There", "In",
+    "But", "And",
+];
+
+/// Whether `text` ends in the full stop of a title, an initial or a short form that `next` belongs to.
+fn abbreviates(text: &str, next: &str, titles: &HashSet<String>) -> bool {
     let Some(stem) = text.strip_suffix('.') else { return false };
     let start = stem.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let word = stem[start..].trim_start_matches(['(', '"', '“', '\'', '‘', '[']);
-    let mut chars = word.chars();
-    let initial = chars.next().is_some_and(char::is_uppercase) && chars.next().is_none();
-    initial
+    let letters = |c: char| c == '.' || c.is_uppercase();
+    // "J" and "U.S", but not "USA".
+    let initials =
+        word.split('.').all(|part| part.chars().count() == 1) && word.chars().all(letters);
+    let follower = next.split(|c: char| !c.is_alphabetic()).next().unwrap_or("");
+    let single = word.chars().nth(1).is_none();
+    (initials && (single || !OPENERS.contains(&follower)))
         || titles.contains(word)
-        || matches!(word, "e.g" | "i.e" | "vs" | "cf" | "al" | "approx" | "Fig" | "fig")
+        || BEFORE_ALL.contains(&word)
+        || (next.starts_with(|c: char| c.is_ascii_digit()) && BEFORE_NUMBERS.contains(&word))
 }
 
 /// Bytes of the part that is spoken in one go.

@@ -86,6 +86,18 @@ fn endings_unknown_words_and_letters_are_read() {
 }
 
 #[test]
+fn ids_are_those_of_the_voice_and_threads_may_share_it() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&*PHONEMIZER);
+    let sentence = PHONEMIZER.phonemize(" Hello there. ").remove(0);
+    assert_eq!(
+        (sentence.text.as_str(), sentence.phonemes.as_str()),
+        ("Hello there.", "həlˈO ðˈɛɹ.")
+    );
+    assert_eq!(sentence.ids, [0, 50, 83, 54, 156, 31, 16, 81, 156, 86, 123, 4, 0]);
+}
+
+#[test]
 fn figures_sound_like_their_words() {
     for (figures, words) in [
         ("1,250", "one thousand two hundred fifty"),
@@ -116,6 +128,24 @@ fn sentences_are_those_of_the_text() {
         "New line",
     ];
     assert_eq!(texts, expected);
+}
+
+#[test]
+fn a_full_stop_of_a_short_form_ends_no_sentence() {
+    for text in [
+        "The U.S. Government agreed.",
+        "See No. 5 and Fig. 7.",
+        "J. K. Rowling wrote it.",
+        "Born on Jan. 3 in Paris.",
+        "As Smith et al. Showed there.",
+    ] {
+        assert_eq!(PHONEMIZER.phonemize(text).len(), 1, "{text}");
+    }
+    for text in
+        ["He left the U.S. The end.", "He said no. Five stayed.", "It was 5 p.m. Then it rained."]
+    {
+        assert_eq!(PHONEMIZER.phonemize(text).len(), 2, "{text}");
+    }
 }
 
 #[test]
