@@ -19,6 +19,8 @@ pub struct Config {
     pub idle_secs: u64,
     /// Who may listen to the daemon's microphone.
     pub mic: MicAccess,
+    /// Whether the models of this machine are there as the providers `local`.
+    pub local: bool,
     /// Directories where models are looked for first.
     pub models: Vec<PathBuf>,
     /// Whether missing models may be fetched.
@@ -104,6 +106,7 @@ impl Default for Config {
             audio_roots: Vec::new(),
             idle_secs: 300,
             mic: MicAccess::default(),
+            local: true,
             models: Vec::new(),
             allow_download: false,
             turns: TurnSettings::default(),

@@ -5,6 +5,8 @@ mod counts;
 mod files;
 mod hub;
 mod ids;
+#[cfg(feature = "local")]
+mod local;
 mod methods;
 mod notify;
 mod oneshot;
@@ -24,7 +26,11 @@ use carport_inference_api::INFERENCE;
 use carport_voice_api::{EndReason, VOICE};
 use tokio::{runtime::Handle, time::Instant};
 
+#[cfg(feature = "local")]
+pub use carport_voice_local::Places;
 pub use config::{Config, MicAccess, Phrases, TurnSettings, Words};
+#[cfg(feature = "local")]
+pub use local::local_providers;
 pub use methods::*;
 pub use notify::VoiceEvent;
 
@@ -80,6 +86,13 @@ impl Plugin for Voice {
         config.check()?;
         let audio = cx.state_dir("voice").and_then(|_| cx.state_dir("voice/audio"))?;
         let enrolled = Enrolments::read(cx.state_dir("voice/enrollments")?);
+        let providers = providers::Providers::default();
+        #[cfg(feature = "local")]
+        if config.local {
+            for provider in local_providers(local::places(&config, cx.state_root())) {
+                providers.register(provider)?;
+            }
+        }
         let hub = Arc::new(Hub {
             files: Files::new(audio, config.audio_roots.clone()),
             config,
@@ -87,7 +100,7 @@ impl Plugin for Voice {
             tasks: cx.tasks(),
             runtime: Handle::current(),
             counts: Counts::new(&cx.metrics()),
-            providers: providers::Providers::default(),
+            providers,
             enrolled: enrolled
                 .map_err(|error| RpcError::internal(format!("enrolments: {error}")))?,
             slots: Slots::of_machine(),

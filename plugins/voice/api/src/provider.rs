@@ -194,7 +194,7 @@ pub trait TextToSpeech: Send + Sync {
 /// Who speaks, as a point: near ones are one person. It never leaves the daemon.
 #[derive(Clone, PartialEq)]
 pub struct Voiceprint {
-    /// Of length 1.
+    /// Of length 1; empty without voice.
     pub vector: Vec<f32>,
     /// How much of the sound was voice.
     pub voiced_ms: u64,
@@ -219,7 +219,7 @@ pub trait SpeakerPrints: Send + Sync {
     /// The print of samples at 16 kHz. May take its time.
     ///
     /// # Errors
-    /// There is too little voice, or the model failed.
+    /// The model failed.
     fn print(&self, samples: &[f32]) -> Result<Voiceprint, Failure>;
 
     /// As [`SpeechToText::prepare`].

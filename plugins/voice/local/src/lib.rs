@@ -17,7 +17,7 @@ mod vocoder;
 
 pub use agree::{Agreement, Partial};
 pub use hibari::{Hibari, MAX_IDS, SPEECH_RATE, Style};
-pub use load::Local;
+pub use load::{Local, Once};
 pub use models::{Locator, Manifest, ManifestFile, ModelError, Places};
 pub use moonshine::Moonshine;
 pub use speakers::{Match, Print, PrintError, Speakers, VoiceEncoder, best_match};

@@ -50,7 +50,7 @@ impl Local {
 }
 
 /// Something that is made once. A failure is not kept: files may have come in the meantime.
-struct Once<T>(Guarded<Option<Arc<T>>>);
+pub struct Once<T>(Guarded<Option<Arc<T>>>);
 
 impl<T> Default for Once<T> {
     fn default() -> Self {
@@ -59,8 +59,11 @@ impl<T> Default for Once<T> {
 }
 
 impl<T> Once<T> {
-    /// Files are read outside of the lock; should two make it at once, the first is kept.
-    fn get(&self, make: impl FnOnce() -> Result<T, ModelError>) -> Result<Arc<T>, ModelError> {
+    /// What was made, or is made now. Files are read outside of the lock; should two make it at once, the first is kept.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn get<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
         if let Some(made) = &*self.0.lock() {
             return Ok(Arc::clone(made));
         }

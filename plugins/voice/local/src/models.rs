@@ -153,10 +153,21 @@ impl Locator {
         self.parents.iter().map(|it| it.join(model)).collect()
     }
 
-    /// The directory of a model, with every file of its manifest present and whole. The first place that
-    /// has a manifest decides: a damaged model is an error, not a reason to look on. What was found whole
-    /// is not read again.
+    /// The directory of a model, with every file of its manifest present and of its size; their content
+    /// is not read. The first place that has a manifest decides: a damaged model is an error, not a reason
+    /// to look on.
+    pub fn locate(&self, model: &str) -> Result<PathBuf, ModelError> {
+        self.look(model, false)
+    }
+
+    /// As [`Locator::locate`], and every file is whole. What was found whole is not read again.
     pub fn find(&self, model: &str) -> Result<PathBuf, ModelError> {
+        let place = self.look(model, true)?;
+        self.verified.lock().insert(model.into(), place.clone());
+        Ok(place)
+    }
+
+    fn look(&self, model: &str, content: bool) -> Result<PathBuf, ModelError> {
         if let Some(known) = self.verified.lock().get(model) {
             return Ok(known.clone());
         }
@@ -164,14 +175,13 @@ impl Locator {
         let Some(place) = places.iter().find(|it| it.join(MANIFEST).exists()) else {
             return Err(ModelError::Missing { model: model.into(), places });
         };
-        verify(model, place)?;
-        self.verified.lock().insert(model.into(), place.clone());
+        verify(model, place, content)?;
         Ok(place.clone())
     }
 }
 
-/// Compares every file of a model with its manifest.
-fn verify(model: &str, place: &Path) -> Result<(), ModelError> {
+/// Compares every file of a model with its manifest; without `content` only its size.
+fn verify(model: &str, place: &Path, content: bool) -> Result<(), ModelError> {
     let damaged = |file: &str, why: String| ModelError::Damaged {
         model: model.into(),
         file: place.join(file),
@@ -186,7 +196,7 @@ fn verify(model: &str, place: &Path) -> Result<(), ModelError> {
         if !plain {
             return Err(damaged(MANIFEST, format!("names `{name}`, which is no plain file name")));
         }
-        whole(&place.join(name), wanted).map_err(|why| damaged(name, why))?;
+        whole(&place.join(name), wanted, content).map_err(|why| damaged(name, why))?;
     }
     Ok(())
 }
@@ -201,7 +211,7 @@ fn manifest(place: &Path) -> Result<Manifest, String> {
     serde_json::from_slice(&text).map_err(|why| format!("is no manifest ({why})"))
 }
 
-fn whole(file: &Path, wanted: &ManifestFile) -> Result<(), String> {
+fn whole(file: &Path, wanted: &ManifestFile, content: bool) -> Result<(), String> {
     let missing = |why: io::Error| match why.kind() {
         io::ErrorKind::NotFound => "is missing".into(),
         _ => format!("cannot be read ({why})"),
@@ -209,6 +219,9 @@ fn whole(file: &Path, wanted: &ManifestFile) -> Result<(), String> {
     let size = fs::metadata(file).map_err(missing)?.len();
     if size != wanted.size {
         return Err(format!("has {size} bytes instead of {}", wanted.size));
+    }
+    if !content {
+        return Ok(());
     }
     let sum = sum(file).map_err(missing)?;
     match sum == wanted.sha256 {
@@ -307,7 +320,9 @@ mod tests {
         };
         assert!(find().is_ok());
         assert_eq!(told(Some(b"345")), "has 3 bytes instead of 2");
+        assert!(Locator::new(places(root.path())).locate("m").is_err(), "its size shows");
         assert!(told(Some(b"35")).starts_with("has the SHA-256 "));
+        assert!(Locator::new(places(root.path())).locate("m").is_ok(), "only its content is wrong");
         assert_eq!(told(None), "is missing");
     }
 

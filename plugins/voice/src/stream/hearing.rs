@@ -249,6 +249,7 @@ impl Stream {
         let voices = self.voices.as_ref()?;
         let provider = voices.lock().provider();
         match provider.print(samples) {
+            Ok(print) if print.voiced_ms == 0 => None,
             Ok(print) => Some(voices.lock().name(&print)),
             Err(failure) => {
                 tracing::debug!(%failure, "no voice print of a segment");

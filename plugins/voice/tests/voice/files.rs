@@ -140,8 +140,8 @@ async fn a_file_as_source_ends_by_itself() {
 #[tokio::test]
 async fn a_file_may_be_read_as_fast_as_it_sounds_from_a_root_that_is_open() {
     let open = tempfile::tempdir().unwrap();
-    let lab =
-        Lab::of(TestHost::builder().plugin("voice", json!({ "audio_roots": [open.path()] }))).await;
+    let config = json!({ "audio_roots": [open.path()] });
+    let lab = Lab::with(TestHost::builder(), config).await;
     let mut client = lab.host.client().await;
     let path = open.path().join("x.wav");
     std::fs::write(&path, wav(&utterance(100)[..16_000])).unwrap();

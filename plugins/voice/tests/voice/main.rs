@@ -35,7 +35,15 @@ impl Lab {
     }
 
     async fn of(builder: TestHostBuilder) -> Self {
-        let (host, knobs) = (builder.start().await, Arc::new(Knobs::default()));
+        Self::with(builder, json!({})).await
+    }
+
+    /// With this configuration of the plugin.
+    async fn with(builder: TestHostBuilder, mut config: Value) -> Self {
+        // Scripted providers take the place of the machine's models.
+        config["local"] = false.into();
+        let host = builder.plugin("voice", config).start().await;
+        let knobs = Arc::new(Knobs::default());
         let speaker = |id, streaming, clones| {
             let knobs = knobs.clone();
             Provider::Tts(Arc::new(Speaker { id, streaming, clones, knobs }))
