@@ -2,10 +2,8 @@
 
 use std::{error::Error, fs, path::Path, sync::atomic::AtomicBool, time::Instant};
 
-use carport_voice_audio::{Decoder, Limits, VadOptions, mono_16k};
-use carport_voice_local::{
-    Activity, Local, Locator, Places, Recognizer, SPEECH_RATE, Style, transcribe,
-};
+use carport_voice_audio::{Decoder, Limits, mono_16k};
+use carport_voice_local::{Activity, Local, Locator, Places, Recognizer, SPEECH_RATE, Style};
 
 /// Resident memory of this process in MB, where the system tells.
 fn memory() -> u64 {
@@ -28,20 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recognizer = timed("verify and load recognition", || local.recognizer()).0?;
     for path in std::env::args().skip(1) {
         let samples = mono_16k(Decoder::of_file(Path::new(&path), Limits::default())?)?;
-        let seconds = samples.len() as f64 / 16_000.0;
-        let cancel = AtomicBool::new(false);
-        let work = || transcribe(&*recognizer, &samples, VadOptions::default(), &cancel);
-        let (spoken, took) = timed(&path, work);
-        for one in spoken? {
-            println!("  {:6.2} s {:.2} {}", one.from as f64 / 16_000.0, one.confidence, one.text);
-        }
-        println!("  {:.3} of real time", took / seconds);
         let mut frames = 0u32;
         let scored =
             timed("  voice activity", || Activity::new().push(&samples, |_| frames += 1)).1;
         println!("  {:.1} us a frame", scored * 1e6 / f64::from(frames));
         let part = &samples[..samples.len().min(recognizer.limit())];
-        timed("  one decode of its first 32 s", || recognizer.decode(part)).0?;
+        let (heard, took) = timed("  one decode of its first 32 s", || recognizer.decode(part));
+        let heard = heard?;
+        println!("  {:.3} of real time: {}", took * 16_000.0 / part.len() as f64, heard.text);
         let encoder = timed("verify and load speakers", || local.encoder()).0?;
         timed("  one voice print", || encoder.print(part)).0?;
     }

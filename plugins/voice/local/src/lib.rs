@@ -4,7 +4,6 @@
 //! is plain arithmetic behind `&self`: any number of sessions use it at once, each run on one thread.
 //! Everything here blocks; who calls from a task hands it to a blocking thread.
 
-mod agree;
 mod hibari;
 mod load;
 mod models;
@@ -15,12 +14,11 @@ mod threads;
 mod vad;
 mod vocoder;
 
-pub use agree::{Agreement, Partial};
 pub use hibari::{Hibari, MAX_IDS, SPEECH_RATE, Style};
 pub use load::{Local, Once};
 pub use models::{Locator, Manifest, ManifestFile, ModelError, Places};
 pub use moonshine::Moonshine;
-pub use speakers::{Match, Print, PrintError, Speakers, VoiceEncoder, best_match};
-pub use stt::{Heard, Recognizer, Spoken, spoken_text, transcribe};
+pub use speakers::{Print, PrintError, VoiceEncoder};
+pub use stt::{Heard, Recognizer};
 pub use threads::{RunError, Threads};
 pub use vad::{Activity, voiced_ms};

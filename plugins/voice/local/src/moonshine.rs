@@ -9,7 +9,6 @@ use rten_tensor::{NdTensor, prelude::*};
 use crate::{
     Heard, ModelError, Recognizer, RunError, Threads,
     load::{graph, node, unusable},
-    spoken_text,
     stt::without_repeats,
     threads::failed,
 };
@@ -145,7 +144,7 @@ impl Moonshine {
                 break;
             }
         }
-        let text = spoken_text(&self.text(&tokens));
+        let text = self.text(&tokens).trim().to_owned();
         let confidence = match text.is_empty() {
             true => 0.0,
             false => (-doubt / (tokens.len() + 1) as f32).exp().clamp(0.0, 1.0),

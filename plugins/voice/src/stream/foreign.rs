@@ -138,7 +138,7 @@ impl Order {
 
 /// A segment of a decode whose word times count from `start_ms`.
 pub(crate) fn segment(segment_id: u64, decoded: Decoded, start_ms: u64, end_ms: u64) -> Segment {
-    let text = spoken(&decoded.text).to_owned();
+    let text = spoken(&decoded.text);
     let mut words = decoded.words;
     if text.is_empty() {
         words.clear();

@@ -148,7 +148,7 @@ impl Hearing {
         if text.is_empty() {
             return Ok(());
         }
-        let agreed = self.agreement.next(text);
+        let agreed = self.agreement.next(&text);
         let partial = Event::Partial {
             segment_id: id,
             text: agreed.text,
@@ -165,7 +165,7 @@ impl Hearing {
     /// Decodes ahead of the end, so that the text is there when the end is.
     fn preflight(&mut self, told: &dyn Told, id: u64, from: u64, to: u64) -> Result<(), Failure> {
         let decoded = self.decoder.decode(self.tape.slice(from..to), Pass::Final)?;
-        let text = spoken(&decoded.text).to_owned();
+        let text = spoken(&decoded.text);
         self.eager = Some((to, decoded));
         if told.wants_partials() && !text.is_empty() {
             let preflight = Event::Preflight { segment_id: id, text, eot_probability: None };

@@ -57,15 +57,27 @@ impl Ledger {
     }
 }
 
-/// What was said, without marks for what was not said: `[BLANK_AUDIO]`, `(music)`, `...`.
-pub(crate) fn spoken(text: &str) -> &str {
-    let text = text.trim();
-    let is_mark =
-        [('[', ']'), ('(', ')'), ('*', '*'), ('<', '>')].into_iter().any(|(open, close)| {
-            let inside = text.strip_prefix(open).and_then(|it| it.strip_suffix(close));
-            inside.is_some_and(|it| !it.contains([open, close]))
-        });
-    if is_mark || !text.contains(char::is_alphanumeric) { "" } else { text }
+/// A text without its marks of what is not speech: `[BLANK_AUDIO]`, `(music)`, `*sighs*`, notes. Empty if
+/// nothing is left that can be said.
+pub(crate) fn spoken(text: &str) -> String {
+    let (mut plain, mut closing) = (String::new(), None);
+    for letter in text.chars() {
+        match (closing, letter) {
+            (Some(end), _) if letter == end => closing = None,
+            (Some(_), _) | (None, '♪' | '♫' | '♩' | '♬' | '♭' | '♯') => {}
+            (None, '[') => closing = Some(']'),
+            (None, '(') => closing = Some(')'),
+            (None, '<') => closing = Some('>'),
+            (None, '*') => closing = Some('*'),
+            (None, _) => plain.push(letter),
+        }
+    }
+    // A mark that never closes was none.
+    let plain = if closing.is_some() { text } else { &plain };
+    match plain.chars().any(char::is_alphanumeric) {
+        true => plain.split_whitespace().collect::<Vec<_>>().join(" "),
+        false => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -97,12 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_not_speech() {
-        for mark in ["", " ", "[BLANK_AUDIO]", " (soft music) ", "*sighs*", "...", "<noise>", "♪"]
-        {
+    fn marks_are_no_speech() {
+        let marks =
+            ["", " ", "[BLANK_AUDIO]", " (upbeat music) ", "*sighs*", "...", "<noise>", "♪♪"];
+        for mark in marks.into_iter().chain(["[a] (b)"]) {
             assert_eq!(spoken(mark), "", "{mark}");
         }
-        for speech in ["You", "[a] and [b]", "(a) or (b)", "7", "ü"] {
+        assert_eq!(spoken("[noise] Turn  left."), "Turn left.");
+        for speech in ["Turn (right", "3 * 4", "You", "7", "ü", "Größe, 42 – so what?"] {
             assert_eq!(spoken(speech), speech);
         }
     }

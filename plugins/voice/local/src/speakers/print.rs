@@ -51,50 +51,14 @@ impl Print {
     pub fn score(&self, other: &Self) -> f32 {
         self.0.iter().zip(&other.0).map(|(a, b)| a * b).sum()
     }
-
-    /// The middle of several prints of one voice; fails without one.
-    pub fn mean<'a>(prints: impl IntoIterator<Item = &'a Self>) -> Result<Self, PrintError> {
-        let mut sum = vec![0.0; WIDTH];
-        for print in prints {
-            add(&mut sum, print, 1.0);
-        }
-        Self::try_from(sum)
-    }
-}
-
-/// Adds a print with a weight.
-pub(super) fn add(sum: &mut [f32], print: &Print, weight: f32) {
-    for (sum, number) in sum.iter_mut().zip(&print.0) {
-        *sum += number * weight;
-    }
-}
-
-/// Whose voice it is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Match {
-    /// A label.
-    pub label: String,
-    /// As [`Print::score`].
-    pub score: f32,
-}
-
-/// The most alike of enrolled voices, if its score is `threshold` or more.
-pub fn best_match<'a>(
-    print: &Print,
-    enrolled: impl IntoIterator<Item = (&'a str, &'a Print)>,
-    threshold: f32,
-) -> Option<Match> {
-    let scores = enrolled.into_iter().map(|(label, known)| (label, print.score(known)));
-    let (label, score) = scores.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    (score >= threshold).then(|| Match { label: label.into(), score })
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// A print at an angle in the plane of two axes, in degrees.
-    pub(in crate::speakers) fn at(axis: usize, degrees: f32) -> Print {
+    fn at(axis: usize, degrees: f32) -> Print {
         let mut numbers = vec![0.0; WIDTH];
         numbers[axis] = degrees.to_radians().cos();
         numbers[axis + 1] = degrees.to_radians().sin();
@@ -105,9 +69,6 @@ pub(super) mod tests {
     fn a_score_is_the_cosine() {
         assert!((at(0, 0.0).score(&at(0, 60.0)) - 0.5).abs() < 1e-6);
         assert!((at(0, 10.0).score(&at(0, 10.0)) - 1.0).abs() < 1e-6);
-        let mean = Print::mean([&at(0, 0.0), &at(0, 90.0)]).unwrap();
-        assert!((mean.score(&at(0, 45.0)) - 1.0).abs() < 1e-6);
-        assert_eq!(Print::mean([]), Err(PrintError));
     }
 
     #[test]
@@ -120,16 +81,5 @@ pub(super) mod tests {
         let read: Print = serde_json::from_str(&text).unwrap();
         assert!((read.score(&at(3, 30.0)) - 1.0).abs() < 1e-6);
         assert_eq!(format!("{read:?}"), "Print");
-    }
-
-    #[test]
-    fn the_best_match_needs_the_threshold() {
-        let (anna, bob) = (at(0, 0.0), at(4, 0.0));
-        let known = || [("anna", &anna), ("bob", &bob)];
-        let found = best_match(&at(0, 20.0), known(), 0.75).unwrap();
-        assert_eq!(found.label, "anna");
-        assert!((found.score - 0.9397).abs() < 1e-3);
-        assert_eq!(best_match(&at(0, 60.0), known(), 0.75), None);
-        assert_eq!(best_match(&at(0, 0.0), [], 0.75), None);
     }
 }

@@ -1,53 +1,33 @@
-//! Who speaks: turns of a meeting, enrolled voices, and silence.
+//! Voice prints: one voice is like itself and unlike others, and silence has none.
 
-use carport_voice_audio::{Event, Reason, Segmenter, VadOptions};
-use carport_voice_local::{
-    Activity, Print, RunError, Speakers, VoiceEncoder, best_match, voiced_ms,
-};
+use carport_voice_local::{Print, RunError, VoiceEncoder, voiced_ms};
 
-use crate::support::{LOCAL, facts, sound};
-
-/// The stretches of speech that the segmenter finds.
-fn segments(samples: &[f32]) -> Vec<(usize, usize)> {
-    let (mut activity, mut events) = (Activity::new(), Vec::new());
-    let mut segmenter = Segmenter::new(VadOptions::default());
-    activity.push(samples, |score| segmenter.push(score, &mut events));
-    segmenter.flush(Reason::Stop, &mut events);
-    let stopped = events.into_iter().filter_map(|event| match event {
-        Event::Stopped { from, at, .. } => Some((from as usize, at as usize)),
-        _ => None,
-    });
-    stopped.collect()
-}
+use crate::support::{LOCAL, cuts, facts, sound};
 
 #[test]
-fn every_turn_of_a_meeting_has_its_speaker() {
-    let encoder = LOCAL.encoder().unwrap();
-    let samples = sound("meeting_3spk.wav");
-    let turns = facts("meeting_3spk.json");
-    let turns: Vec<_> = turns.as_array().unwrap().iter().map(|it| it["speaker"].clone()).collect();
-    let (mut speakers, mut labels) = (Speakers::default(), Vec::new());
-    for (from, to) in segments(&samples) {
-        let speech = &samples[from..to];
-        let found = speakers.label(&encoder.print(speech).unwrap(), voiced_ms(speech));
-        println!("{from}..{to} {} {:.3}", found.label, found.score);
-        labels.push(found.label);
-    }
-    assert_eq!(labels, ["S1", "S2", "S3", "S1", "S2", "S3", "S2", "S1"]);
-    assert_eq!(turns, ["reader", "hibari", "rms", "reader", "hibari", "rms", "hibari", "reader"]);
-}
-
-#[test]
-fn an_enrolled_voice_is_known_again_and_a_stranger_is_not() {
+fn a_voice_is_like_itself_and_unlike_others() {
     let encoder = LOCAL.encoder().unwrap();
     let of = |name: &str| encoder.print(&sound(name)).unwrap();
-    let reader = Print::mean([&of("librivox_0870.wav"), &of("librivox_0880.wav")]).unwrap();
-    let hibari = of("tts_hibari_06.wav");
-    let known = || [("reader", &reader), ("hibari", &hibari)];
-    let found = best_match(&of("librivox_0890.wav"), known(), VoiceEncoder::THRESHOLD).unwrap();
-    assert_eq!(found.label, "reader");
-    let stranger = of("tts_espeak_06.wav");
-    assert_eq!(best_match(&stranger, known(), VoiceEncoder::THRESHOLD), None);
+    let reader = of("librivox_0870.wav");
+    let scores = |name: &str| reader.score(&of(name));
+    assert!(scores("librivox_0890.wav") >= VoiceEncoder::THRESHOLD);
+    for stranger in ["tts_hibari_06.wav", "tts_espeak_06.wav"] {
+        assert!(scores(stranger) < VoiceEncoder::THRESHOLD, "{stranger}");
+    }
+}
+
+#[test]
+fn every_turn_of_a_meeting_has_its_voice() {
+    let samples = sound("meeting_3spk.wav");
+    let turns = facts("meeting_3spk.json");
+    let cuts = cuts(&samples);
+    assert_eq!(cuts.len(), turns.as_array().unwrap().len());
+    for (cut, turn) in cuts.into_iter().zip(turns.as_array().unwrap()) {
+        let second = |name: &str| turn[name].as_f64().unwrap() * 1000.0;
+        let (voiced, spoken) =
+            (voiced_ms(&samples[cut.sound]) as f64, second("end") - second("start"));
+        assert!((0.6..1.2).contains(&(voiced / spoken)), "{voiced} of {spoken} ms");
+    }
 }
 
 #[test]
