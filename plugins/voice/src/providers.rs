@@ -134,7 +134,7 @@ fn find<T: ?Sized>(
         None => {
             let why = format!(
                 "this build has no provider `{DEFAULT}` for {what}: name one of those in \
-                 `voice.providers.list`, or use a build that has it"
+                 `voice.providers.list`, or use a build that has it, with `voice.local` on"
             );
             Err(RpcError::unavailable("provider", &why).with("reason", why).with("known", ids))
         }

@@ -177,7 +177,7 @@ async fn speakers_are_told_apart_in_order_of_appearance() {
     start(&mut client, "a", json!({ "diarizer": true })).await;
     assert_eq!(event(&mut client, "a", "session_started").await["caps"]["diarizer"], true);
     let said =
-        [sound(900, 0.8), sound(600, 0.0), sound(900, 0.2), sound(600, 0.0), sound(900, 0.8)];
+        [sound(1200, 0.8), sound(600, 0.0), sound(1200, 0.2), sound(600, 0.0), sound(1200, 0.8)];
     push(&mut client, "a", &said.concat()).await.unwrap();
     let reply = stop(&mut client, "a").await.unwrap();
     let labels = |rows: &[Value]| -> Vec<String> {

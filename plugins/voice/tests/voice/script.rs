@@ -259,7 +259,7 @@ impl SpeakerPrints for Prints {
         let loud: Vec<f32> = samples.iter().map(|it| it.abs()).filter(|it| *it > LOUD).collect();
         let voiced_ms = loud.len() as u64 / 16;
         if loud.is_empty() {
-            return Err(Failure::new(FailureKind::Failed, "no voice"));
+            return Ok(Voiceprint { vector: Vec::new(), voiced_ms });
         }
         let mean = loud.iter().sum::<f32>() / loud.len() as f32;
         let vector = if mean < 0.3 { vec![1.0, 0.0] } else { vec![0.0, 1.0] };

@@ -122,7 +122,8 @@ async fn a_provider_is_registered_once() {
 
 #[tokio::test]
 async fn a_build_without_providers_says_so() {
-    let host = carport_core::testing::TestHost::start().await;
+    let bare = json!({ "local": false });
+    let host = carport_core::testing::TestHost::builder().plugin("voice", bare).start().await;
     let mut client = host.client().await;
     for (method, params) in [
         ("voice.transcribe_stream.start", json!({ "session_id": "a" })),
