@@ -90,6 +90,18 @@ async fn a_person_is_understood_while_she_speaks_and_at_the_end() {
         stable = (partial["segment_id"].clone(), stands.to_owned());
     }
     let finals = of("final");
+    let last = |of: &Value| {
+        partials
+            .iter()
+            .rfind(|it| it["segment_id"] == of["segment_id"])
+            .map(|it| it["stable_text"].clone())
+    };
+    for told in &finals {
+        let stood = words(last(told).as_ref().and_then(Value::as_str).unwrap_or_default());
+        let text = words(told["text"].as_str().unwrap());
+        let kept = stood.iter().zip(&text).filter(|(a, b)| a == b).count();
+        assert!(kept + 1 >= stood.len(), "{stood:?} became {text:?}");
+    }
     let texts: Vec<_> = finals.iter().map(|it| it["text"].as_str().unwrap()).collect();
     assert_eq!(texts.join(" "), stopped["transcript"]);
     assert!(finals.iter().all(|it| it["confidence"].as_f64().is_some_and(|it| it > 0.3)));
