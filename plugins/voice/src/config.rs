@@ -1,12 +1,12 @@
 //! What an operator may set.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use carport_core::{Result, RpcError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::turns::words::Kind;
+use crate::{remote::ProviderSettings, turns::words::Kind};
 
 /// The section `[voice]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +25,9 @@ pub struct Config {
     pub models: Vec<PathBuf>,
     /// Whether missing models may be fetched.
     pub allow_download: bool,
+    /// Providers over a network or as a program, by the id that calls name them with. One that is called
+    /// `local` is taken where a call names none; the models of this machine have to be off then.
+    pub providers: BTreeMap<String, ProviderSettings>,
     /// How turns are taken.
     pub turns: TurnSettings,
 }
@@ -109,6 +112,7 @@ impl Default for Config {
             local: true,
             models: Vec::new(),
             allow_download: false,
+            providers: BTreeMap::new(),
             turns: TurnSettings::default(),
         }
     }
@@ -145,6 +149,7 @@ impl Config {
         if self.idle_secs == 0 {
             return Err(RpcError::internal("`voice.idle_secs` must be 1 at the least"));
         }
+        self.providers.iter().try_for_each(|(name, settings)| settings.check(name))?;
         match self.audio_roots.iter().find(|root| !root.is_absolute()) {
             None => Ok(()),
             Some(root) => {

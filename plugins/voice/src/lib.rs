@@ -12,6 +12,7 @@ mod notify;
 mod oneshot;
 mod providers;
 mod rate;
+mod remote;
 mod service;
 mod slots;
 mod speakers;
@@ -33,6 +34,7 @@ pub use config::{Config, MicAccess, Phrases, TurnSettings, Words};
 pub use local::local_providers;
 pub use methods::*;
 pub use notify::VoiceEvent;
+pub use remote::{ProviderSettings, ProviderType};
 
 use crate::{
     counts::Counts, files::Files, hub::Hub, service::Service, slots::Slots,
@@ -92,6 +94,9 @@ impl Plugin for Voice {
             for provider in local_providers(local::places(&config, cx.state_root())) {
                 providers.register(provider)?;
             }
+        }
+        for provider in remote::providers(&config)? {
+            providers.register(provider)?;
         }
         let hub = Arc::new(Hub {
             files: Files::new(audio, config.audio_roots.clone()),

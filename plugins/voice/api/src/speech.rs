@@ -57,6 +57,8 @@ pub struct Say {
     pub reference_text: Option<String>,
     /// How to speak, in words; only with [`TextToSpeech::clones`](crate::TextToSpeech::clones).
     pub instruction: Option<String>,
+    /// Tells that nobody wants the speech any more; for a provider that waits between two chunks.
+    pub cancel: Cancel,
 }
 
 /// Takes a piece of speech, and waits while too much lies ahead of what was sent. `Break` means that
@@ -66,6 +68,12 @@ pub type Out<'a> = &'a mut dyn FnMut(Sound) -> ControlFlow<()>;
 /// Tells whoever works on a thing that nobody wants it any more. Clones tell of the same.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
+
+impl PartialEq for Cancel {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
 
 impl Cancel {
     /// Nobody wants it any more.

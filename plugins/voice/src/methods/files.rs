@@ -217,6 +217,7 @@ impl Synthesize {
             reference,
             reference_text: self.reference_text.clone(),
             instruction: self.voice_instruction.clone(),
+            ..Say::default()
         })
     }
 }

@@ -66,11 +66,12 @@ impl Making {
     pub(crate) fn start(
         hub: &Arc<Hub>,
         provider: Arc<dyn TextToSpeech>,
-        say: Say,
+        mut say: Say,
         format: SpeechFormat,
     ) -> Result<Arc<Self>> {
         let about = provider.about();
-        let progress = hub.clock.now();
+        let (progress, cancel) = (hub.clock.now(), Cancel::default());
+        say.cancel = cancel.clone();
         let ahead = Ahead { sounds: VecDeque::new(), ms: 0, made: None, ended: false, progress };
         let making = Arc::new(Self {
             hub: hub.clone(),
@@ -79,7 +80,7 @@ impl Making {
             sample_rate: provider.sample_rate(),
             provider,
             format,
-            cancel: Cancel::default(),
+            cancel,
             ahead: Guarded::new(ahead),
             room: Condvar::new(),
             ready: Notify::new(),
