@@ -19,6 +19,7 @@ use super::{
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is text.
+#[cfg(feature = "openai-http")]
 const MOST_TEXT: usize = 1 << 20;
 /// Bytes of a refusal that are looked at.
 const MOST_REFUSAL: usize = 16 * 1024;
