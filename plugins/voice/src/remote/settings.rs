@@ -104,3 +104,32 @@ impl ProviderSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(name: &str, text: &str) -> Result<(), String> {
+        let settings: ProviderSettings = serde_json::from_str(text).map_err(|it| it.to_string())?;
+        settings.check(name).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_a_key_is_never_shown() {
+        assert_eq!(checked("x", r#"{"kind": "openai-http", "key": "env:K"}"#), Ok(()));
+        assert_eq!(checked("local", r#"{"kind": "espeak", "program": "/bin/x"}"#), Ok(()));
+        for (name, text, named) in [
+            ("x", r#"{"kind": "other"}"#, "openai-http"),
+            ("x", r#"{"kind": "espeak", "speed": 1}"#, "speed"),
+            ("X y", r#"{"kind": "espeak"}"#, "[a-z0-9_-]"),
+            ("x", r#"{"kind": "espeak", "timeout_secs": 0}"#, "timeout_secs"),
+            ("x", r#"{"kind": "espeak", "key": "env:K"}"#, "key"),
+            ("x", r#"{"kind": "elevenlabs", "program": "/bin/x"}"#, "program"),
+            ("x", r#"{"kind": "elevenlabs", "key": "file:relative-sk-1234"}"#, "env:NAME"),
+            ("x", r#"{"kind": "elevenlabs", "key": "sk-1234"}"#, "env:NAME"),
+        ] {
+            let why = checked(name, text).unwrap_err();
+            assert!(why.contains(named) && !why.contains("sk-1234"), "{text}: {why}");
+        }
+    }
+}

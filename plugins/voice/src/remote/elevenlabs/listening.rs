@@ -186,9 +186,21 @@ impl Task {
     async fn send(&mut self, message: String) -> Result<(), Failure> {
         match timeout(self.patience, self.socket.send(Message::text(message))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.failed("closed the connection")),
+            Ok(Err(_)) => Err(self.last_words().await),
             Err(_) => Err(self.failed("takes no sound any more")),
         }
+    }
+
+    /// Why the connection was closed, if the service said so before.
+    async fn last_words(&mut self) -> Failure {
+        while let Ok(Some(Ok(message))) = timeout(CLOSE, self.socket.next()).await {
+            if let Message::Text(text) = message
+                && let Some(Told::Failed(kind, why)) = read(&text)
+            {
+                return Failure { kind, ..self.failed(why) };
+            }
+        }
+        self.failed("closed the connection")
     }
 
     fn hear(&mut self, text: &str) -> Result<Flow, Failure> {
@@ -198,7 +210,11 @@ impl Task {
                 return Err(Failure { kind, ..self.failed(why) });
             }
             Some(Told::Nothing) if self.is_finishing => return Ok(Flow::Ended),
-            Some(Told::Started | Told::Other | Told::Nothing) => None,
+            Some(Told::Nothing) => {
+                self.due = None;
+                None
+            }
+            Some(Told::Started | Told::Other) => None,
             Some(Told::Partial(text)) => self.utterances.partial(text),
             Some(Told::Committed(text)) => {
                 // A segment that the service ended by itself may come before the one that it was told to end.

@@ -1,6 +1,7 @@
 //! The opening of the WebSocket: by the client of all other requests, so that key, TLS and refusals are alike.
 
 use carport_voice_api::{Failure, Listen};
+use futures_util::StreamExt;
 use reqwest::{
     Method, StatusCode, Upgraded,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
@@ -9,12 +10,16 @@ use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
+        Message,
         handshake::{client::generate_key, derive_accept_key},
         protocol::{Role, WebSocketConfig},
     },
 };
 
-use super::super::http::Remote;
+use super::{
+    super::http::Remote,
+    wire::{Told, read},
+};
 
 /// Bytes of a message of the service.
 const MOST_MESSAGE: usize = 1 << 20;
@@ -51,7 +56,26 @@ pub(super) async fn open(remote: &Remote, model: &str, listen: &Listen) -> Resul
     let config = WebSocketConfig::default()
         .max_message_size(Some(MOST_MESSAGE))
         .max_frame_size(Some(MOST_MESSAGE));
-    Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await)
+    let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
+    // Keys and limits are refused here as well, after the WebSocket is open.
+    timeout(remote.timeout, begin(remote, &mut socket))
+        .await
+        .map_err(|_| remote.failed("said nothing for too long"))??;
+    Ok(socket)
+}
+
+/// Waits until the service is ready.
+async fn begin(remote: &Remote, socket: &mut Socket) -> Result<(), Failure> {
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Text(text) = message else { continue };
+        match read(&text) {
+            Some(Told::Started) => return Ok(()),
+            Some(Told::Failed(kind, why)) => return Err(Failure { kind, ..remote.failed(why) }),
+            Some(_) => {}
+            None => return Err(remote.failed("said something that is not of its format")),
+        }
+    }
+    Err(remote.failed("closed the connection"))
 }
 
 /// A query of names that need no encoding and values of any kind.
