@@ -45,16 +45,17 @@ pub(crate) struct FileText {
     pub(crate) duration_ms: u64,
 }
 
-/// Does work that takes its time on a thread of its own, in one of the places for it.
+/// Does work that takes its time on a thread of its own, in one of the places for it unless it only waits.
 pub(crate) async fn apart<T: Send + 'static>(
     hub: &Arc<Hub>,
+    waits: bool,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (tell, told) = oneshot::channel();
     let slots = hub.slots.clone();
     let body = move || {
         // Whoever waited may be gone by the time there is a place.
-        if let Some(_place) = slots.take(|| tell.is_closed()) {
+        if let Some(_place) = slots.take(waits, || tell.is_closed()) {
             drop(tell.send(work()));
         }
     };

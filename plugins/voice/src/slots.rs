@@ -11,7 +11,7 @@ pub(crate) struct Slots {
 }
 
 /// A place. It is free again when this is dropped, by its worker or by whoever gives the worker up.
-pub(crate) struct Permit(Arc<Slots>);
+pub(crate) struct Permit(Option<Arc<Slots>>);
 
 impl Slots {
     pub(crate) fn of_machine() -> Arc<Self> {
@@ -23,8 +23,16 @@ impl Slots {
         Arc::new(Self { free: Guarded::new(places), changed: Condvar::new() })
     }
 
-    /// Waits for a place on the calling thread, until `unwanted` says that it needs none any more.
-    pub(crate) fn take(self: &Arc<Self>, unwanted: impl Fn() -> bool) -> Option<Permit> {
+    /// Waits for a place on the calling thread, until `unwanted` says that it needs none any more. Work
+    /// that only `waits`, for a server or a program, takes none from those who compute.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        waits: bool,
+        unwanted: impl Fn() -> bool,
+    ) -> Option<Permit> {
+        if waits {
+            return Some(Permit(None));
+        }
         let mut free = self.free.lock();
         while *free == 0 {
             if unwanted() {
@@ -33,7 +41,7 @@ impl Slots {
             free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
         }
         *free -= 1;
-        Some(Permit(self.clone()))
+        Some(Permit(Some(self.clone())))
     }
 
     /// Has everybody who waits look again whether it still wants a place.
@@ -45,8 +53,10 @@ impl Slots {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        *self.0.free.lock() += 1;
-        self.0.changed.notify_all();
+        if let Some(slots) = &self.0 {
+            *slots.free.lock() += 1;
+            slots.changed.notify_all();
+        }
     }
 }
 
@@ -67,7 +77,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let permit = slots.take(|| false);
+                        let permit = slots.take(false, || false);
                         most.fetch_max(
                             at_once.fetch_add(1, Ordering::SeqCst) + 1,
                             Ordering::SeqCst,
@@ -85,14 +95,15 @@ mod tests {
     #[test]
     fn whoever_waits_can_be_called_off() {
         let (slots, off) = (Slots::new(1), AtomicBool::new(false));
-        let held = slots.take(|| false);
+        let held = slots.take(false, || false);
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| slots.take(|| off.load(Ordering::SeqCst)).is_none());
+            let waiting = scope.spawn(|| slots.take(false, || off.load(Ordering::SeqCst)).is_none());
             off.store(true, Ordering::SeqCst);
             slots.look_again();
             assert!(waiting.join().unwrap());
         });
+        assert!(slots.take(true, || true).is_some(), "who waits needs no place");
         drop(held);
-        assert!(slots.take(|| true).is_some());
+        assert!(slots.take(false, || true).is_some());
     }
 }

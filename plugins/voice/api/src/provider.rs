@@ -118,6 +118,11 @@ pub trait SpeechToText: Send + Sync {
     /// What is missing.
     fn ready(&self) -> Result<(), Unready>;
 
+    /// Whether it only waits for a server or a program. It takes no place from those who compute then.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Whether it can do what a stream asks, without loading anything: the model that it would use, and
     /// what it can do.
     ///
@@ -151,6 +156,11 @@ pub trait TextToSpeech: Send + Sync {
     /// # Errors
     /// What is missing.
     fn ready(&self) -> Result<(), Unready>;
+
+    /// Whether it only waits for a server or a program. It takes no place from those who compute then.
+    fn waits(&self) -> bool {
+        false
+    }
 
     /// Its voices, the one that it takes by itself first.
     fn voices(&self) -> Vec<String>;

@@ -102,7 +102,7 @@ impl Method for EnrollSpeaker {
             _ => None,
         };
         let audio = self.audio;
-        let print = apart(hub, move || {
+        let print = apart(hub, false, move || {
             let heard = match (audio, path) {
                 (_, Some(path)) => samples("audio.path", Source::Path(path))?,
                 (SpeakerSound::File { audio_b64 }, _) => {

@@ -101,7 +101,8 @@ impl Method for Transcribe {
             _ => None,
         };
         let text = self.audio_b64.unwrap_or_default();
-        let heard = apart(hub, move || {
+        let waits = provider.waits();
+        let heard = apart(hub, waits, move || {
             let samples = match path {
                 Some(path) => samples("audio_path", Source::Path(path))?,
                 None => samples("audio_b64", Source::Bytes(decode("audio_b64", &text)?))?,
@@ -204,7 +205,7 @@ impl Synthesize {
         if let Some(path) = &self.reference_audio_path {
             let field = "reference_audio_path";
             let path = voice.hub.files.existing(field, path)?;
-            let heard = apart(&voice.hub, move || samples(field, Source::Path(path))).await?;
+            let heard = apart(&voice.hub, false, move || samples(field, Source::Path(path))).await?;
             reference = Some(Arc::from(heard));
         }
         Ok(Say {
@@ -254,7 +255,7 @@ impl Method for Synthesize {
             None => hub.files.fresh(word(format)),
         };
         let names =
-            Names { provider: "provider", format: "format", voice: "voice", language: "language" };
+            Names { provider: "provider", format: "format", voice: "voice", language: "language", speed: "speed" };
         let say = self.say(voice).await?;
         let making = speech::start(hub, say, self.provider.as_deref(), format, &names)?;
         let (sample_rate, provider) = (making.sample_rate, making.provider_id.clone());

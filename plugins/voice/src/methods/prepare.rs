@@ -66,7 +66,7 @@ impl Prepare {
             Provider::Tts(it) => it.prepare(may_fetch),
             Provider::Speakers(it) => it.prepare(may_fetch),
         };
-        apart(&voice.hub, move || prepare().map_err(failed)).await
+        apart(&voice.hub, false, move || prepare().map_err(failed)).await
     }
 }
 

@@ -191,6 +191,10 @@ impl TextToSpeech for Espeak {
         }
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn voices(&self) -> Vec<String> {
         self.voices.clone()
     }

@@ -82,6 +82,10 @@ impl SpeechToText for Hearing {
         self.0.remote.ready()
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn check(&self, listen: &Listen) -> Answer<(String, Caps)> {
         let model = self.model(listen);
         let words = has_words(&model);
@@ -194,6 +198,10 @@ impl TextToSpeech for Speaking {
 
     fn ready(&self) -> Result<(), Unready> {
         self.0.remote.ready()
+    }
+
+    fn waits(&self) -> bool {
+        true
     }
 
     fn voices(&self) -> Vec<String> {

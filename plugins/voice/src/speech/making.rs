@@ -113,7 +113,7 @@ impl Making {
     }
 
     fn take_place(&self) -> bool {
-        let permit = self.hub.slots.take(|| self.cancel.is_cancelled());
+        let permit = self.hub.slots.take(self.provider.waits(), || self.cancel.is_cancelled());
         let has_place = permit.is_some();
         *self.permit.lock() = permit;
         has_place

@@ -57,6 +57,7 @@ pub(crate) fn make(hub: &Arc<Hub>, text: String, options: &SpeechOptions) -> Res
         format: "options.format",
         voice: "options.voice_id",
         language: "options.language",
+        speed: "options.speed",
     };
     start(hub, say, options.provider.as_deref(), options.format.unwrap_or(usual), &names)
 }
@@ -67,6 +68,7 @@ pub(crate) struct Names {
     pub(crate) format: &'static str,
     pub(crate) voice: &'static str,
     pub(crate) language: &'static str,
+    pub(crate) speed: &'static str,
 }
 
 /// Starts the making, if the provider can.
@@ -92,6 +94,7 @@ pub(crate) fn start(
     provider.check(&say).map_err(|error| match error.field() {
         Some("voice") => error.with("field", names.voice),
         Some("language") => error.with("field", names.language),
+        Some("speed") => error.with("field", names.speed),
         _ => error,
     })?;
     Making::start(hub, provider, say, format)

@@ -64,6 +64,8 @@ pub(crate) struct Stream {
     /// Something changed that the worker or the feeder waits for.
     changed: Condvar,
     /// The place that the worker has while it works.
+    /// Whether its provider needs no place, for it does not compute here.
+    waits: bool,
     permit: Guarded<Option<Permit>>,
     worker_gone: watch::Sender<bool>,
     over: watch::Sender<bool>,

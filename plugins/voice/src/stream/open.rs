@@ -91,6 +91,7 @@ impl Admission {
             owner,
             intake: Guarded::new(Intake::new(format, now)),
             changed: Condvar::new(),
+            waits: provider.waits(),
             permit: Guarded::default(),
             worker_gone: watch::Sender::new(false),
             over: watch::Sender::new(false),

@@ -54,7 +54,7 @@ impl Stream {
 
     /// Does model work in one of the places for it; `None` if nobody wants it any more.
     pub(super) fn busy<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
-        let permit = self.hub.slots.take(|| self.intake.lock().is_closed())?;
+        let permit = self.hub.slots.take(self.waits, || self.intake.lock().is_closed())?;
         *self.permit.lock() = Some(permit);
         self.intake.lock().busy_since = Some(self.hub.clock.now());
         let made = work();

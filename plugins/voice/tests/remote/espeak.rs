@@ -107,6 +107,6 @@ async fn a_program_that_is_not_there_is_named() {
     let options = json!({ "provider": "robot" });
     let params = json!({ "stream_id": "t", "text": "Hello.", "options": options });
     let error = client.raw("voice.tts_stream.start", params).await.unwrap_err();
-    assert_eq!(error.code(), -32013);
+    assert_eq!(error.code, -32013);
     assert!(error.to_string().contains("no-such-espeak"), "{error}");
 }

@@ -151,7 +151,7 @@ async fn without_a_key_it_says_where_one_is_missing() {
     let mut client = host.client().await;
     let params = json!({ "session_id": "s", "options": { "provider": "cloud" } });
     let error = client.raw("voice.transcribe_stream.start", params).await.unwrap_err();
-    assert_eq!(error.code(), -32013);
+    assert_eq!(error.code, -32013);
     assert!(serde_json::to_string(&error).unwrap().contains("/nowhere/key"));
     let rows = client.raw("voice.providers.list", json!({})).await.unwrap();
     assert!(rows.as_array().unwrap().iter().all(|it| it["ready"] == false), "{rows}");

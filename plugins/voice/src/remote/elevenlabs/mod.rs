@@ -84,6 +84,10 @@ impl SpeechToText for Hearing {
         self.0.remote.ready()
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn check(&self, listen: &Listen) -> Answer<(String, Caps)> {
         let caps = Caps { partials: true, words: false, diarizer: false, languages: None };
         Ok((self.model(listen), caps))
@@ -107,6 +111,10 @@ impl TextToSpeech for Speaking {
 
     fn ready(&self) -> Result<(), Unready> {
         self.0.remote.ready()
+    }
+
+    fn waits(&self) -> bool {
+        true
     }
 
     fn voices(&self) -> Vec<String> {
