@@ -38,7 +38,7 @@ pub(crate) fn answer(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Act {
 
 pub(crate) fn refusal(status: u16, headers: &[(&'static str, &str)]) -> Act {
     let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Act::Answer { status, headers, body: b"refused sk-" .to_vec() }
+    Act::Answer { status, headers, body: crate::KEY.into() }
 }
 
 /// A request as it came.

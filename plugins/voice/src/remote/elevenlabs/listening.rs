@@ -12,10 +12,10 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    super::http::Remote,
     socket::Socket,
     wire::{Told, Utterances, chunk, read},
 };
+use crate::remote::http::Remote;
 
 /// Orders that may wait to be sent.
 const WAITING: usize = 32;

@@ -16,10 +16,8 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{
-    super::http::Remote,
-    wire::{Told, read},
-};
+use super::wire::{Told, read};
+use crate::remote::http::Remote;
 
 /// Bytes of a message of the service.
 const MOST_MESSAGE: usize = 1 << 20;
