@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 /// Where a key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "only its form is looked at"))]
 pub(crate) enum SecretRef {
     /// In a variable of the daemon.
     Env(String),
