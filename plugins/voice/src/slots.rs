@@ -97,7 +97,8 @@ mod tests {
         let (slots, off) = (Slots::new(1), AtomicBool::new(false));
         let held = slots.take(false, || false);
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| slots.take(false, || off.load(Ordering::SeqCst)).is_none());
+            let waiting =
+                scope.spawn(|| slots.take(false, || off.load(Ordering::SeqCst)).is_none());
             off.store(true, Ordering::SeqCst);
             slots.look_again();
             assert!(waiting.join().unwrap());

@@ -205,7 +205,8 @@ impl Synthesize {
         if let Some(path) = &self.reference_audio_path {
             let field = "reference_audio_path";
             let path = voice.hub.files.existing(field, path)?;
-            let heard = apart(&voice.hub, false, move || samples(field, Source::Path(path))).await?;
+            let heard =
+                apart(&voice.hub, false, move || samples(field, Source::Path(path))).await?;
             reference = Some(Arc::from(heard));
         }
         Ok(Say {
@@ -254,8 +255,13 @@ impl Method for Synthesize {
             Some(path) => hub.files.target("output_path", path)?,
             None => hub.files.fresh(word(format)),
         };
-        let names =
-            Names { provider: "provider", format: "format", voice: "voice", language: "language", speed: "speed" };
+        let names = Names {
+            provider: "provider",
+            format: "format",
+            voice: "voice",
+            language: "language",
+            speed: "speed",
+        };
         let say = self.say(voice).await?;
         let making = speech::start(hub, say, self.provider.as_deref(), format, &names)?;
         let (sample_rate, provider) = (making.sample_rate, making.provider_id.clone());

@@ -12,9 +12,7 @@ use reqwest::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use super::{
-    ProviderSettings, pcm::Pieces, secret::SecretRef, waiting::unless_cancelled, wrong,
-};
+use super::{ProviderSettings, pcm::Pieces, secret::SecretRef, waiting::unless_cancelled, wrong};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -101,7 +99,11 @@ impl Remote {
     }
 
     /// A request with a JSON body.
-    pub(crate) fn post(&self, path: &str, body: &serde_json::Value) -> Result<RequestBuilder, Failure> {
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<RequestBuilder, Failure> {
         let request = self.request(Method::POST, path)?;
         Ok(request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string())))
     }
@@ -172,7 +174,9 @@ impl Remote {
         }
         match pieces.finish() {
             None => Err(self.failed("broke off in the middle of a sample")),
-            Some(rest) if rest.is_empty() && samples == 0 => Err(self.failed("answered without sound")),
+            Some(rest) if rest.is_empty() && samples == 0 => {
+                Err(self.failed("answered without sound"))
+            }
             Some(rest) if rest.is_empty() => Ok(true),
             Some(rest) => Ok(out(Sound::Samples(rest)).is_continue()),
         }

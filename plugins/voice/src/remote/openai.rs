@@ -136,7 +136,8 @@ impl Segments {
                 .text("timestamp_granularities[]", "word"),
             false => form.text("response_format", "json"),
         };
-        for (name, value) in [("language", &self.listen.language), ("prompt", &self.listen.prompt)] {
+        for (name, value) in [("language", &self.listen.language), ("prompt", &self.listen.prompt)]
+        {
             if let Some(value) = value {
                 form = form.text(name, value.clone());
             }

@@ -44,7 +44,8 @@ mod reading {
         pub(crate) fn read(&self) -> Result<SecretString, Unready> {
             let (found, missing, remedy) = match self {
                 Self::Env(name) => {
-                    let remedy = format!("set the variable {name} of the daemon to the provider's key");
+                    let remedy =
+                        format!("set the variable {name} of the daemon to the provider's key");
                     (std::env::var(name).ok(), name.clone(), remedy)
                 }
                 Self::File(path) => {
@@ -52,7 +53,8 @@ mod reading {
                     let read = std::fs::File::open(path)
                         .and_then(|file| file.take(MOST).read_to_string(&mut text));
                     let path = path.display();
-                    let remedy = format!("write the provider's key into {path}, for the daemon alone");
+                    let remedy =
+                        format!("write the provider's key into {path}, for the daemon alone");
                     (read.is_ok().then_some(text), path.to_string(), remedy)
                 }
             };

@@ -75,7 +75,8 @@ impl ProviderType {
 impl ProviderSettings {
     /// Bounds that the types do not hold.
     pub(crate) fn check(&self, name: &str) -> Result<()> {
-        let is_word = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"_-".contains(&it);
+        let is_word =
+            |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"_-".contains(&it);
         if !(1..=64).contains(&name.len()) || !name.bytes().all(is_word) {
             return Err(wrong(name, "kind", "stands under a name that is not `[a-z0-9_-]{1,64}`"));
         }
@@ -84,7 +85,8 @@ impl ProviderSettings {
         }
         // The value is not shown: somebody may have written the key itself.
         if self.key.as_deref().is_some_and(|it| SecretRef::parse(it).is_none()) {
-            let why = "must be `env:NAME` or `file:/absolute/path`: say where the key is, not what it is";
+            let why =
+                "must be `env:NAME` or `file:/absolute/path`: say where the key is, not what it is";
             return Err(wrong(name, "key", why));
         }
         let is_program = self.kind == ProviderType::Espeak;
@@ -97,7 +99,8 @@ impl ProviderSettings {
         ];
         match out_of_place.into_iter().find(|(_, is_set)| *is_set) {
             Some((key, _)) => {
-                let why = format!("says nothing to a provider of kind `{}`: remove it", self.kind.word());
+                let why =
+                    format!("says nothing to a provider of kind `{}`: remove it", self.kind.word());
                 Err(wrong(name, key, why))
             }
             None => Ok(()),

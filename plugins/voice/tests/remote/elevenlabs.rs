@@ -184,10 +184,14 @@ async fn speech_is_asked_for_in_its_format() {
     lab.speak(&mut client, "Hello there.").await;
     assert_eq!(lab.sound(&mut client).await, vec![0; 8000]);
     let request = lab.server.last();
-    let path = "POST /v1/text-to-speech/21m00Tcm4TlvDq8ikWAM/stream?output_format=pcm_24000 HTTP/1.1";
+    let path =
+        "POST /v1/text-to-speech/21m00Tcm4TlvDq8ikWAM/stream?output_format=pcm_24000 HTTP/1.1";
     assert_eq!(request.line, path);
     let body: Value = serde_json::from_slice(&request.body).unwrap();
-    assert_eq!((&body["text"], &body["model_id"]), (&json!("Hello there."), &json!("eleven_flash_v2_5")));
+    assert_eq!(
+        (&body["text"], &body["model_id"]),
+        (&json!("Hello there."), &json!("eleven_flash_v2_5"))
+    );
     for (options, field) in [
         (json!({ "provider": "cloud", "voice_id": "../x" }), "options.voice_id"),
         (json!({ "provider": "cloud", "speed": 2.0 }), "options.speed"),

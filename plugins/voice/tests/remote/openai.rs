@@ -24,7 +24,7 @@ async fn a_segment_is_sent_whole_and_comes_back_as_text() {
     }
     let options = json!({ "words": true, "language": "en", "prompt": "Carport" });
     assert_eq!(lab.listen(&mut client, options).await["model"], "whisper-1");
-    push(&mut client, &recording()[..96_000]).await;
+    push(&mut client, &recording()).await;
     let reply = stop(&mut client).await;
     assert!(reply["transcript"].as_str().unwrap().starts_with("Go."), "{reply}");
     let last = lab.event(&mut client, "final").await;
@@ -61,7 +61,7 @@ async fn every_refusal_ends_a_stream_with_its_own_code() {
         let mut client = lab.host.client().await;
         lab.server.plan(act);
         lab.listen(&mut client, json!({})).await;
-        push(&mut client, &recording()[..96_000]).await;
+        push(&mut client, &recording()).await;
         client.raw("voice.transcribe_stream.flush", json!({ "session_id": "s" })).await.ok();
         assert_eq!(lab.error(&mut client, "error").await, (code.to_owned(), wait));
         assert_eq!(lab.next(&mut client).await["reason"], "error");
@@ -75,7 +75,8 @@ async fn every_refusal_ends_a_stream_with_its_own_code() {
 async fn a_file_is_heard_and_a_limit_is_an_answer_with_its_wait() {
     let lab = Lab::start("openai-http").await;
     let mut client = lab.host.client().await;
-    let wav = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/librivox_0880.wav"));
+    let wav =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/librivox_0880.wav"));
     let params = json!({ "audio_b64": STANDARD.encode(wav.unwrap()), "provider": "cloud" });
     (0..8).for_each(|_| lab.server.plan(heard("well")));
     let reply = client.raw("transcribe", params.clone()).await.unwrap();

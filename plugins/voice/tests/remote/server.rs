@@ -72,7 +72,8 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let (acts, seen) = (Arc::<Mutex<VecDeque<Act>>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (acts, seen) =
+            (Arc::<Mutex<VecDeque<Act>>>::default(), Arc::<Mutex<Vec<_>>>::default());
         let (opened, sockets) = mpsc::unbounded_channel();
         let (script, book) = (acts.clone(), seen.clone());
         tokio::spawn(async move {
