@@ -139,6 +139,7 @@ impl Lab {
         let seen = self.server.seen.lock().unwrap();
         assert!(!seen.is_empty() && seen.iter().all(|it| it.head.contains(KEY)));
         let log = String::from_utf8_lossy(&log().0.lock().unwrap()).into_owned();
+        assert!(log.contains("TRACE"), "the log would show everything");
         assert!(!log.contains(KEY) && !self.told.lock().unwrap().contains(KEY));
     }
 }

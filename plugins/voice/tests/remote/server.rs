@@ -117,7 +117,7 @@ async fn serve(
             head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
             let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
         }
-        Act::Torn(body) => drop(chunked(&mut stream, &body).await),
+        Act::Torn(body) => chunked(&mut stream, &body).await,
         Act::Stuck(body) => {
             chunked(&mut stream, &body).await;
             idle(&mut stream).await;
