@@ -13,11 +13,11 @@ use crate::{host, settled};
 const HEADER: &str = r"RIFF\377\377\377\177WAVEfmt \020\0\0\0\001\0\001\0\042\126\0\0\104\254\0\0\002\0\020\0data\377\377\377\177";
 
 /// A host whose espeak is this script.
-async fn lab(directory: &Path, script: &str) -> (TestHost, TestClient) {
+async fn lab(directory: &Path, script: &str, timeout_secs: u64) -> (TestHost, TestClient) {
     let program = directory.join("espeak");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
-    let settings = json!({ "kind": "espeak", "program": program, "timeout_secs": 1 });
+    let settings = json!({ "kind": "espeak", "program": program, "timeout_secs": timeout_secs });
     let host = host(json!({ "robot": settings })).await;
     let client = host.client().await;
     (host, client)
@@ -39,7 +39,7 @@ async fn a_text_goes_in_and_its_sound_comes_out() {
     let directory = TempDir::new().unwrap();
     let at = directory.path().display();
     let script = format!("echo \"$@\" >{at}/args; printf '{HEADER}'; tee {at}/text");
-    let (host, mut client) = lab(directory.path(), &script).await;
+    let (host, mut client) = lab(directory.path(), &script, 1).await;
     // The text itself is the sound here: it has to be passed on whole.
     let text = "ab".repeat(8000);
     speak(&mut client, &text).await;
@@ -71,7 +71,7 @@ async fn a_program_that_fails_is_a_provider_that_failed() {
         format!("{sound}; printf x"),
     ] {
         let directory = TempDir::new().unwrap();
-        let (host, mut client) = lab(directory.path(), &script).await;
+        let (host, mut client) = lab(directory.path(), &script, 1).await;
         speak(&mut client, "Hello.").await;
         assert_eq!(event(&mut client, "tts_error").await["code"], "provider_failed", "{script}");
         settled(&host).await;
@@ -84,7 +84,7 @@ async fn a_cancel_ends_the_program() {
     let at = directory.path().display();
     let script =
         format!("echo $$ >{at}/pid; printf '{HEADER}'; head -c 4000 /dev/zero; exec sleep 60");
-    let (host, mut client) = lab(directory.path(), &script).await;
+    let (host, mut client) = lab(directory.path(), &script, 60).await;
     speak(&mut client, "Hello.").await;
     event(&mut client, "tts_chunk").await;
     let pid = std::fs::read_to_string(directory.path().join("pid")).unwrap();

@@ -67,6 +67,11 @@ struct Lab {
 
 impl Lab {
     async fn start(kind: &str) -> Self {
+        Self::patient(kind, 1).await
+    }
+
+    /// With so many seconds that the service may say nothing.
+    async fn patient(kind: &str, timeout_secs: u64) -> Self {
         log();
         let directory = TempDir::new().unwrap();
         let key = directory.path().join("key");
@@ -76,7 +81,7 @@ impl Lab {
             "kind": kind,
             "base_url": server.base,
             "key": format!("file:{}", key.display()),
-            "timeout_secs": 1,
+            "timeout_secs": timeout_secs,
         });
         let host = host(json!({ "cloud": cloud })).await;
         Self { host, server, told: Mutex::default(), _directory: directory }

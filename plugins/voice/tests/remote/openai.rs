@@ -136,7 +136,7 @@ async fn speech_that_goes_wrong_says_how() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_does_not_wait_for_a_server_that_hangs() {
-    let lab = Lab::start("openai-http").await;
+    let lab = Lab::patient("openai-http", 60).await;
     let mut client = lab.host.client().await;
     lab.server.plan(Act::Stuck(vec![0; 4000]));
     lab.speak(&mut client, "Hello.").await;
