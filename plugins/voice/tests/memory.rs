@@ -142,14 +142,14 @@ async fn streams_take_what_their_sound_takes_and_leave_nothing() {
     let before = taken();
     let streams: Vec<_> = (0..STREAMS).map(|nth| open(&*voice, nth)).collect();
     let each = || taken().saturating_sub(before) / STREAMS;
-    for minutes in 1..=10 {
+    for half_minutes in 1..=10 {
         for stream in &streams {
             stream.push(&sound(30, false)).unwrap();
         }
         heard(&streams).await;
         let (each, most) = (each(), OWN + STEPS * 30 * SECOND);
-        println!("{each} bytes a stream after {} s of silence", minutes * 30);
-        assert!(each < most, "{each} bytes a stream after {} s of silence", minutes * 30);
+        println!("{each} bytes a stream after {} s of silence", half_minutes * 30);
+        assert!(each < most, "{each} bytes a stream after {} s of silence", half_minutes * 30);
     }
     for stream in streams {
         stream.stop(true).await.unwrap();
