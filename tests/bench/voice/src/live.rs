@@ -74,12 +74,14 @@ impl Latencies {
                     onset = Some(*at_ms);
                 }
                 Event::Partial { .. } => {
-                    let since = onset.take().map(|at_ms| when.saturating_duration_since(spoken(at_ms)));
+                    let since =
+                        onset.take().map(|at_ms| when.saturating_duration_since(spoken(at_ms)));
                     self.first_partials.extend(since);
                 }
                 Event::SpeechStopped { at_ms, .. } => end = Some(*at_ms),
                 Event::Final { .. } => {
-                    let since = end.take().map(|at_ms| when.saturating_duration_since(spoken(at_ms)));
+                    let since =
+                        end.take().map(|at_ms| when.saturating_duration_since(spoken(at_ms)));
                     self.finals.extend(since);
                 }
                 _ => {}
@@ -106,8 +108,18 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
         rows.push(run(&lab, *count, &sound, &said, args.push_ms).await?);
     }
     let header = [
-        "streams", "segments", "partial p50 ms", "p90 ms", "without", "final p50 ms", "p90 ms",
-        "goal, ms", "WER %", "refused", "CPU %", "KiB/stream",
+        "streams",
+        "segments",
+        "partial p50 ms",
+        "p90 ms",
+        "without",
+        "final p50 ms",
+        "p90 ms",
+        "goal, ms",
+        "WER %",
+        "refused",
+        "CPU %",
+        "KiB/stream",
     ];
     stats::table(header, rows);
     lab.stop().await;

@@ -68,8 +68,7 @@ pub(crate) fn measure(args: &Args) -> Result<(), Error> {
     let mut worst: Vec<(usize, &str, String, &str)> = Vec::new();
     let start = Instant::now();
     let mut letters = 0;
-    for line in
-        lines(&data).filter(|line| args.source.as_deref().is_none_or(|s| s == line.source))
+    for line in lines(&data).filter(|line| args.source.as_deref().is_none_or(|s| s == line.source))
     {
         letters += line.text.len();
         let ours = joined(&phonemizer.phonemize(line.text));

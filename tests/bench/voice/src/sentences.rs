@@ -32,7 +32,9 @@ pub(crate) fn lines(data: &str) -> impl Iterator<Item = Line<'_>> {
 pub(crate) fn pick<'d>(data: &'d str, source: &str, count: usize) -> Result<Vec<&'d str>, Error> {
     let all: Vec<_> = lines(data).filter(|it| it.source == source).map(|it| it.text).collect();
     if count == 0 || all.len() < count {
-        return Err(format!("`{source}` has {} sentences; 1 to so many can be had", all.len()).into());
+        return Err(
+            format!("`{source}` has {} sentences; 1 to so many can be had", all.len()).into()
+        );
     }
     Ok((0..count).map(|nth| all[nth * all.len() / count]).collect())
 }

@@ -36,8 +36,7 @@ impl Sums {
     /// Speaks a text, and takes each chunk as soon as it is there.
     async fn add(&mut self, voice: &dyn Voice, text: String) -> Result<(), Error> {
         self.bytes += text.len();
-        let options =
-            SpeechOptions { format: Some(SpeechFormat::Pcm), ..SpeechOptions::default() };
+        let options = SpeechOptions { format: Some(SpeechFormat::Pcm), ..SpeechOptions::default() };
         let start = Instant::now();
         let mut speech = voice.speak(text, options).map_err(|error| error.to_string())?;
         let mut first = None;
@@ -54,9 +53,8 @@ impl Sums {
     }
 
     fn row(&self, name: &str) -> [String; 7] {
-        let at = |share| {
-            format!("{:.1}", stats::percentile(&self.firsts, share).as_secs_f64() * 1e3)
-        };
+        let at =
+            |share| format!("{:.1}", stats::percentile(&self.firsts, share).as_secs_f64() * 1e3);
         [
             name.into(),
             self.firsts.len().to_string(),

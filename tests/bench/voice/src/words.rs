@@ -1,7 +1,7 @@
 //! How far a text is from what was said.
 
-/// Words as they are compared: lower case, hyphens as blanks, nothing but letters and digits, "mister" in
-/// full.
+/// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, nothing but letters
+/// and digits, "mister" in full.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace(['-', '–', '—', '/', '_'], " ").replace("mr.", "mister");
     let letters = |word: &str| word.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
