@@ -112,9 +112,9 @@ async fn a_person_is_understood_while_she_speaks_and_at_the_end() {
 async fn an_overdriven_recording_is_still_understood() {
     let host = TestHost::start().await;
     let mut client = host.client().await;
+    let recording = read("librivox_0870.wav");
     let louder = |pair: &[u8; 2]| i16::from_le_bytes(*pair).saturating_mul(20).to_le_bytes();
-    let sound = read("librivox_0870.wav")[HEADER..].as_chunks().0.iter().flat_map(louder);
-    let sound: Vec<u8> = sound.collect();
+    let sound: Vec<u8> = recording[HEADER..].as_chunks().0.iter().flat_map(louder).collect();
     let is_cut = |pair: &&[u8; 2]| i16::from_le_bytes(**pair).unsigned_abs() >= i16::MAX as u16;
     let cut = sound.as_chunks().0.iter().filter(is_cut).count();
     assert!(cut * 100 > sound.len() / 2, "{cut} samples are cut, less than one in a hundred");

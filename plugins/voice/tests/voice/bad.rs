@@ -56,16 +56,14 @@ async fn an_hour_of_silence_says_nothing_and_what_follows_is_heard() {
 /// A square wave of 100 Hz at full scale and beyond, between silences.
 fn overdriven(format: &str, rate: usize, channels: usize) -> Vec<u8> {
     let sample = |n: usize| {
-        let (at_ms, up) = (n * 1000 / rate, n * 200 / rate % 2 == 0);
-        let is_loud = (400..1000).contains(&at_ms);
+        let sign = if n * 200 / rate % 2 == 0 { 1.0 } else { -1.0 };
+        let beyond = [f32::INFINITY, 4e4, f32::MAX, f32::INFINITY, f32::NAN][n % 5];
+        let is_loud = (400..1000).contains(&(n * 1000 / rate));
+        let value = if is_loud { sign * beyond } else { 0.0 };
         match format {
-            "s16le" if !is_loud => vec![0; 2],
-            "s16le" => if up { i16::MAX } else { i16::MIN }.to_le_bytes().to_vec(),
-            _ if !is_loud => vec![0; 4],
-            _ => {
-                let beyond = [f32::INFINITY, 9.0, f32::MAX, f32::INFINITY, f32::NAN][n % 5];
-                if up { beyond } else { -beyond }.to_le_bytes().to_vec()
-            }
+            // A cast cuts what is beyond, and makes 0 of what is no number.
+            "s16le" => (value as i16).to_le_bytes().to_vec(),
+            _ => value.to_le_bytes().to_vec(),
         }
     };
     (0..1600 * rate / 1000).flat_map(|n| sample(n).repeat(channels)).collect()
