@@ -10,9 +10,8 @@ use std::{
 
 use carport_core::{Result, RpcError};
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Heard, Listen, Listener,
-    Out, Pass, Recogniser, Say, Sound, SpeakerPrints, SpeechToText, TextToSpeech, Unready,
-    Voiceprint, Word,
+    About, Activity, Caps, Decoded, Decoder, Ear, Failure, Heard, Listen, Listener, Out, Pass,
+    Recogniser, Say, Sound, SpeakerPrints, SpeechToText, TextToSpeech, Unready, Voiceprint, Word,
 };
 
 /// What loud sound is.
