@@ -9,7 +9,7 @@ use carport_core::{
     testing::{TestClient, TestHost},
 };
 use carport_voice::{Places, local_providers};
-use carport_voice_api::VOICE;
+use carport_voice_api::{AudioSource, NewStream, StreamOptions, VOICE};
 use serde_json::{Value, json};
 
 /// Bytes of a WAV header as the samples have it.
@@ -106,6 +106,65 @@ async fn a_person_is_understood_while_she_speaks_and_at_the_end() {
     assert_eq!(texts.join(" "), stopped["transcript"]);
     assert!(finals.iter().all(|it| it["confidence"].as_f64().is_some_and(|it| it > 0.3)));
     assert_eq!(of("speech_started").len(), finals.len());
+}
+
+#[tokio::test]
+async fn an_overdriven_recording_is_still_understood() {
+    let host = TestHost::start().await;
+    let mut client = host.client().await;
+    let recording = read("librivox_0870.wav");
+    let louder = |pair: &[u8; 2]| i16::from_le_bytes(*pair).saturating_mul(20).to_le_bytes();
+    let sound: Vec<u8> = recording[HEADER..].as_chunks().0.iter().flat_map(louder).collect();
+    let is_cut = |pair: &&[u8; 2]| i16::from_le_bytes(**pair).unsigned_abs() >= i16::MAX as u16;
+    let cut = sound.as_chunks().0.iter().filter(is_cut).count();
+    assert!(cut * 100 > sound.len() / 2, "{cut} samples are cut, less than one in a hundred");
+    client.raw("voice.transcribe_stream.start", json!({ "session_id": "a" })).await.unwrap();
+    let params = json!({ "session_id": "a", "pcm_b64": STANDARD.encode(&sound) });
+    client.raw("voice.transcribe_stream.push", params).await.unwrap();
+    let params = json!({ "session_id": "a" });
+    let heard = client.raw("voice.transcribe_stream.stop", params).await.unwrap();
+    let heard = words(heard["transcript"].as_str().unwrap());
+    let said = words(facts("refs.json")["librivox_0870.wav"].as_str().unwrap());
+    let missing = said.iter().filter(|it| !heard.contains(it)).count();
+    assert!(missing * 4 <= said.len(), "{missing} of {} words: {heard:?}", said.len());
+}
+
+#[tokio::test]
+async fn minutes_of_silence_and_hum_have_no_text() {
+    nothing(5).await;
+}
+
+#[tokio::test]
+#[ignore = "takes twenty seconds without optimization"]
+async fn an_hour_of_silence_and_hum_has_no_text() {
+    nothing(60).await;
+}
+
+async fn nothing(minutes: u64) {
+    let host = TestHost::start().await;
+    let stream = host
+        .service(&VOICE)
+        .open(NewStream {
+            owner: None,
+            session_id: "quiet".into(),
+            source: AudioSource::default(),
+            options: StreamOptions::default(),
+            sink: None,
+        })
+        .unwrap();
+    // Half a minute: silence, then a hum of 50 Hz at -60 dB.
+    let hum = |n: usize| ((n as f32 * std::f32::consts::TAU * 50.0 / 16_000.0).sin() * 32.0) as i16;
+    let sample = |n: usize| if n < 15 * 16_000 { 0 } else { hum(n) };
+    let piece: Vec<u8> = (0..30 * 16_000).flat_map(|n| sample(n).to_le_bytes()).collect();
+    for _ in 0..minutes * 2 {
+        while stream.push(&[]).unwrap().buffered_ms > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        stream.push(&piece).unwrap();
+    }
+    let summary = stream.stop(true).await.unwrap();
+    assert_eq!((&*summary.transcript, summary.audio_ms), ("", minutes * 60_000));
+    assert!(!summary.truncated && summary.dropped_ms == 0, "{summary:?}");
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{Lab, event, next, push, sound, start, stop, until, utterance};
 
-const ID: &str = "0190c5e2a7b47cc08b1d2e3f40516273";
+pub(crate) const ID: &str = "0190c5e2a7b47cc08b1d2e3f40516273";
 
-fn frame(id: &str, seq: u64, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(id: &str, seq: u64, payload: &[u8]) -> Vec<u8> {
     let id = (0..32).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap());
     let mut bytes = vec![1];
     bytes.extend(id);

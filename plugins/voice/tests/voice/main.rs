@@ -1,6 +1,7 @@
 //! The voice plugin on real frames, with providers that do what a test says.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bad;
 mod binary;
 mod ending;
 mod enrolling;

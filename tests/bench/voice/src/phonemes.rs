@@ -1,9 +1,18 @@
 //! Phoneme errors: how many phonemes have to be changed, left out or put in to get what the oracle says.
 
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use carport_bench_dispatch::{Error, process, stats};
 use carport_voice_phonemes::{Phonemizer, Sentence};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+
+use crate::{
+    sentences::{self, lines},
+    words::edits,
+};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -17,16 +26,6 @@ pub(crate) struct Args {
     /// Only sentences from this source
     #[arg(long)]
     source: Option<String>,
-}
-
-/// A line of `sentences.tsv`.
-struct Line<'d> {
-    source: &'d str,
-    text: &'d str,
-    /// What the oracle says for the text as it stands.
-    written: &'d str,
-    /// What it says for the text in words, where a person says something else than it does.
-    spoken: Option<&'d str>,
 }
 
 #[derive(Default)]
@@ -45,36 +44,31 @@ impl Errors {
         self.phonemes += phonemes;
     }
 
-    fn row(&self, name: &str) -> String {
+    fn row(&self, name: &str) -> [String; 6] {
         let rate = 100.0 * self.edits as f64 / self.phonemes.max(1) as f64;
-        let Self { sentences, wrong, edits, phonemes } = self;
-        format!(
-            "| {name:<32} | {sentences:>9} | {wrong:>9} | {phonemes:>8} | {edits:>5} | {rate:>6.3} |"
-        )
+        let [sentences, wrong, phonemes, edits] =
+            [self.sentences, self.wrong, self.phonemes, self.edits].map(|it| it.to_string());
+        [name.into(), sentences, wrong, phonemes, edits, format!("{rate:.3}")]
     }
 }
 
 /// Prints the table, the worst sentences, and what it takes.
-pub(crate) fn measure(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let data =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sentences.tsv"))?;
-    let before = resident();
+pub(crate) fn measure(args: &Args) -> Result<(), Error> {
+    let (data, pid) = (sentences::read()?, std::process::id());
+    let before = process::resident(pid)?;
     let start = Instant::now();
     let phonemizer = Phonemizer::open(&args.models)?;
     let opened = start.elapsed();
     let opened_processor = processor();
     println!(
         "opened in {opened:.2?} ({opened_processor:.2?} of the processor), {} KiB more resident",
-        resident().saturating_sub(before)
+        process::resident(pid)?.saturating_sub(before) >> 10
     );
     let mut tables: BTreeMap<String, Errors> = BTreeMap::new();
     let mut worst: Vec<(usize, &str, String, &str)> = Vec::new();
     let start = Instant::now();
     let mut letters = 0;
-    for line in data
-        .lines()
-        .filter_map(line)
-        .filter(|line| args.source.as_deref().is_none_or(|s| s == line.source))
+    for line in lines(&data).filter(|line| args.source.as_deref().is_none_or(|s| s == line.source))
     {
         letters += line.text.len();
         let ours = joined(&phonemizer.phonemize(line.text));
@@ -106,16 +100,8 @@ pub(crate) fn measure(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         "{letters} bytes of text in {took:.2?} ({:.2?} of the processor)\n",
         processor() - opened_processor
     );
-    println!(
-        "| source                           | sentences | different | phonemes | edits |  error % |"
-    );
-    println!(
-        "|----------------------------------|-----------|-----------|----------|-------|--------|"
-    );
-    for (name, errors) in &tables {
-        println!("{}", errors.row(name));
-    }
-    println!();
+    let header = ["source", "sentences", "different", "phonemes", "edits", "error %"];
+    stats::table(header, tables.iter().map(|(name, errors)| errors.row(name)));
     first(&phonemizer, &data);
     hostile(&phonemizer);
     worst.sort_by_key(|(edits, ..)| std::cmp::Reverse(*edits));
@@ -128,35 +114,19 @@ pub(crate) fn measure(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn line(line: &str) -> Option<Line<'_>> {
-    let mut columns = line.split('\t');
-    let (source, text, written) = (columns.next()?, columns.next()?, columns.next()?);
-    Some(Line { source, text, written, spoken: columns.next() })
-}
-
 fn joined(sentences: &[Sentence]) -> String {
     sentences.iter().map(|s| s.phonemes.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// Levenshtein's distance between the phonemes.
+/// Phonemes that have to be changed, left out or put in.
 fn distance(ours: &str, expected: &str) -> usize {
-    let expected: Vec<char> = expected.chars().collect();
-    let mut row: Vec<usize> = (0..=expected.len()).collect();
-    for (i, c) in ours.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, e) in expected.iter().enumerate() {
-            let change = diagonal + usize::from(c != *e);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[expected.len()]
+    let phonemes = |text: &str| text.chars().collect::<Vec<_>>();
+    edits(&phonemes(ours), &phonemes(expected))
 }
 
 /// How long 16 KiB of prose take, and its first sentence.
 fn first(phonemizer: &Phonemizer, data: &str) {
-    let prose = data.lines().filter_map(line).filter(|line| line.source == "workshop");
+    let prose = lines(data).filter(|line| line.source == "workshop");
     let mut text = String::new();
     for line in prose {
         text.push_str(line.text);
@@ -224,11 +194,4 @@ fn strangers() -> String {
 fn processor() -> Duration {
     let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
     Duration::from_nanos(text.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
-}
-
-/// KiB of memory that this process holds, 0 where the system does not say.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
