@@ -27,7 +27,7 @@ pub use contract::{
     caller::Caller,
     client_request::{ClientRequest, ClientRequestEntry},
     clock::{Clock, ManualClock, SystemClock, Time},
-    durability::Durability,
+    durability::{DiskSync, Durability, blocking_io},
     events::{HostEvent, HostEvents, NewEvent},
     macros::BillRow,
     method::{Method, MethodEntry},

@@ -118,3 +118,13 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Completions(args) => commands::completions::run(&args),
     }
 }
+
+/// The flags of a command, read from the words behind its name.
+#[cfg(test)]
+pub(crate) fn flags<'a, A: clap::Args>(
+    words: impl IntoIterator<Item = &'a str>,
+) -> Result<A, clap::Error> {
+    let command = A::augment_args(clap::Command::new("carport"));
+    let matches = command.try_get_matches_from(["carport"].into_iter().chain(words))?;
+    A::from_arg_matches(&matches)
+}

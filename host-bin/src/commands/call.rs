@@ -88,20 +88,13 @@ fn object(text: &str, what: &str) -> Result<Map<String, Value>, Exit> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
+    use crate::cli::flags;
     use crate::exit::Code;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
     fn role(words: &[&str]) -> Result<Role, clap::Error> {
-        let words = ["call", "server.ping"].iter().chain(words);
-        Line::try_parse_from(words).map(|line| line.args.role())
+        let words = ["server.ping"].iter().chain(words).copied();
+        flags(words).map(|args: Args| args.role())
     }
 
     #[test]

@@ -187,19 +187,11 @@ pub(super) async fn run(wanted: Add, global: &Global, output: Output) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        add: Add,
-    }
+    use crate::cli::flags;
 
     fn spec(words: &[&str]) -> Result<Value, Exit> {
-        let words = ["add"].iter().chain(words);
-        Line::try_parse_from(words).map_err(Exit::usage)?.add.spec()
+        flags::<Add>(words.iter().copied()).map_err(Exit::usage)?.spec()
     }
 
     #[test]

@@ -213,19 +213,11 @@ fn stands(agent: &ManagedAgent) -> Result<(), Exit> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    pub(super) struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
+    use crate::cli::flags;
 
     fn parse(words: &str) -> Result<What, clap::Error> {
-        let words = ["agents"].into_iter().chain(words.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.args.what)
+        flags(words.split_whitespace()).map(|args: Args| args.what)
     }
 
     fn agent(value: serde_json::Value) -> ManagedAgent {

@@ -163,19 +163,11 @@ async fn delete(ids: &[String], facts: &Facts<'_>, output: Output) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
+    use crate::cli::flags;
 
     fn parse(words: &str) -> Result<Args, clap::Error> {
-        let words = ["memory"].into_iter().chain(words.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.args)
+        flags(words.split_whitespace())
     }
 
     #[test]

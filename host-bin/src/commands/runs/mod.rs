@@ -121,19 +121,12 @@ async fn delete(runs: &[String], global: &Global, output: Output) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
+    use crate::cli::flags;
 
     fn list(words: &str) -> Result<List, clap::Error> {
-        let words = ["runs", "list"].into_iter().chain(words.split_whitespace());
-        match Line::try_parse_from(words)?.args.what {
+        let words = ["list"].into_iter().chain(words.split_whitespace());
+        match flags::<Args>(words)?.what {
             What::List(list) => Ok(list),
             other => panic!("{other:?}"),
         }

@@ -60,9 +60,15 @@ pub(crate) async fn context_of(
     .await
 }
 
-async fn build(memory: &Memory, caller: &Caller, mut request: ContextRequest) -> Result<String> {
+async fn build(
+    memory: &Memory,
+    caller: &Caller,
+    (text, window, tenant_id): (String, Option<u64>, Option<String>),
+    fast: bool,
+) -> Result<String> {
     let (service, graph) = memory.serving(caller).await?;
-    request.agent_id = caller.agent().map(str::to_owned);
+    let agent_id = caller.agent().map(str::to_owned);
+    let request = ContextRequest { text, window, tenant_id, agent_id, fast };
     service.build_context(&graph, request).await
 }
 
@@ -77,9 +83,7 @@ impl Method for BuildContext {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<String> {
-        let Self { query: text, model_context_window: window, tenant_id } = self;
-        let request = ContextRequest { text, window, tenant_id, agent_id: None, fast: false };
-        build(memory, caller, request).await
+        build(memory, caller, (self.query, self.model_context_window, self.tenant_id), false).await
     }
 }
 
@@ -94,8 +98,6 @@ impl Method for BuildContextFast {
     }
 
     async fn run(self, memory: &Memory, caller: &Caller) -> Result<String> {
-        let Self { query: text, model_context_window: window, tenant_id } = self;
-        let request = ContextRequest { text, window, tenant_id, agent_id: None, fast: true };
-        build(memory, caller, request).await
+        build(memory, caller, (self.query, self.model_context_window, self.tenant_id), true).await
     }
 }

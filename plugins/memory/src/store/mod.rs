@@ -16,13 +16,15 @@ use std::{
     time::Duration,
 };
 
-use carport_core::{Clock, Durability, Guarded, Result, RpcError, bounds, encode_name};
+use carport_core::{
+    Clock, DiskSync, Durability, Guarded, Result, RpcError, blocking_io, bounds, encode_name,
+};
 use carport_memory_api::GraphRef;
 use carport_memory_graph::{Graph, Limits, Utility};
 use tokio::{sync::OnceCell, time::Instant};
 
 pub(crate) use kept::Kept;
-use pen::{Pen, Unsynced};
+use pen::Pen;
 
 /// A graph that nobody has used for so long is let go.
 const IDLE: Duration = Duration::from_secs(600);
@@ -35,9 +37,7 @@ type Cell = OnceCell<Arc<Kept>>;
 pub(crate) struct Store {
     /// `memory/` of the state root.
     root: PathBuf,
-    durability: Durability,
-    /// Only under [`Durability::Interval`].
-    unsynced: Unsynced,
+    disk: DiskSync,
     utility: Utility,
     clock: Arc<dyn Clock>,
     graphs: Guarded<HashMap<GraphRef, Arc<Cell>>>,
@@ -50,8 +50,7 @@ impl Store {
         utility: Utility,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (unsynced, graphs) = (Unsynced::default(), Guarded::default());
-        Self { root, durability, unsynced, utility, clock, graphs }
+        Self { root, disk: DiskSync::new(durability), utility, clock, graphs: Guarded::default() }
     }
 
     /// A graph, loaded if it is not. It is in use until what is returned is dropped.
@@ -96,8 +95,8 @@ impl Store {
             return Ok(Arc::new(Kept::new(Graph::new(Limits::SESSION), None, self.utility)));
         };
         let (now, file) = (self.clock.now(), path.clone());
-        let mut pen = Pen::new(path, self.durability, self.unsynced.clone());
-        let found = blocking(move || {
+        let mut pen = Pen::new(path, self.disk.clone());
+        let found = blocking_io(move || {
             let aside = aside::lines(&file)?;
             Ok(reading::read(&file, Limits::DISK).and_then(|read| match read {
                 Some(read) => Ok((aside, Some(read), None)),
@@ -177,24 +176,9 @@ impl Store {
         self.graphs.lock().len()
     }
 
-    /// Syncs what was written since the last time; what could not be is tried again the next time.
+    /// Syncs what was written since the last time.
     pub(crate) async fn sync(&self) {
-        let mut files = std::mem::take(&mut *self.unsynced.lock());
-        if files.is_empty() {
-            return;
-        }
-        let synced = blocking(move || {
-            files.retain(|file| match file.sync_data() {
-                Ok(()) => false,
-                Err(error) => {
-                    tracing::error!(%error, "a graph could not be synced to disk");
-                    true
-                }
-            });
-            Ok(files)
-        });
-        let failed = synced.await.unwrap_or_default();
-        self.unsynced.lock().extend(failed);
+        self.disk.sync("a graph").await;
     }
 }
 
@@ -209,13 +193,6 @@ pub(crate) async fn every(
         let Some(store) = store.upgrade() else { return };
         work(&store).await;
     }
-}
-
-/// Runs what blocks on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// What a caller hears of a failing disk: retrying may help once it works again.

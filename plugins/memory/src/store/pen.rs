@@ -8,10 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use carport_core::{Durability, Guarded, make_private_dir};
+use carport_core::{DiskSync, Durability, blocking_io, make_private_dir};
 use carport_memory_graph::Line;
 
-use super::{aside::Damage, blocking};
+use super::aside::Damage;
 use crate::whole;
 
 /// What stands in the place of a file is refused if it is a link, and never waited for if it is a pipe.
@@ -19,9 +19,6 @@ pub(super) const FLAGS: i32 =
     rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 /// Lines that a log may have whatever it holds.
 const FEW_LINES: usize = 1000;
-
-/// Files with changes that no sync has covered yet.
-pub(crate) type Unsynced = Arc<Guarded<Vec<Arc<File>>>>;
 
 /// What is found at the path of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +43,14 @@ pub(crate) struct Pen {
     damage: Damage,
     /// Whether a failed write may have left something behind these.
     torn: bool,
-    durability: Durability,
-    unsynced: Unsynced,
+    disk: DiskSync,
 }
 
 impl Pen {
     /// For a file that is not there yet.
-    pub(super) fn new(path: PathBuf, durability: Durability, unsynced: Unsynced) -> Self {
+    pub(super) fn new(path: PathBuf, disk: DiskSync) -> Self {
         let (exists, length, lines, damage) = (false, 0, 0, Damage::default());
-        Self { path, file: None, exists, length, lines, damage, torn: false, durability, unsynced }
+        Self { path, file: None, exists, length, lines, damage, torn: false, disk }
     }
 
     /// For a file that is there, of which so much was read.
@@ -92,7 +88,7 @@ impl Pen {
         self.mend(&file)?;
         self.torn = true;
         let written = match (&*file).write_all(text.as_bytes()) {
-            Ok(()) => self.settle(&file).await,
+            Ok(()) => self.disk.settle(&file).await,
             failed => failed,
         };
         match written {
@@ -118,7 +114,7 @@ impl Pen {
         }
         let (path, count) = (self.path.clone(), lines.len());
         let mut damage = std::mem::take(&mut self.damage);
-        let (length, damage) = blocking(move || {
+        let (length, damage) = blocking_io(move || {
             let length = damage.keep(&path).and_then(|()| replace(&path, &lines));
             Ok((length, damage))
         })
@@ -175,7 +171,7 @@ impl Pen {
         let mut options = OpenOptions::new();
         options.write(true).create_new(!self.exists).mode(0o600).custom_flags(FLAGS);
         let file = options.open(&self.path)?;
-        if !self.exists && self.durability != Durability::Process {
+        if !self.exists && self.disk.durability() != Durability::Process {
             // The directory may be as new as the file.
             let synced = self.path.parent().map_or(Ok(()), sync_directory);
             synced
@@ -193,23 +189,6 @@ impl Pen {
             file.set_len(self.length)?;
             (&*file).seek(SeekFrom::Start(self.length))?;
             self.torn = false;
-        }
-        Ok(())
-    }
-
-    async fn settle(&self, file: &Arc<File>) -> io::Result<()> {
-        match self.durability {
-            Durability::Process => {}
-            Durability::Interval => {
-                let mut unsynced = self.unsynced.lock();
-                if !unsynced.iter().any(|it| Arc::ptr_eq(it, file)) {
-                    unsynced.push(file.clone());
-                }
-            }
-            Durability::Record => {
-                let file = file.clone();
-                blocking(move || file.sync_data()).await?;
-            }
         }
         Ok(())
     }

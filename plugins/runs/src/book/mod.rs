@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use carport_core::{Clock, Guarded, Identity, Result, RpcError, Session, Time};
+use carport_core::{Clock, Guarded, Identity, Result, RpcError, Session, Time, blocking_io};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Notify};
@@ -33,7 +33,7 @@ use crate::{
         FORMAT, IncompleteReason, Line, RunEnded, RunRecord, RunStarted, RunStatus, RunSummary,
         Termination,
     },
-    store::{Bounds, Page, Store, blocking, failed},
+    store::{Bounds, Page, Store, failed},
 };
 
 /// Why a batch was not kept. A drop is a result, not an error: the sender stops sending.
@@ -192,7 +192,7 @@ impl Book {
     ) -> Result<Option<(RunStarted, Option<RunEnded>)>> {
         let (store, agent_id, run_id) =
             (self.store().clone(), agent_id.to_owned(), run_id.to_owned());
-        let found = blocking(move || store.look(&agent_id, &run_id)).await.map_err(failed)?;
+        let found = blocking_io(move || store.look(&agent_id, &run_id)).await.map_err(failed)?;
         Ok(found.map(|(found, _)| (found.started, found.ended)))
     }
 

@@ -14,14 +14,14 @@ use std::{
     },
 };
 
-use carport_core::{Gauge, Guarded, Time};
+use carport_core::{Gauge, Guarded, Time, blocking_io};
 use tokio::sync::Mutex;
 
 use crate::{
     index::{Index, Kept, Row, Unusable, Wanted},
     ledger::Place,
     record::{End, RunStatus, RunSummary},
-    store::{Found, Stamp, Store, blocking},
+    store::{Found, Stamp, Store},
 };
 
 use pending::Pending;
@@ -97,7 +97,7 @@ impl Catalog {
     /// for is to be read. No file that the index vouches for is opened.
     pub(crate) async fn adopt(&self, now: Time) -> io::Result<()> {
         let parts = self.0.clone();
-        blocking(move || parts.adopt(now)).await
+        blocking_io(move || parts.adopt(now)).await
     }
 
     /// The run, if there is one on disk. It blocks for a row of the index, or for one file.
@@ -124,14 +124,14 @@ impl Catalog {
     pub(crate) async fn list(&self, listing: Listing) -> io::Result<Vec<RunSummary>> {
         loop {
             let (parts, wanted) = (self.0.clone(), listing.clone());
-            match blocking(move || Ok(parts.list_settled(&wanted))).await? {
+            match blocking_io(move || Ok(parts.list_settled(&wanted))).await? {
                 Ok(Some(rows)) => return Ok(rows),
                 Ok(None) if self.cover_some(&listing.agent_id).await.is_ok() => {}
                 _ => break,
             }
         }
         let parts = self.0.clone();
-        blocking(move || {
+        blocking_io(move || {
             parts.fall_back();
             let mut rows = parts.index.list(&listing.wanted()).unwrap_or_default();
             rows.extend(parts.read_pending(&listing.agent_id).into_iter().map(|row| row.summary));
@@ -144,7 +144,7 @@ impl Catalog {
     pub(crate) async fn kept(&self, agent_id: String) -> io::Result<Vec<Kept>> {
         let covered = self.cover(&agent_id).await;
         let parts = self.0.clone();
-        blocking(move || {
+        blocking_io(move || {
             if covered.is_ok()
                 && let Ok(kept) = parts.index.kept(&agent_id)
             {
@@ -163,7 +163,7 @@ impl Catalog {
     /// Notes runs that have just ended, for [`Self::mend`] to take in from their files.
     pub(crate) async fn add(&self, ended: Vec<RunSummary>) {
         let parts = self.0.clone();
-        let noted = blocking(move || {
+        let noted = blocking_io(move || {
             for RunSummary { agent_id, run_id, .. } in ended {
                 let stamp = parts.store.stamp(&agent_id, &run_id);
                 // Without a stamp, it is looked at first.
@@ -185,7 +185,7 @@ impl Catalog {
     ) -> io::Result<Vec<String>> {
         let _changing = self.0.changing.lock().await;
         let parts = self.0.clone();
-        blocking(move || {
+        blocking_io(move || {
             let (mut gone, mut failure) = (Vec::new(), None);
             for run_id in run_ids {
                 match parts.store.remove(&agent_id, &run_id) {
@@ -216,14 +216,14 @@ impl Catalog {
     /// The agents that have runs on disk.
     pub(crate) async fn agents(&self) -> io::Result<Vec<String>> {
         let parts = self.0.clone();
-        blocking(move || parts.store.agents()).await
+        blocking_io(move || parts.store.agents()).await
     }
 
     /// Makes the index anew if it was lost or `doubted` and is damaged, and reads what it lacks. Files that
     /// could not be made whole are tried again.
     pub(crate) async fn mend(&self, doubted: bool, now: Time) {
         let parts = self.0.clone();
-        let mended = blocking(move || {
+        let mended = blocking_io(move || {
             parts.adopt_rest(now);
             if !parts.index.is_open() || (doubted && !parts.index.is_sound()) {
                 // What the files say comes before an index that says nothing.
@@ -252,7 +252,7 @@ impl Catalog {
     async fn cover_some(&self, agent_id: &str) -> Result<(), Unusable> {
         let _changing = self.0.changing.lock().await;
         let (parts, agent_id) = (self.0.clone(), agent_id.to_owned());
-        let covered = blocking(move || Ok(parts.cover_some(&agent_id))).await;
+        let covered = blocking_io(move || Ok(parts.cover_some(&agent_id))).await;
         covered.unwrap_or(Err(Unusable))
     }
 }

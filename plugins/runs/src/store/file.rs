@@ -8,9 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use carport_core::{Durability, Guarded};
+use carport_core::{DiskSync, Durability};
 
-use super::{NO_FOLLOW, blocking};
+use super::NO_FOLLOW;
 
 /// A file that is appended to, whole lines at a time.
 #[derive(Debug)]
@@ -21,24 +21,16 @@ pub(crate) struct RunFile {
     /// Whether a failed write may have left something behind these.
     torn: bool,
     done: bool,
-    durability: Durability,
-    unsynced: Unsynced,
+    disk: DiskSync,
 }
-
-/// Files and directories with changes that no sync has covered yet.
-pub(super) type Unsynced = Arc<Guarded<Vec<Arc<File>>>>;
 
 impl RunFile {
     /// A file that must not exist yet, for this user only.
-    pub(super) fn create(
-        path: &Path,
-        durability: Durability,
-        unsynced: Unsynced,
-    ) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, disk: DiskSync) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW);
         let file = options.open(path)?.into();
-        Ok(Self { file, length: 0, torn: false, done: false, durability, unsynced })
+        Ok(Self { file, length: 0, torn: false, done: false, disk })
     }
 
     /// Whether the run has ended: nothing is written any more.
@@ -53,7 +45,7 @@ impl RunFile {
 
     /// Whether [`Self::append`] waits for the disk, and so may be dropped half way.
     pub(crate) fn waits_for_disk(&self) -> bool {
-        self.durability == Durability::Record
+        self.disk.durability() == Durability::Record
     }
 
     /// Appends whole lines in one write. If that fails, the file is as it was: it never holds half a
@@ -65,7 +57,7 @@ impl RunFile {
         self.mend()?;
         self.torn = true;
         let written = match (&*self.file).write_all(&lines) {
-            Ok(()) => self.settle().await,
+            Ok(()) => self.disk.settle(&self.file).await,
             failed => failed,
         };
         match written {
@@ -80,23 +72,6 @@ impl RunFile {
                 Err(error)
             }
         }
-    }
-
-    async fn settle(&self) -> io::Result<()> {
-        match self.durability {
-            Durability::Process => {}
-            Durability::Interval => {
-                let mut unsynced = self.unsynced.lock();
-                if !unsynced.iter().any(|it| Arc::ptr_eq(it, &self.file)) {
-                    unsynced.push(self.file.clone());
-                }
-            }
-            Durability::Record => {
-                let file = self.file.clone();
-                blocking(move || file.sync_data()).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Cuts what a failed write left.
@@ -119,7 +94,7 @@ mod tests {
     async fn torn(durability: Durability) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run.jsonl");
-        let mut file = RunFile::create(&path, durability, Arc::default()).unwrap();
+        let mut file = RunFile::create(&path, DiskSync::new(durability)).unwrap();
         file.append(b"one\n".to_vec()).await.unwrap();
         // What a write that failed half way leaves, when cutting it failed as well.
         (&*file.file).write_all(b"tw").unwrap();

@@ -9,10 +9,11 @@ mod scan;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use carport_core::{Durability, RpcError, Time, encode_name, make_private_dir};
+use carport_core::{
+    DiskSync, Durability, RpcError, Time, blocking_io, encode_name, make_private_dir,
+};
 
 pub(crate) use file::RunFile;
 pub(crate) use reading::{Bounds, Page};
@@ -20,7 +21,6 @@ pub(crate) use recovery::Found;
 pub(crate) use scan::Stamp;
 
 use crate::record::Line;
-use file::Unsynced;
 
 /// `O_NOFOLLOW`: a link in the place of a run's file is refused.
 pub(crate) const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
@@ -29,14 +29,12 @@ pub(crate) const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 #[derive(Clone)]
 pub(crate) struct Store {
     root: PathBuf,
-    durability: Durability,
-    /// Only under [`Durability::Interval`].
-    unsynced: Unsynced,
+    disk: DiskSync,
 }
 
 impl Store {
     pub(crate) fn new(root: PathBuf, durability: Durability) -> Self {
-        Self { root, durability, unsynced: Arc::default() }
+        Self { root, disk: DiskSync::new(durability) }
     }
 
     /// Where the file of a run is. The names are encoded, so that they stay under the root.
@@ -58,7 +56,7 @@ impl Store {
     ) -> Result<RunFile, RpcError> {
         let (store, directory) = (self.clone(), self.directory(agent_id)?);
         let path = self.path(agent_id, run_id)?;
-        let made = blocking(move || Ok((store.begin(&directory, &path)?, path)));
+        let made = blocking_io(move || Ok((store.begin(&directory, &path)?, path)));
         let (mut file, path) = made.await.map_err(failed)?;
         if let Err(error) = file.append(format!("{line}\n").into_bytes()).await {
             // Nobody is told of this run, so that its name is free again.
@@ -76,7 +74,7 @@ impl Store {
             let why = format!("{} is not a directory: a link is not followed", directory.display());
             return Err(io::Error::other(why));
         }
-        let file = RunFile::create(path, self.durability, self.unsynced.clone())?;
+        let file = RunFile::create(path, self.disk.clone())?;
         let parents = [Some(directory), is_new.then_some(self.root.as_path())];
         let settled = parents.into_iter().flatten().try_for_each(|it| self.settle_directory(it));
         settled.inspect_err(|_| drop(fs::remove_file(path)))?;
@@ -85,33 +83,17 @@ impl Store {
 
     /// Has the entries of a directory reach the disk when the records in its files do.
     fn settle_directory(&self, directory: &Path) -> io::Result<()> {
-        match self.durability {
+        match self.disk.durability() {
             Durability::Process => {}
-            Durability::Interval => self.unsynced.lock().push(fs::File::open(directory)?.into()),
+            Durability::Interval => self.disk.later(fs::File::open(directory)?),
             Durability::Record => fs::File::open(directory)?.sync_all()?,
         }
         Ok(())
     }
 
-    /// Syncs what was written since the last time; what could not be is tried again the next time. Does
-    /// not block.
+    /// Syncs what was written since the last time. Does not block.
     pub(crate) async fn sync(&self) {
-        let mut files = std::mem::take(&mut *self.unsynced.lock());
-        if files.is_empty() {
-            return;
-        }
-        let synced = blocking(move || {
-            files.retain(|file| match file.sync_all() {
-                Ok(()) => false,
-                Err(error) => {
-                    tracing::error!(%error, "a run could not be synced to disk");
-                    true
-                }
-            });
-            Ok(files)
-        });
-        let failed = synced.await.unwrap_or_default();
-        self.unsynced.lock().extend(failed);
+        self.disk.sync("a run").await;
     }
 
     /// A page of a run's records; `None` if there is no such file. Does not block.
@@ -123,7 +105,7 @@ impl Store {
         bounds: Bounds,
     ) -> Result<Option<Page>, RpcError> {
         let path = self.path(agent_id, run_id)?;
-        if_there(blocking(move || reading::page(&path, cursor, bounds)).await)
+        if_there(blocking_io(move || reading::page(&path, cursor, bounds)).await)
     }
 
     /// The newest turns before `end` that fit into `bytes`, oldest first, with the first's index;
@@ -136,7 +118,7 @@ impl Store {
         bytes: usize,
     ) -> Result<Option<(u64, Vec<Line>)>, RpcError> {
         let path = self.path(agent_id, run_id)?;
-        if_there(blocking(move || reading::newest_turns(&path, end, bytes)).await)
+        if_there(blocking_io(move || reading::newest_turns(&path, end, bytes)).await)
     }
 
     /// The agents that have runs.
@@ -171,7 +153,7 @@ impl Store {
         let path = self.path(agent_id, run_id).map_err(io::Error::other)?;
         match recovery::last_record(&path)? {
             Some(_) => Ok(true),
-            None => recovery::adopt(&path, now, self.durability),
+            None => recovery::adopt(&path, now, self.disk.durability()),
         }
     }
 
@@ -209,13 +191,6 @@ fn if_there<T>(read: io::Result<T>) -> Result<Option<T>, RpcError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
     }
-}
-
-/// Runs what blocks on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// What a caller hears of a failing disk: retrying may help once it works again.

@@ -64,15 +64,10 @@ pub(super) fn walk(
     subjects: &[u32],
     nearest: &[(u32, f64)],
 ) -> Reached {
-    let mut walk = Walk {
-        view,
-        lexical,
-        subjects,
-        best: lexical.best(),
-        open: lexical.known() - lexical.best(),
-        reached: Reached::none(view),
-    };
-    if lexical.known() == 0.0 {
+    let (known, best) = (lexical.known(), lexical.best());
+    let (open, reached) = (known - best, Reached::none(view));
+    let mut walk = Walk { view, lexical, subjects, best, open, reached };
+    if known == 0.0 {
         // A sign or an emoji is a subject without being a term.
         for posting in subjects.iter().flat_map(|subject| view.postings(*subject)) {
             walk.reached.give(posting.doc, 1.0);
