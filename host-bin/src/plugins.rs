@@ -13,4 +13,5 @@ carport_core::link! {
         "host.devices", "host.register_device", "host.update_device",
     },
     "runs" => carport_runs { "runs" },
+    "voice" => carport_voice { "voice", "transcribe", "synthesize" },
 }

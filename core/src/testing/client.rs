@@ -137,6 +137,21 @@ impl TestClient {
         }
     }
 
+    /// Awaits the next binary frame; JSON frames that come before it are kept for later.
+    pub async fn next_binary(&mut self) -> Vec<u8> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let next = timeout_at(patience, self.socket.next()).await.expect("a frame in time");
+            match next.expect("the connection is open").expect("a whole frame") {
+                Message::Binary(bytes) => return bytes.to_vec(),
+                Message::Text(text) => {
+                    self.set_aside.push_back(serde_json::from_str(&text).expect("a JSON frame"));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Awaits the end of the connection: the close code, or `None` if the socket just ended.
     pub async fn closed(&mut self) -> Option<u16> {
         let patience = Instant::now() + PATIENCE;

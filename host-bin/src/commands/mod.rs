@@ -14,4 +14,5 @@ pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod token;
 mod typed;
+pub(crate) mod voice;
 pub(crate) mod watch;

@@ -99,13 +99,13 @@ mod tests {
     #[test]
     fn what_is_not_linked_is_listed_with_what_it_would_bring() {
         let bill = [
-            BillRow { feature: "voice", linked: false, namespaces: &["voice"] },
+            BillRow { feature: "abacus", linked: false, namespaces: &["beads"] },
             BillRow { feature: "host", linked: true, namespaces: &[] },
         ];
         let rows = rows(CARPORT_PLUGINS.iter(), &bill);
-        let voice = rows.iter().find(|row| row.id == "voice").unwrap();
-        assert!(!voice.linked && voice.version.is_none());
-        assert_eq!(voice.namespaces, ["voice"]);
+        let abacus = rows.iter().find(|row| row.id == "abacus").unwrap();
+        assert!(!abacus.linked && abacus.version.is_none());
+        assert_eq!(abacus.namespaces, ["beads"]);
         let host: Vec<_> = rows.iter().filter(|row| row.id == "host").collect();
         assert!(host.len() == 1 && host[0].linked && host[0].version.is_some());
         assert!(rows.is_sorted_by_key(|row| row.id));

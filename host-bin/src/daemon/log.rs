@@ -31,14 +31,16 @@ impl Log {
 }
 
 /// The WebSocket library writes whole frames to the log at its lower levels, and `session.auth` is a
-/// frame: it never says more than warnings.
+/// frame: it never says more than warnings. The libraries that decode sound report what is wrong with a
+/// client's file as errors; the client is told, and the operator need not be.
 fn filter(level: LogLevel) -> EnvFilter {
     let quiet = match level {
         LogLevel::Off | LogLevel::Error => level,
         _ => LogLevel::Warn,
     };
     let (level, quiet) = (level.word(), quiet.word());
-    EnvFilter::new(format!("{level},tungstenite={quiet},tokio_tungstenite={quiet}"))
+    let foreign = format!("tungstenite={quiet},tokio_tungstenite={quiet},symphonia=off");
+    EnvFilter::new(format!("{level},{foreign}"))
 }
 
 #[cfg(test)]
@@ -70,6 +72,7 @@ mod tests {
             tracing::trace!(target: "carport_core", "kept");
             tracing::trace!(target: "tungstenite::protocol", "frame with a token");
             tracing::debug!(target: "tokio_tungstenite", "frame with a token");
+            tracing::error!(target: "symphonia_core::formats::probe", "a token is no sound");
         });
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("kept") && !text.contains("token"), "{text}");

@@ -61,6 +61,11 @@ impl Overrides {
             layer.set(&["memory", "unbound"], "shared", from);
             layer.set(&["memory", "shared_load"], true, from);
         }
+        if outline.has("voice")
+            && let Some(home) = std::env::home_dir()
+        {
+            layer.set(&["voice", "audio_roots"], vec![home.display().to_string()], from);
+        }
         layer
     }
 

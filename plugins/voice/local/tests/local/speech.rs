@@ -1,0 +1,98 @@
+//! What is spoken: that it can be understood, its pace, its sameness, and its end on demand.
+
+use std::{
+    collections::HashMap,
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use carport_voice_audio::{level_db, resample};
+use carport_voice_local::{Hibari, MAX_IDS, Places, Recognizer, RunError, SPEECH_RATE, Style};
+
+use crate::support::{LOCAL, word_errors};
+
+/// Texts and their phonemes, in the alphabet of the voice.
+const SENTENCES: [(&str, &str); 2] = [
+    (
+        "The build finished without errors and all tests passed.",
+        "ðə bˈɪld fˈɪnəʃt wɪðˈWt ˈɛɹəɹz ænd ˈɔl tˈɛsts pˈæst.",
+    ),
+    (
+        "Would you like me to send the summary to the whole team?",
+        "wˌʊd ju lˈIk mˌi tə sˈɛnd ðə sˈʌməɹi tə ðə hˈOl tˈim?",
+    ),
+];
+
+/// Ids between two pads.
+fn ids(phonemes: &str) -> Vec<i32> {
+    let table = fs::read(Places::repository().join(Hibari::MODEL).join("vocab.json")).unwrap();
+    let table: HashMap<char, i32> = serde_json::from_slice(&table).unwrap();
+    let known = phonemes.chars().map(|it| table[&it]);
+    [0].into_iter().chain(known).chain([0]).collect()
+}
+
+fn speak(phonemes: &str, style: Style) -> Vec<f32> {
+    let voice = LOCAL.speech().unwrap();
+    voice.speak(&ids(phonemes), style, &AtomicBool::new(false)).unwrap()
+}
+
+#[test]
+fn what_is_spoken_is_understood() {
+    let recognizer = LOCAL.recognizer().unwrap();
+    for (text, phonemes) in SENTENCES {
+        let began = Instant::now();
+        let sound = speak(phonemes, Style::default());
+        let seconds = sound.len() as f64 / f64::from(SPEECH_RATE);
+        let real_time = began.elapsed().as_secs_f64() / seconds;
+        let heard = recognizer.decode(&resample(&sound, SPEECH_RATE)).unwrap().text;
+        println!("{seconds:.2} s in {real_time:.3} of real time (the first with loading): {heard}");
+        assert_eq!(word_errors(text, &heard), 0, "{heard}");
+        assert!((-35.0..-12.0).contains(&level_db(&sound)), "{}", level_db(&sound));
+        assert!(sound.iter().all(|it| it.abs() <= 1.0));
+    }
+}
+
+#[test]
+fn speed_is_pace() {
+    let length = |speed| speak(SENTENCES[0].1, Style { speed, seed: 0 }).len() as f32;
+    let normal = length(1.0);
+    assert!((length(2.0) / normal - 0.5).abs() < 0.1);
+    assert!((length(0.5) / normal - 2.0).abs() < 0.3);
+    assert_eq!(length(9.0), length(2.0));
+    assert_eq!(length(f32::NAN), normal);
+}
+
+#[test]
+fn a_seed_decides_every_sample() {
+    let said = |seed| speak(SENTENCES[1].1, Style { speed: 1.0, seed });
+    assert_eq!(said(5), said(5));
+    assert_ne!(said(5), said(6));
+}
+
+#[test]
+fn there_are_bounds_to_a_sentence() {
+    let voice = LOCAL.speech().unwrap();
+    let speak = |ids: &[i32]| voice.speak(ids, Style::default(), &AtomicBool::new(false));
+    assert_eq!(speak(&[]), Ok(vec![]));
+    assert_eq!(speak(&[0, 0]), Ok(vec![]));
+    let too_long = RunError::TooLong { got: MAX_IDS + 1, limit: MAX_IDS, unit: "phonemes" };
+    assert_eq!(speak(&[50; MAX_IDS + 1]), Err(too_long));
+    assert!(speak(&[0, 9999, 0]).is_err());
+}
+
+#[test]
+fn a_cancel_ends_a_sentence_within_itself() {
+    let voice = LOCAL.speech().unwrap();
+    let long = ids(&SENTENCES[0].1.repeat(7));
+    let cancel = AtomicBool::new(true);
+    assert_eq!(voice.speak(&long, Style::default(), &cancel), Err(RunError::Cancelled));
+    cancel.store(false, Ordering::Relaxed);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let speaking = scope.spawn(|| voice.speak(&long, Style::default(), &cancel));
+        cancel.store(true, Ordering::Relaxed);
+        assert_eq!(speaking.join().unwrap(), Err(RunError::Cancelled));
+    });
+    println!("it took {:?} to end", began.elapsed());
+}

@@ -1,0 +1,200 @@
+//! What everything in this plugin shares: the tables of streams and speech, places for work, the clock.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use carport_core::{Clock, Guarded, Result, RpcError, Session, Tasks};
+use carport_inference_api::Inference;
+use tokio::{runtime::Handle, time::Instant};
+
+use crate::{
+    config::Config,
+    counts::Counts,
+    files::Files,
+    providers::Providers,
+    rate::Bucket,
+    slots::Slots,
+    speakers::{Voices, store::Enrolments},
+    speech::Talk,
+    stream::{Stream, settings::Settings},
+    turns::Turn,
+};
+
+/// Whose, and which of theirs. `None` is nobody's.
+pub(crate) type Key = (Option<u64>, String);
+
+/// Streams of one connection, and of all.
+const STREAMS: (usize, usize) = (4, 8);
+/// Speech streams of one connection, and of all.
+const TALKS: (usize, usize) = (4, 16);
+/// One-shot calls at once.
+const ONE_SHOTS: usize = 2;
+
+/// What is kept for a connection.
+#[derive(Default)]
+pub(crate) struct Desk {
+    bucket: Guarded<Bucket>,
+    pub(crate) turn: Guarded<Option<Arc<Turn>>>,
+    /// Held while one turn takes the place of another.
+    pub(crate) turning: tokio::sync::Mutex<()>,
+}
+
+/// What everything shares.
+pub(crate) struct Hub {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: Tasks,
+    pub(crate) runtime: Handle,
+    pub(crate) counts: Counts,
+    pub(crate) files: Files,
+    pub(crate) providers: Providers,
+    pub(crate) enrolled: Enrolments,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) inference: Option<Arc<dyn Inference>>,
+    pub(crate) next_turn: AtomicU64,
+    pub(crate) one_shots: Arc<tokio::sync::Semaphore>,
+    pub(crate) began: Instant,
+    pub(crate) streams: Guarded<BTreeMap<Key, Arc<Stream>>>,
+    /// In order of starting.
+    pub(crate) talks: Guarded<Vec<Arc<Talk>>>,
+}
+
+impl Hub {
+    pub(crate) fn one_shots() -> Arc<tokio::sync::Semaphore> {
+        Arc::new(tokio::sync::Semaphore::new(ONE_SHOTS))
+    }
+
+    /// A background task; from any thread.
+    pub(crate) fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let _inside = self.runtime.enter();
+        drop(self.tasks.spawn(name, task));
+    }
+
+    /// Whether a connection may send so much sound now; else in how many milliseconds.
+    pub(crate) fn admit(&self, owner: &Session, bytes: usize) -> std::result::Result<(), u64> {
+        owner.slot::<Desk>().bucket.lock().take(bytes, self.began.elapsed())
+    }
+
+    /// Lists a stream, within the limits.
+    pub(crate) fn admit_stream(&self, stream: &Arc<Stream>) -> Result<()> {
+        let mut streams = self.streams.lock();
+        if streams.contains_key(&stream.key) {
+            let why = format!("a stream `{}` of this connection is there already", stream.key.1);
+            return Err(RpcError::conflict(why));
+        }
+        let own = streams.keys().filter(|key| key.0.is_some() && key.0 == stream.key.0).count();
+        within("streams of sound", own, streams.len(), STREAMS)?;
+        streams.insert(stream.key.clone(), stream.clone());
+        Ok(())
+    }
+
+    /// A stream of this connection.
+    pub(crate) fn stream(&self, owner: &Session, id: &str) -> Result<Arc<Stream>> {
+        let key = (Some(owner.serial()), id.to_owned());
+        let found = self.streams.lock().get(&key).cloned();
+        found.ok_or_else(|| crate::stream::no_such(id))
+    }
+
+    /// A stream is over.
+    pub(crate) fn forget(&self, stream: &Stream) {
+        let mut streams = self.streams.lock();
+        if streams.get(&stream.key).is_some_and(|it| std::ptr::eq(&**it, stream)) {
+            streams.remove(&stream.key);
+        }
+    }
+
+    /// Lists a speech stream, within the limits.
+    pub(crate) fn admit_talk(&self, talk: &Arc<Talk>) -> Result<()> {
+        let mut talks = self.talks.lock();
+        if talks.iter().any(|it| it.key == talk.key) {
+            let why =
+                format!("a speech stream `{}` of this connection is there already", talk.key.1);
+            return Err(RpcError::conflict(why));
+        }
+        let own = talks.iter().filter(|it| it.key.0 == talk.key.0).count();
+        within("speech streams", own, talks.len(), TALKS)?;
+        talks.push(talk.clone());
+        Ok(())
+    }
+
+    /// The speech streams of a connection, in order of starting.
+    pub(crate) fn talks_of(&self, owner: &Session) -> Vec<Arc<Talk>> {
+        let talks = self.talks.lock();
+        talks.iter().filter(|it| it.key.0 == Some(owner.serial())).cloned().collect()
+    }
+
+    pub(crate) fn forget_talk(&self, talk: &Talk) {
+        self.talks.lock().retain(|it| !std::ptr::eq(&**it, talk));
+    }
+
+    /// The voices that a stream starts with.
+    pub(crate) fn voices(&self, settings: &Settings) -> Result<Voices> {
+        let provider = self.providers.speakers("options.diarizer", None)?;
+        let enrolled = if settings.enrolled { self.enrolled.prints() } else { Vec::new() };
+        Ok(Voices::new(provider, enrolled))
+    }
+
+    /// Ends what a connection is being told: the ids of its speech streams, and its turn.
+    pub(crate) fn hush(&self, owner: &Session) -> (Vec<String>, Option<u64>) {
+        let talks = self.talks_of(owner);
+        let stopped = talks.iter().filter(|talk| talk.cancel());
+        let ids = stopped.map(|talk| talk.key.1.clone()).collect();
+        let turn = owner.slot::<Desk>().turn.lock().clone();
+        (ids, turn.filter(|turn| turn.cancel()).map(|turn| turn.id))
+    }
+
+    /// Ends everything of a connection that is gone.
+    pub(crate) fn abandon(&self, owner: &Session) {
+        let streams: Vec<_> = {
+            let streams = self.streams.lock();
+            streams.values().filter(|it| it.key.0 == Some(owner.serial())).cloned().collect()
+        };
+        for stream in streams {
+            stream.close(carport_voice_api::EndReason::Disconnect);
+        }
+        self.hush(owner);
+    }
+
+    /// Looks for what nobody uses any more.
+    pub(crate) fn sweep(&self) {
+        let (now, idle) = (self.clock.now(), Duration::from_secs(self.config.idle_secs));
+        let streams: Vec<_> = self.streams.lock().values().cloned().collect();
+        for stream in streams {
+            stream.sweep(now, idle);
+        }
+        let talks: Vec<_> = self.talks.lock().clone();
+        for talk in talks {
+            talk.sweep(now);
+        }
+        if let Err(error) = self.files.sweep((*now).into()) {
+            tracing::warn!(%error, "old files of sound could not be deleted");
+        }
+    }
+
+    /// A place for a one-shot call.
+    pub(crate) fn one_shot(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        self.one_shots.clone().try_acquire_owned().map_err(|_| {
+            let why = format!("{ONE_SHOTS} one-shot calls run already; try again");
+            RpcError::overloaded(why).with("limit", ONE_SHOTS)
+        })
+    }
+}
+
+/// Whether one more fits, of one connection and of all.
+fn within(what: &str, own: usize, all: usize, (most_own, most_all): (usize, usize)) -> Result<()> {
+    if own >= most_own {
+        return Err(RpcError::limit(format!("{what} of a connection"), most_own as u64));
+    }
+    if all >= most_all {
+        let why = format!("{what} of this daemon: the limit is {most_all}; try again later");
+        return Err(RpcError::overloaded(why).with("limit", most_all));
+    }
+    Ok(())
+}

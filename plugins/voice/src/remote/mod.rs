@@ -1,0 +1,56 @@
+//! Providers over a network or as a program, made of what the operator wrote under `[voice.providers]`.
+
+#[cfg(feature = "elevenlabs")]
+mod elevenlabs;
+#[cfg(feature = "espeak")]
+mod espeak;
+#[cfg(feature = "remote")]
+mod http;
+#[cfg(feature = "openai-http")]
+mod openai;
+#[cfg(any(feature = "remote", feature = "espeak"))]
+mod pcm;
+#[cfg(any(feature = "elevenlabs", feature = "openai-http"))]
+mod pieces;
+mod secret;
+mod settings;
+#[cfg(any(feature = "remote", feature = "espeak"))]
+mod waiting;
+
+use carport_core::{Result, RpcError};
+use carport_voice_api::Provider;
+
+use crate::config::Config;
+
+pub use settings::{ProviderSettings, ProviderType};
+
+/// Every provider that is configured. Nothing is reached or started yet.
+pub(crate) fn providers(config: &Config) -> Result<Vec<Provider>> {
+    let made = config.providers.iter().map(|(name, settings)| make(name, settings));
+    Ok(made.collect::<Result<Vec<_>>>()?.concat())
+}
+
+fn make(name: &str, settings: &ProviderSettings) -> Result<Vec<Provider>> {
+    match settings.kind {
+        #[cfg(feature = "openai-http")]
+        ProviderType::OpenaiHttp => openai::providers(name, settings),
+        #[cfg(feature = "elevenlabs")]
+        ProviderType::Elevenlabs => elevenlabs::providers(name, settings),
+        #[cfg(feature = "espeak")]
+        ProviderType::Espeak => Ok(espeak::providers(name, settings)),
+        #[cfg(not(all(feature = "openai-http", feature = "elevenlabs", feature = "espeak")))]
+        kind => {
+            let feature = kind.word();
+            let why = format!(
+                "`voice.providers.{name}.kind` is `{feature}`, which is not in this build: build with \
+                 the feature `{feature}` of `carport-voice`, or remove the section"
+            );
+            Err(RpcError::internal(why))
+        }
+    }
+}
+
+/// What is wrong with a setting of a provider.
+fn wrong(name: &str, key: &str, why: impl std::fmt::Display) -> RpcError {
+    RpcError::internal(format!("`voice.providers.{name}.{key}` {why}"))
+}

@@ -1,0 +1,138 @@
+//! What an operator says of a provider.
+
+use std::path::PathBuf;
+
+use carport_core::Result;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{secret::SecretRef, wrong};
+
+/// Seconds that a provider may say nothing.
+const TIMEOUT_SECS: u64 = 30;
+/// The longest that may be set.
+const MOST_SECS: u64 = 600;
+
+/// A section `[voice.providers.NAME]`. The name is the provider's id, `[a-z0-9_-]{1,64}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// How it is spoken to.
+    pub kind: ProviderType,
+    /// Where it is, `http` or `https`, with or without `/v1` at the end; the service's own address if
+    /// absent. A key is sent over plain `http` to this machine only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Where its key is: `env:NAME` for a variable of the daemon, `file:PATH` for an absolute path. It is
+    /// read anew for each use. No key is sent if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The model that recognises where a call names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stt_model: Option<String>,
+    /// The model that speaks where a call names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tts_model: Option<String>,
+    /// The voices that calls may name, the usual one first; any, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voices: Vec<String>,
+    /// Seconds that it may say nothing while an answer is due, 1 to 600; 30 if absent.
+    #[serde(default = "timeout_secs")]
+    #[schemars(range(min = 1, max = 600))]
+    pub timeout_secs: u64,
+    /// The program of `espeak`, by name or absolute path; `espeak-ng` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
+}
+
+const fn timeout_secs() -> u64 {
+    TIMEOUT_SECS
+}
+
+/// How a provider is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderType {
+    /// `/v1/audio/transcriptions` and `/v1/audio/speech`, as OpenAI has them.
+    OpenaiHttp,
+    /// ElevenLabs: realtime recognition and streaming speech.
+    Elevenlabs,
+    /// The program `espeak-ng`.
+    Espeak,
+}
+
+impl ProviderType {
+    /// As it is written, which is also the name of its feature.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::OpenaiHttp => "openai-http",
+            Self::Elevenlabs => "elevenlabs",
+            Self::Espeak => "espeak",
+        }
+    }
+}
+
+impl ProviderSettings {
+    /// Bounds that the types do not hold.
+    pub(crate) fn check(&self, name: &str) -> Result<()> {
+        let is_word =
+            |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"_-".contains(&it);
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(is_word) {
+            return Err(wrong(name, "kind", "stands under a name that is not `[a-z0-9_-]{1,64}`"));
+        }
+        if !(1..=MOST_SECS).contains(&self.timeout_secs) {
+            return Err(wrong(name, "timeout_secs", "must be 1 to 600"));
+        }
+        // The value is not shown: somebody may have written the key itself.
+        if self.key.as_deref().is_some_and(|it| SecretRef::parse(it).is_none()) {
+            let why =
+                "must be `env:NAME` or `file:/absolute/path`: say where the key is, not what it is";
+            return Err(wrong(name, "key", why));
+        }
+        let is_program = self.kind == ProviderType::Espeak;
+        let out_of_place = [
+            ("base_url", is_program && self.base_url.is_some()),
+            ("key", is_program && self.key.is_some()),
+            ("stt_model", is_program && self.stt_model.is_some()),
+            ("tts_model", is_program && self.tts_model.is_some()),
+            ("program", !is_program && self.program.is_some()),
+        ];
+        match out_of_place.into_iter().find(|(_, is_set)| *is_set) {
+            Some((key, _)) => {
+                let why =
+                    format!("says nothing to a provider of kind `{}`: remove it", self.kind.word());
+                Err(wrong(name, key, why))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(name: &str, text: &str) -> Result<(), String> {
+        let settings: ProviderSettings = serde_json::from_str(text).map_err(|it| it.to_string())?;
+        settings.check(name).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_a_key_is_never_shown() {
+        assert_eq!(checked("x", r#"{"kind": "openai-http", "key": "env:K"}"#), Ok(()));
+        assert_eq!(checked("local", r#"{"kind": "espeak", "program": "/bin/x"}"#), Ok(()));
+        for (name, text, named) in [
+            ("x", r#"{"kind": "other"}"#, "openai-http"),
+            ("x", r#"{"kind": "espeak", "speed": 1}"#, "speed"),
+            ("X y", r#"{"kind": "espeak"}"#, "[a-z0-9_-]"),
+            ("x", r#"{"kind": "espeak", "timeout_secs": 0}"#, "timeout_secs"),
+            ("x", r#"{"kind": "espeak", "key": "env:K"}"#, "key"),
+            ("x", r#"{"kind": "elevenlabs", "program": "/bin/x"}"#, "program"),
+            ("x", r#"{"kind": "elevenlabs", "key": "file:relative-sk-1234"}"#, "env:NAME"),
+            ("x", r#"{"kind": "elevenlabs", "key": "sk-1234"}"#, "env:NAME"),
+        ] {
+            let why = checked(name, text).unwrap_err();
+            assert!(why.contains(named) && !why.contains("sk-1234"), "{text}: {why}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a stream's worker has to do next: sound in the order in which it came, flushes between, the end last.
+
+use std::{collections::VecDeque, time::Duration, time::Instant};
+
+use carport_core::Time;
+use carport_voice_api::{EndReason, Heard};
+use carport_voice_audio::{Format, Full, Ring};
+
+use super::arrivals::Arrivals;
+
+/// Sound that is worked on at once.
+const PIECE_MS: u64 = 96;
+/// What a provider heard and nobody looked at yet; partials beyond that are dropped.
+const MOST_HEARD: usize = 1024;
+
+/// What came in, and what was asked for.
+pub(crate) struct Intake {
+    pub(crate) ring: Ring,
+    pub(crate) arrivals: Arrivals,
+    /// Sample frames that came in, lost ones included, and those that were taken out.
+    came: u64,
+    taken: u64,
+    /// Where the open segment is to end.
+    flushes: VecDeque<u64>,
+    heard: VecDeque<Heard>,
+    ending: Option<EndReason>,
+    closed: bool,
+    last_sound: Time,
+    /// Since when the worker has been in its provider.
+    pub(crate) busy_since: Option<Time>,
+    pub(crate) told_slow: bool,
+    /// As the worker saw it last.
+    pub(crate) open_segment: Option<u64>,
+    pub(crate) speech_ms: u64,
+    pub(crate) frames: super::binary::Frames,
+    /// What [`Self::sums`] was when everything was let go of.
+    last_sums: Option<(u64, u64, u64)>,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Work {
+    /// Bytes of whole sample frames.
+    Sound(Vec<u8>),
+    /// The open segment ends here.
+    Flush,
+    /// What the provider told.
+    Heard(Heard),
+    /// No more sound comes. Said once.
+    End(EndReason),
+    /// Nobody wants anything any more.
+    Quit,
+}
+
+impl Intake {
+    pub(crate) fn new(format: Format, now: Time) -> Self {
+        Self {
+            ring: Ring::new(format, Ring::LIMIT_MS),
+            arrivals: Arrivals::default(),
+            came: 0,
+            taken: 0,
+            flushes: VecDeque::new(),
+            heard: VecDeque::new(),
+            ending: None,
+            closed: false,
+            last_sound: now,
+            busy_since: None,
+            told_slow: false,
+            open_segment: None,
+            speech_ms: 0,
+            frames: super::binary::Frames::default(),
+            last_sums: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, pcm: &[u8], now: Time, moment: Instant) -> Result<(), Full> {
+        self.came += self.ring.push(pcm)? as u64;
+        self.came_in(now, moment);
+        Ok(())
+    }
+
+    /// Sound that is lost; silence takes its place.
+    pub(crate) fn lose(&mut self, frames: u64, now: Time, moment: Instant) {
+        self.ring.drop_frames(frames);
+        self.came += frames;
+        self.came_in(now, moment);
+    }
+
+    fn came_in(&mut self, now: Time, moment: Instant) {
+        self.last_sound = now;
+        self.arrivals.note(self.ring.position_ms(), moment);
+    }
+
+    pub(crate) fn flush(&mut self) {
+        if self.flushes.back() != Some(&self.came) {
+            self.flushes.push_back(self.came);
+        }
+    }
+
+    pub(crate) fn hear(&mut self, heard: Heard) {
+        let may_go = matches!(heard, Heard::Partial { .. });
+        if !self.closed && (self.heard.len() < MOST_HEARD || !may_go) {
+            self.heard.push_back(heard);
+        }
+    }
+
+    /// Begins the end; `false` if it had begun.
+    pub(crate) fn end(&mut self, reason: EndReason) -> bool {
+        if self.is_ending() {
+            return false;
+        }
+        self.ending = Some(reason);
+        true
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.closed || self.ending.is_some()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether text may still come of what is there.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.closed
+            && (!self.ring.is_empty() || self.open_segment.is_some() || self.busy_since.is_some())
+    }
+
+    /// Whether the worker has nothing else to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ring.is_empty() && self.flushes.is_empty() && self.ending.is_none()
+    }
+
+    /// Lets go of everything.
+    pub(crate) fn close(&mut self) {
+        self.last_sums = Some(self.sums());
+        self.closed = true;
+        self.ring = Ring::new(self.ring.format(), 0);
+        self.arrivals = Arrivals::default();
+        self.heard = VecDeque::new();
+        self.flushes = VecDeque::new();
+    }
+
+    /// Sound, speech and loss, in milliseconds.
+    pub(crate) fn sums(&self) -> (u64, u64, u64) {
+        let now = || (self.ring.position_ms(), self.speech_ms, self.ring.dropped_ms());
+        self.last_sums.unwrap_or_else(now)
+    }
+
+    /// How long ago sound came, how long the worker has been in its provider, and whether that was told.
+    pub(crate) fn age(&self, now: Time) -> (Duration, Duration, bool) {
+        let since = |then: Time| (*now - *then).to_std().unwrap_or_default();
+        let busy = self.busy_since.map_or(Duration::ZERO, since);
+        (since(self.last_sound), busy, self.told_slow)
+    }
+
+    /// What the worker does next, if there is anything.
+    pub(crate) fn next(&mut self) -> Option<Work> {
+        if self.closed {
+            return Some(Work::Quit);
+        }
+        if let Some(heard) = self.heard.pop_front() {
+            return Some(Work::Heard(heard));
+        }
+        if self.flushes.front().is_some_and(|at| *at <= self.taken) {
+            self.flushes.pop_front();
+            return Some(Work::Flush);
+        }
+        let up_to = self.flushes.front().map_or(u64::MAX, |at| at - self.taken);
+        let piece = self.ring.format().frames_in(PIECE_MS).min(up_to);
+        let mut bytes = Vec::new();
+        let frames = self.ring.pull(piece as usize, &mut bytes) as u64;
+        self.taken += frames;
+        match (frames, self.ending) {
+            (0, Some(reason)) if reason != EndReason::Error => {
+                // Said once: an ending provider tells the rest by itself.
+                self.ending = Some(EndReason::Error);
+                Some(Work::End(reason))
+            }
+            (0, _) => None,
+            _ => Some(Work::Sound(bytes)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carport_voice_audio::Encoding;
+
+    use super::*;
+
+    fn intake() -> Intake {
+        Intake::new(Format::new(Encoding::S16le, 8000, 2).unwrap(), Time::default())
+    }
+
+    #[test]
+    fn a_flush_stands_where_it_was_asked_for_and_the_end_is_said_once() {
+        let (mut intake, now, moment) = (intake(), Time::default(), Instant::now());
+        intake.push(&[1; 400], now, moment).unwrap();
+        intake.flush();
+        intake.flush();
+        intake.push(&[2; 40], now, moment).unwrap();
+        intake.lose(10, now, moment);
+        assert!(intake.end(EndReason::Idle) && !intake.end(EndReason::Stop));
+        intake.hear(Heard::Ended);
+        let mut work = Vec::new();
+        while let Some(next) = intake.next() {
+            work.push(next);
+        }
+        let rest = [vec![2; 40], vec![0; 40]].concat();
+        assert_eq!(
+            work,
+            [
+                Work::Heard(Heard::Ended),
+                Work::Sound(vec![1; 400]),
+                Work::Flush,
+                Work::Sound(rest),
+                Work::End(EndReason::Idle),
+            ]
+        );
+        assert!(intake.is_ending());
+    }
+
+    #[test]
+    fn a_closed_intake_holds_nothing() {
+        let (mut intake, now, moment) = (intake(), Time::default(), Instant::now());
+        intake.push(&[1; 4000], now, moment).unwrap();
+        intake.close();
+        assert_eq!((intake.ring.buffered_ms(), intake.sums()), (0, (125, 0, 0)));
+        assert_eq!((intake.next(), intake.next()), (Some(Work::Quit), Some(Work::Quit)));
+        assert!(intake.push(&[1; 4], now, moment).is_err());
+    }
+}

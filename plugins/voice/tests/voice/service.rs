@@ -1,0 +1,148 @@
+//! The voice as other plugins use it.
+
+use std::{
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+use carport_core::codes;
+use carport_voice_api::{
+    AudioSource, Event, NewStream, Numbered, Provider, SpeechOptions, StreamOptions, VOICE,
+    VadOptions,
+};
+use serde_json::json;
+
+use crate::{Lab, pass, script::Segments, sound, until, utterance};
+
+fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>>>) -> NewStream {
+    let told = told.clone();
+    NewStream {
+        owner,
+        session_id: "m".into(),
+        source: AudioSource::default(),
+        options: StreamOptions {
+            settled: Some(true),
+            vad: Some(VadOptions { end_ms: Some(200), ..VadOptions::default() }),
+            ..StreamOptions::default()
+        },
+        sink: Some(Arc::new(move |event: &Numbered| told.lock().unwrap().push(event.clone()))),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_an_owner_tells_its_sink_and_outlives_connections() {
+    let lab = Lab::start().await;
+    let (voice, told) = (lab.host.service(&VOICE), Arc::<Mutex<Vec<Numbered>>>::default());
+    let client = lab.host.client().await;
+    let stream = voice.open(new(None, &told)).unwrap();
+    client.close().await;
+    stream.push(&utterance(300)).unwrap();
+    let summary = stream.stop(true).await.unwrap();
+    assert_eq!((&*summary.transcript, summary.audio_ms), ("w1 w2 w3", 1300));
+    let told = told.lock().unwrap().clone();
+    let seqs: Vec<_> = told.iter().map(|it| it.seq.unwrap()).collect();
+    assert_eq!(seqs, (0..told.len() as u64).collect::<Vec<_>>());
+    assert!(told.iter().any(|it| matches!(it.event, Event::Transcript { .. })));
+    assert!(matches!(told.last().unwrap().event, Event::SessionStopped { segments: 1, .. }));
+    assert_eq!(stream.push(&[]).unwrap_err().code, codes::NOT_FOUND);
+    drop(stream);
+    lab.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_ends_its_stream_and_delays_no_sink() {
+    let lab = Lab::start().await;
+    let agent = lab.host.agent("deaf").await;
+    let (voice, told) = (lab.host.service(&VOICE), Arc::default());
+    let owner = lab.host.session_of("deaf");
+    let stream = voice.open(new(Some(owner.clone()), &told)).unwrap();
+    stream.go_live();
+    let word = [sound(96, 0.5), sound(256, 0.0)].concat();
+    let said = word.repeat(160);
+    // Each word is four events that must not be lost; the outbox takes 1024 frames.
+    for _ in 0..5 {
+        until(async || stream.push(&said).is_ok()).await;
+    }
+    let finals = || {
+        let told = told.lock().unwrap();
+        told.iter().filter(|it| matches!(it.event, Event::Final { .. })).count()
+    };
+    until(async || finals() == 5 * 160).await;
+    pass(Duration::from_secs(10)).await;
+    let stopped =
+        || matches!(told.lock().unwrap().last().unwrap().event, Event::SessionStopped { .. });
+    until(async || stopped()).await;
+    let told = told.lock().unwrap();
+    let error = &told[told.len() - 2].event;
+    assert!(
+        matches!(
+            error,
+            Event::Error { code: carport_voice_api::ErrorCode::SlowReader, fatal: true, .. }
+        ),
+        "{error:?}"
+    );
+    drop((stream, agent, owner));
+}
+
+#[tokio::test]
+async fn making_runs_ten_seconds_ahead_and_ends_when_nobody_listens() {
+    let lab = Lab::start().await;
+    let voice = lab.host.service(&VOICE);
+    lab.knobs.chunk_ms.store(900, Ordering::SeqCst);
+    let mut speech = voice.speak("a.".repeat(40), SpeechOptions::default()).unwrap();
+    let spoken = || lab.knobs.spoken_ms.load(Ordering::SeqCst);
+    // Eleven chunks lie ahead, one is in the channel, one waits for each of the two, and one is made.
+    until(async || spoken() >= 11 * 900).await;
+    let first = speech.chunks.recv().await.unwrap().unwrap();
+    assert_eq!((first.duration_ms, first.is_final), (900, false));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(spoken() <= 16 * 900, "{}", spoken());
+    drop(speech);
+    lab.is_clean().await;
+    assert!(spoken() <= 16 * 900);
+    lab.knobs.chunk_ms.store(20, Ordering::SeqCst);
+    let mut speech = voice.speak("a. b.".into(), SpeechOptions::default()).unwrap();
+    let mut last = 0;
+    while let Some(chunk) = speech.chunks.recv().await {
+        last += usize::from(chunk.unwrap().is_final);
+    }
+    assert_eq!(last, 1);
+    lab.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_provider_is_registered_once() {
+    let lab = Lab::start().await;
+    let voice = lab.host.service(&VOICE);
+    let again = voice.register(Provider::Stt(Arc::new(Segments("local", lab.knobs.clone()))));
+    assert_eq!(again.unwrap_err().code, codes::CONFLICT);
+    voice.register(Provider::Stt(Arc::new(Segments("more", lab.knobs.clone())))).unwrap();
+    assert_eq!(voice.providers().iter().filter(|it| it.id == "more").count(), 1);
+}
+
+#[tokio::test]
+async fn a_build_without_providers_says_so() {
+    let bare = json!({ "local": false });
+    let host = carport_core::testing::TestHost::builder().plugin("voice", bare).start().await;
+    let mut client = host.client().await;
+    for (method, params) in [
+        ("voice.transcribe_stream.start", json!({ "session_id": "a" })),
+        (
+            "voice.transcribe_stream.start",
+            json!({ "session_id": "a", "options": { "diarizer": true } }),
+        ),
+        ("voice.tts_stream.start", json!({ "stream_id": "s", "text": "x" })),
+        ("transcribe", json!({ "audio_b64": "" })),
+        ("synthesize", json!({ "text": "x" })),
+        ("voice.prepare_parakeet", json!({})),
+        ("voice.prepare_diarizer", json!({})),
+    ] {
+        let error = client.raw(method, params).await.unwrap_err();
+        assert_eq!(error.code, codes::UNAVAILABLE, "{method}");
+        assert_eq!(error.data.unwrap()["missing"], "provider", "{method}");
+    }
+    assert_eq!(client.raw("voice.providers.list", json!({})).await.unwrap(), json!([]));
+    let mut stranger = host.stranger().await;
+    let error = stranger.raw("voice.sessions.list", json!({})).await.unwrap_err();
+    assert_eq!(error.code, codes::NOT_AUTHENTICATED);
+}
