@@ -57,7 +57,12 @@ async fn every_method_has_a_name_documentation_access_and_schemas_that_compile()
     assert!(methods.len() >= 30, "the full build is linked");
     for method in &methods {
         let name = &method.name;
-        assert!(name.len() <= 128 && (name.contains('.') || ["verify", "transcribe", "synthesize"].contains(&name.as_str())), "{name}");
+        assert!(
+            name.len() <= 128
+                && (name.contains('.')
+                    || ["verify", "transcribe", "synthesize"].contains(&name.as_str())),
+            "{name}"
+        );
         assert!(
             method.row["summary"].as_str().is_some_and(|it| it.len() > 5),
             "{name}: no doc comment"

@@ -67,7 +67,7 @@ async fn silence(minutes: u64) {
 /// A square wave of 100 Hz at full scale and beyond, between silences.
 fn overdriven(format: &str, rate: usize, channels: usize) -> Vec<u8> {
     let sample = |n: usize| {
-        let sign = if n * 200 / rate % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if (n * 200 / rate).is_multiple_of(2) { 1.0 } else { -1.0 };
         let beyond = [f32::INFINITY, 4e4, f32::MAX, f32::INFINITY, f32::NAN][n % 5];
         let is_loud = (400..1000).contains(&(n * 1000 / rate));
         let value = if is_loud { sign * beyond } else { 0.0 };
