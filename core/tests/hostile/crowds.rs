@@ -93,7 +93,8 @@ async fn heard(socket: &mut Socket) -> Message {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscriber_that_never_reads_costs_the_hundred_others_nothing() {
-    const EVENTS: u64 = 3000;
+    // Twice what the outbox of the deaf one holds.
+    const EVENTS: u64 = 2000;
     let scene = Scene::open().await;
     let before = resident();
     let deaf = subscriber(&scene).await;
@@ -102,9 +103,11 @@ async fn a_subscriber_that_never_reads_costs_the_hundred_others_nothing() {
         let mut socket = subscriber(&scene).await;
         listeners.spawn(async move {
             for expected in 1..=EVENTS {
-                let text = heard(&mut socket).await;
-                let event: Value = serde_json::from_str(text.to_text().unwrap()).unwrap();
-                assert_eq!(event["params"]["sequence"], expected);
+                let frame = heard(&mut socket).await;
+                // Reading 200,000 of them as JSON would be most of the work.
+                let (event, number) =
+                    (frame.to_text().unwrap(), format!("\"sequence\":{expected},"));
+                assert!(event.contains(&number), "{expected}: {event}");
             }
         });
     }

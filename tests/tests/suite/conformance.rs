@@ -166,6 +166,10 @@ async fn the_bounds_that_schemas_state_are_the_bounds_that_hold() {
                 let mut client = admitted(&host, &method.access).await;
                 let answer = client.raw(&method.name, Value::Object(params)).await;
                 let error = answer.expect_err(&format!("{}: `{parameter}`", method.name));
+                // What this build cannot do is said before its parameters are looked at.
+                if error.code == codes::UNAVAILABLE {
+                    continue;
+                }
                 let field = error.field().unwrap_or_default();
                 assert!(
                     error.code == codes::INVALID_PARAMS && field.starts_with(parameter.as_str()),
@@ -215,6 +219,8 @@ fn valid(method: &Described) -> Map<String, Value> {
         "permission.approve" | "permission.reject" => {
             json!({ "fingerprint": "0".repeat(64), "required_tier": "read_only" })
         }
+        "voice.enroll_speaker" => json!({ "audio": { "audio_b64": "UklGRg==" } }),
+        "voice.prepare" => json!({ "what": "stt" }),
         _ => json!({}),
     };
     params.extend(more.as_object().cloned().unwrap_or_default());

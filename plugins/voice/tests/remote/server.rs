@@ -65,7 +65,7 @@ pub(crate) struct Server {
     pub(crate) base: String,
     acts: Arc<Mutex<VecDeque<Act>>>,
     pub(crate) seen: Arc<Mutex<Vec<Request>>>,
-    sockets: mpsc::UnboundedReceiver<Socket>,
+    sockets: mpsc::Receiver<Socket>,
 }
 
 impl Server {
@@ -74,7 +74,7 @@ impl Server {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (acts, seen) =
             (Arc::<Mutex<VecDeque<Act>>>::default(), Arc::<Mutex<Vec<_>>>::default());
-        let (opened, sockets) = mpsc::unbounded_channel();
+        let (opened, sockets) = mpsc::channel(16);
         let (script, book) = (acts.clone(), seen.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -102,7 +102,7 @@ async fn serve(
     mut stream: TcpStream,
     acts: Arc<Mutex<VecDeque<Act>>>,
     seen: Arc<Mutex<Vec<Request>>>,
-    opened: mpsc::UnboundedSender<Socket>,
+    opened: mpsc::Sender<Socket>,
 ) {
     let Some(request) = read(&mut stream).await else { return };
     let nonce = request.header("sec-websocket-key").map(str::to_owned);
@@ -130,7 +130,8 @@ async fn serve(
                  sec-websocket-accept: {accept}\r\n\r\n"
             );
             stream.write_all(head.as_bytes()).await.unwrap();
-            let _ = opened.send(WebSocketStream::from_raw_socket(stream, Role::Server, None).await);
+            let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+            let _ = opened.send(socket).await;
         }
     }
 }
