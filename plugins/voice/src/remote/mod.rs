@@ -14,6 +14,8 @@ mod pcm;
 mod pieces;
 mod secret;
 mod settings;
+#[cfg(feature = "remote")]
+mod tls;
 #[cfg(any(feature = "remote", feature = "espeak"))]
 mod waiting;
 
