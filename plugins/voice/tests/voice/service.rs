@@ -14,7 +14,10 @@ use serde_json::json;
 
 use crate::{Lab, pass, script::Segments, sound, until, utterance};
 
-fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>>>) -> NewStream {
+pub(crate) fn new(
+    owner: Option<Arc<carport_core::Session>>,
+    told: &Arc<Mutex<Vec<Numbered>>>,
+) -> NewStream {
     let told = told.clone();
     NewStream {
         owner,
@@ -26,6 +29,7 @@ fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>
             ..StreamOptions::default()
         },
         sink: Some(Arc::new(move |event: &Numbered| told.lock().unwrap().push(event.clone()))),
+        ..NewStream::default()
     }
 }
 

@@ -177,7 +177,7 @@ async fn speech_cancels_what_the_connection_is_told() {
     for client in [&mut client, &mut other] {
         speak(client, "s", "One. Two.", json!({})).await.unwrap();
     }
-    let ear = lab.knobs.ear.lock().unwrap().clone().unwrap();
+    let ear = lab.knobs.ear();
     let text = String::from("stop");
     ear(Heard::Partial { utterance: 0, text, start_ms: 80, end_ms: 90 });
     crate::event(&mut client, "a", "speech_started").await;

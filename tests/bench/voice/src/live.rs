@@ -180,11 +180,9 @@ fn open(lab: &Lab, nth: usize, told: &Told) -> Result<Arc<dyn Stream>, Error> {
         book.lock().push((Instant::now(), numbered.event.clone()));
     });
     let new = NewStream {
-        owner: None,
         session_id: format!("live-{nth}"),
-        source: AudioSource::default(),
-        options: StreamOptions::default(),
         sink: Some(sink),
+        ..NewStream::default()
     };
     let stream = lab.voice.open(new).map_err(|error| error.to_string())?;
     stream.go_live();
