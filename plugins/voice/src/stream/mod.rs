@@ -270,12 +270,12 @@ impl Stream {
         if busy >= HUNG {
             let message = format!("the provider did not answer for {} s", HUNG.as_secs());
             self.fail(ErrorCode::ProviderFailed, message, None);
-        } else if self.is_pushed() && quiet >= idle {
-            self.end(EndReason::Idle);
         } else if busy >= SLOW && !told {
             self.intake.lock().told_slow = true;
             let message = format!("the provider takes longer than {} s", SLOW.as_secs());
             self.warn(WarningCode::ProviderSlow, message, None);
+        } else if self.is_pushed() && quiet >= idle {
+            self.end(EndReason::Idle);
         }
     }
 

@@ -94,12 +94,14 @@ impl Stream {
             if let Work::End(reason) = work {
                 ending = Some(reason);
             }
-            let done = self.busy(|| match work {
-                Work::Sound(bytes) => tracks.iter_mut().try_for_each(|it| it.hear(&bytes)),
-                Work::Flush => tracks.iter_mut().try_for_each(Track::flush),
-                Work::End(_) => tracks.iter_mut().try_for_each(Track::finish),
-                Work::Heard(track, heard) => tracks[track].told(heard, ending.is_some()),
-            });
+            let mut all = tracks.iter_mut();
+            let done = match work {
+                Work::Sound(bytes) => self.busy(|| all.try_for_each(|it| it.hear(&bytes))),
+                Work::Flush => self.busy(|| all.try_for_each(Track::flush)),
+                Work::End(_) => self.busy(|| all.try_for_each(Track::finish)),
+                // What a provider says is told even if every place is taken.
+                Work::Heard(track, heard) => Some(tracks[track].told(heard, ending.is_some())),
+            };
             self.note(&tracks, ending.is_some());
             done.unwrap_or(Ok(()))?;
             if let Some(reason) = ending

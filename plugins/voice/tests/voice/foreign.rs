@@ -30,8 +30,8 @@ async fn open(lab: &Lab) -> (carport_core::testing::TestClient, Ear) {
 async fn its_finals_are_brought_into_order_and_phantoms_are_dropped() {
     let lab = Lab::start().await;
     let (mut client, ear) = open(&lab).await;
-    push(&mut client, "r", &sound(3000, 0.2)).await.unwrap();
-    until(async || lab.knobs.heard_samples.load(Ordering::SeqCst) == 48_000).await;
+    push(&mut client, "r", &sound(4000, 0.2)).await.unwrap();
+    until(async || lab.knobs.heard_samples.load(Ordering::SeqCst) == 64_000).await;
     for heard in [
         partial(1, "turn"),
         partial(1, "turn left"),
@@ -51,7 +51,6 @@ async fn its_finals_are_brought_into_order_and_phantoms_are_dropped() {
     let segment = ["speech_started", "speech_stopped", "final", "transcript"];
     let expected = [&segment[..], &segment, &segment, &["session_stopped"]].concat();
     assert_eq!(kinds(&events), expected);
-    assert_eq!(lab.knobs.heard_samples.load(Ordering::SeqCst), 48_000);
     ear(last(9, "after the end"));
     start(&mut client, "r", json!({ "provider": "remote" })).await;
     ear(last(9, "after the end"));

@@ -62,16 +62,16 @@ async fn a_client_that_does_not_read_ends_its_stream_and_delays_no_sink() {
     let stream = voice.open(new(Some(owner.clone()), &told)).unwrap();
     stream.go_live();
     let word = [sound(96, 0.5), sound(256, 0.0)].concat();
-    let said = word.repeat(160);
+    let said = word.repeat(80);
     // Each word is four events that must not be lost; the outbox takes 1024 frames.
-    for _ in 0..5 {
+    for _ in 0..10 {
         until(async || stream.push(&said).is_ok()).await;
     }
     let finals = || {
         let told = told.lock().unwrap();
         told.iter().filter(|it| matches!(it.event, Event::Final { .. })).count()
     };
-    until(async || finals() == 5 * 160).await;
+    until(async || finals() == 10 * 80).await;
     pass(Duration::from_secs(10)).await;
     let stopped =
         || matches!(told.lock().unwrap().last().unwrap().event, Event::SessionStopped { .. });

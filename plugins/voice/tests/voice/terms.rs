@@ -227,7 +227,7 @@ async fn the_daemon_ends_a_clients_stream_first_and_leaves_the_others_to_their_o
     let other = NewStream { session_id: "kept".into(), terms, ..new(owner(), &kept) };
     let other = voice.open(other).unwrap();
     for it in [&stream, &other] {
-        it.push(&sound(500, 0.5)).unwrap();
+        it.push(&sound(520, 0.5)).unwrap();
     }
     event(&mut client, "m", "speech_started").await;
     let (ended, summary) = (lab.host.stop(), other.stop(true));
@@ -253,6 +253,7 @@ async fn nothing_is_told_before_the_answer_even_if_it_is_over_by_then() {
     stream.go_live();
     let events = all(&mut client, "m").await;
     assert_eq!((events.len(), &events[0]["code"]), (2, &json!("load_failed")));
+    drop(stream);
     lab.is_clean().await;
 }
 
