@@ -162,8 +162,8 @@ async fn a_stop_joins_an_end_that_has_begun() {
     clock.advance(chrono_secs(20));
     push(&mut client, "a", &[]).await.unwrap();
     clock.advance(chrono_secs(10));
-    pass(Duration::from_secs(10)).await;
     until(async || {
+        pass(Duration::from_secs(10)).await;
         let rows = client.raw("voice.sessions.list", json!({})).await.unwrap();
         rows[0]["status"] == "stopping"
     })
