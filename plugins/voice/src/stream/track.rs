@@ -31,7 +31,7 @@ pub(super) struct Track<'a> {
 /// Who finds the segments.
 enum Hears {
     /// The plugin.
-    Segments(Hearing),
+    Segments(Box<Hearing>),
     /// The provider.
     Stream { listener: Box<dyn Listener>, order: Order, tape: Option<Tape> },
 }
@@ -46,7 +46,7 @@ impl<'a> Track<'a> {
     ) -> Self {
         let hears = match recogniser {
             Recogniser::Segments { decoder, activity } => {
-                Hears::Segments(Hearing::new(decoder, activity, &stream.settings))
+                Hears::Segments(Box::new(Hearing::new(decoder, activity, &stream.settings)))
             }
             Recogniser::Stream(listener) => Hears::Stream {
                 listener,
