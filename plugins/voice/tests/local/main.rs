@@ -171,6 +171,7 @@ async fn three_people_are_told_apart() {
     let labels: Vec<_> =
         settled.iter().map(|it| it["speaker"]["label"].as_str().unwrap()).collect();
     assert_eq!(labels, ["S1", "S2", "S3", "S1", "S2", "S3", "S2", "S1"]);
+    assert!(!events.iter().any(|it| it["type"] == "speaker_corrected"), "all were right at once");
     let turns = facts("meeting_3spk.json");
     let said = turns.as_array().unwrap().iter().flat_map(|it| words(it["text"].as_str().unwrap()));
     let said: Vec<_> = said.collect();
