@@ -236,6 +236,7 @@ async fn the_daemon_ends_a_clients_stream_first_and_leaves_the_others_to_their_o
     assert_eq!(reasons(&kept), [FinalReason::Stop]);
     let last = own.lock().unwrap().last().unwrap().event.clone();
     assert!(matches!(last, Event::SessionStopped { reason: EndReason::Shutdown, .. }), "{last:?}");
+    assert_eq!(event(&mut client, "m", "session_stopped").await["reason"], "shutdown");
     until(async || lab.knobs.open.load(std::sync::atomic::Ordering::SeqCst) == 0).await;
 }
 
