@@ -8,7 +8,8 @@ use std::{
 
 use carport_core::{Clock, Guarded, Result, RpcError, Session, Tasks};
 use carport_inference_api::Inference;
-use tokio::{runtime::Handle, time::Instant};
+use carport_voice_api::{EndReason, OwnerMay};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use crate::{
     config::Config,
@@ -47,6 +48,8 @@ pub(crate) struct Hub {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: Tasks,
+    /// Whether the daemon ends.
+    pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) runtime: Handle,
     pub(crate) counts: Counts,
     pub(crate) files: Files,
@@ -85,6 +88,7 @@ impl Hub {
     /// Lists a stream, within the limits.
     pub(crate) fn admit_stream(&self, stream: &Arc<Stream>) -> Result<()> {
         let mut streams = self.streams.lock();
+        streams.retain(|_, it| !it.has_ended());
         if streams.contains_key(&stream.key) {
             let why = format!("a stream `{}` of this connection is there already", stream.key.1);
             return Err(RpcError::conflict(why));
@@ -100,6 +104,21 @@ impl Hub {
         let key = (Some(owner.serial()), id.to_owned());
         let found = self.streams.lock().get(&key).cloned();
         found.ok_or_else(|| crate::stream::no_such(id))
+    }
+
+    /// As [`Self::stream`], if its connection may do this with it.
+    pub(crate) fn stream_to(
+        &self,
+        what: OwnerMay,
+        owner: &Session,
+        id: &str,
+    ) -> Result<Arc<Stream>> {
+        let stream = self.stream(owner, id)?;
+        if stream.terms.owner_may < what {
+            let why = format!("stream `{id}` belongs to what opened it, which also ends it");
+            return Err(RpcError::conflict(why));
+        }
+        Ok(stream)
     }
 
     /// A stream is over.
@@ -157,9 +176,17 @@ impl Hub {
             streams.values().filter(|it| it.key.0 == Some(owner.serial())).cloned().collect()
         };
         for stream in streams {
-            stream.close(carport_voice_api::EndReason::Disconnect);
+            stream.owner_left();
         }
         self.hush(owner);
+    }
+
+    /// Ends everything because the daemon does, except streams that whoever opened them ends.
+    pub(crate) fn wind_up(&self) {
+        let streams: Vec<_> = self.streams.lock().values().cloned().collect();
+        for stream in streams.iter().filter(|it| !it.terms.outlives_owner) {
+            stream.close(EndReason::Shutdown);
+        }
     }
 
     /// Looks for what nobody uses any more.

@@ -24,7 +24,7 @@ use std::{sync::Arc, time::Duration};
 
 use carport_core::{Bytes, Guarded, Identity, Plugin, Result, RpcError, Session, StartContext};
 use carport_inference_api::INFERENCE;
-use carport_voice_api::{EndReason, VOICE};
+use carport_voice_api::{EndReason, OwnerMay, VOICE};
 use tokio::{runtime::Handle, time::Instant};
 
 #[cfg(feature = "local")]
@@ -103,6 +103,7 @@ impl Plugin for Voice {
             config,
             clock: cx.clock(),
             tasks: cx.tasks(),
+            stopping: cx.stopping(),
             runtime: Handle::current(),
             counts: Counts::new(&cx.metrics()),
             providers,
@@ -126,13 +127,23 @@ impl Plugin for Voice {
                 ticks.tick().await;
             }
         });
+        let (mut stopping, ended) = (cx.stopping(), Arc::downgrade(&hub));
+        cx.tasks().spawn("wind up", async move {
+            // Clients are told before their connections end.
+            if stopping.wait_for(|it| *it).await.is_ok()
+                && let Some(hub) = ended.upgrade()
+            {
+                hub.wind_up();
+            }
+        });
         cx.provide(&VOICE, Arc::new(Service(hub.clone())) as Arc<dyn carport_voice_api::Voice>);
         Ok(Self { hub })
     }
 
     fn binary_frame(&self, session: &Arc<Session>, frame: Bytes) {
-        let known = SoundFrame::read(&frame)
-            .and_then(|it| Some((self.hub.stream(session, &ids::of_raw(it.id)).ok()?, it)));
+        let known = SoundFrame::read(&frame).and_then(|it| {
+            Some((self.hub.stream_to(OwnerMay::Push, session, &ids::of_raw(it.id)).ok()?, it))
+        });
         match known {
             Some((stream, frame)) => stream.take_frame(&frame),
             None => drop(self.hub.counts.ignored.inc()),

@@ -168,8 +168,10 @@ struct Mouth {
 impl Mouth {
     fn load(&self) -> Result<(Arc<Phonemizer>, Arc<Hibari>), Failure> {
         let hibari = self.local.speech().map_err(unloaded)?;
-        let directory = self.local.locator().find(Hibari::MODEL).map_err(unloaded)?;
-        let phonemizer = self.phonemizer.get(|| Phonemizer::open(&directory)).map_err(unloaded)?;
+        let phonemizer = self.phonemizer.get(|| {
+            let directory = self.local.locator().find(Hibari::MODEL).map_err(unloaded)?;
+            Phonemizer::open(&directory).map_err(unloaded)
+        })?;
         Ok((phonemizer, hibari))
     }
 }

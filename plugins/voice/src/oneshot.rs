@@ -117,10 +117,14 @@ fn collect(heard: &mpsc::Receiver<Heard>, book: &Book) -> Result<(), Failure> {
         match heard.recv_timeout(SILENCE) {
             Ok(Heard::Failed(failure)) => return Err(failure),
             Ok(Heard::Ended) => {
-                book.tell(order.finish(FinalReason::Stop, &|_| 0), &[]);
+                let last = order.finish(FinalReason::Stop, &|_| 0);
+                last.into_iter().for_each(|event| book.tell(event, &[]));
                 return Ok(());
             }
-            Ok(heard) => book.tell(order.hear(heard, &|_| 0), &[]),
+            Ok(heard) => {
+                let told = order.hear(heard, &|_| 0);
+                told.into_iter().for_each(|event| book.tell(event, &[]));
+            }
             Err(_) => {
                 let why = format!("the provider said nothing for {} s", SILENCE.as_secs());
                 return Err(Failure::new(FailureKind::Failed, why));
@@ -147,12 +151,12 @@ impl Told for Book {
         0
     }
 
-    fn tell(&self, events: Vec<Event>, _: &[f32]) {
-        let finals = events.into_iter().filter_map(|event| match event {
-            Event::Final { segment, .. } if !segment.text.is_empty() => Some(segment),
-            _ => None,
-        });
-        self.0.lock().extend(finals);
+    fn tell(&self, event: Event, _: &[f32]) {
+        if let Event::Final { segment, .. } = event
+            && !segment.text.is_empty()
+        {
+            self.0.lock().push(segment);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use carport_voice_api::{
 use crate::{
     hub::Hub,
     speech,
-    stream::{Admission, Stream},
+    stream::{Admission, HeldBack},
 };
 
 /// The service.
@@ -29,7 +29,7 @@ impl Voice for Service {
     fn open(&self, new: NewStream) -> Result<Arc<dyn carport_voice_api::Stream>> {
         let may_hear = new.owner.as_ref().is_none_or(|owner| self.0.may_hear(&owner.identity()));
         let stream = Admission::check(&self.0, new, may_hear)?.open(&self.0)?;
-        Ok(Arc::new(Handle(stream)))
+        Ok(Arc::new(Handle(HeldBack(stream))))
     }
 
     fn speak(&self, text: String, options: SpeechOptions) -> Result<Speech> {
@@ -38,7 +38,7 @@ impl Voice for Service {
 }
 
 /// A stream that another plugin holds.
-struct Handle(Arc<Stream>);
+struct Handle(HeldBack);
 
 #[async_trait]
 impl carport_voice_api::Stream for Handle {

@@ -36,6 +36,7 @@ pub const VOICE: ServiceKey<dyn Voice> = ServiceKey::named("voice");
 pub type Sink = Arc<dyn Fn(&Numbered) + Send + Sync>;
 
 /// A stream that is to be opened.
+#[derive(Default)]
 pub struct NewStream {
     /// Who hears its events as `voice.event`, and with whom it ends; a stream without an owner outlives
     /// every connection.
@@ -48,6 +49,33 @@ pub struct NewStream {
     pub options: StreamOptions,
     /// Who else hears its events.
     pub sink: Option<Sink>,
+    /// What no client can ask for.
+    pub terms: Terms,
+}
+
+/// What only other plugins may ask of a stream. By default it is one as clients open them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether the channels of a source that has two are heard apart. Each has segments of its own, which
+    /// carry its number; ids of segments and labels of speakers are those of the stream.
+    pub tracks: bool,
+    /// What the methods let the owner's connection do.
+    pub owner_may: OwnerMay,
+    /// Whether it goes on without its owner's connection, until it is stopped or has no sound for long.
+    pub outlives_owner: bool,
+}
+
+/// What the owner's connection may do with a stream beside hearing it. Anything more is refused with
+/// `-32008`, and binary frames are dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OwnerMay {
+    /// Nothing.
+    Hear,
+    /// Push sound and flush.
+    Push,
+    /// Stop it as well.
+    #[default]
+    Stop,
 }
 
 /// What a stream said when it was opened.
@@ -91,7 +119,7 @@ pub struct Summary {
     pub truncated: bool,
 }
 
-/// A stream that is open. Dropping the handle does not end it.
+/// A stream that is open. Dropping the handle lets its events out and does not end it.
 #[async_trait]
 pub trait Stream: Send + Sync {
     /// What it said when it was opened.

@@ -131,7 +131,7 @@ pub trait SpeechToText: Send + Sync {
     fn check(&self, listen: &Listen) -> Answer<(String, Caps)>;
 
     /// Opens a recogniser; loads what it needs, and takes the time for it. `ear` is for
-    /// [`Recogniser::Stream`].
+    /// [`Recogniser::Stream`]. A stream whose two channels are heard apart opens two.
     ///
     /// # Errors
     /// The stream ends with what went wrong.

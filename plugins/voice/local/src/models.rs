@@ -1,13 +1,13 @@
 //! Where model files lie, and whether they are whole.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use carport_core::{Guarded, RpcError};
+use carport_core::RpcError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -135,17 +135,16 @@ impl Places {
     }
 }
 
-/// Finds models, and verifies each once.
+/// Finds models, and verifies them.
 #[derive(Debug)]
 pub struct Locator {
     parents: Vec<PathBuf>,
-    verified: Guarded<HashMap<String, PathBuf>>,
 }
 
 impl Locator {
     /// Searches these places.
     pub fn new(places: Places) -> Self {
-        Self { parents: places.parents(), verified: Guarded::default() }
+        Self { parents: places.parents() }
     }
 
     /// The directories that would hold a model, first to last.
@@ -160,17 +159,13 @@ impl Locator {
         self.look(model, false)
     }
 
-    /// As [`Locator::locate`], and every file is whole. What was found whole is not read again.
+    /// As [`Locator::locate`], and every file is whole: to be called right before files are loaded, for a
+    /// graph that is junk may keep its reader busy for ever.
     pub fn find(&self, model: &str) -> Result<PathBuf, ModelError> {
-        let place = self.look(model, true)?;
-        self.verified.lock().insert(model.into(), place.clone());
-        Ok(place)
+        self.look(model, true)
     }
 
     fn look(&self, model: &str, content: bool) -> Result<PathBuf, ModelError> {
-        if let Some(known) = self.verified.lock().get(model) {
-            return Ok(known.clone());
-        }
         let places = self.searched(model);
         let Some(place) = places.iter().find(|it| it.join(MANIFEST).exists()) else {
             return Err(ModelError::Missing { model: model.into(), places });
@@ -198,7 +193,22 @@ fn verify(model: &str, place: &Path, content: bool) -> Result<(), ModelError> {
         }
         whole(&place.join(name), wanted, content).map_err(|why| damaged(name, why))?;
     }
-    Ok(())
+    match stray(place, &manifest) {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(damaged(&name, "is none of the manifest's files".into())),
+        Err(why) => Err(damaged("", format!("cannot be listed ({why})"))),
+    }
+}
+
+/// A file that lies there and was not compared with anything. Hidden ones are nobody's.
+fn stray(place: &Path, manifest: &Manifest) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(place)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != MANIFEST && !name.starts_with('.') && !manifest.files.contains_key(&name) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 fn manifest(place: &Path) -> Result<Manifest, String> {
@@ -344,12 +354,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_whole_is_not_read_again() {
+    fn what_the_manifest_does_not_vouch_for_is_not_used() {
+        let root = TempDir::new().unwrap();
+        let place = model(&root.path().join("option"), &[("a", b"12")]);
+        let locator = Locator::new(places(root.path()));
+        fs::write(place.join(".hidden"), "of a file manager").unwrap();
+        assert_eq!(locator.find("m"), Ok(place.clone()));
+        fs::write(place.join("b.onnx"), "never compared").unwrap();
+        let Err(ModelError::Damaged { file, .. }) = locator.find("m") else { panic!() };
+        assert_eq!(file, place.join("b.onnx"));
+    }
+
+    #[test]
+    fn what_was_whole_once_is_compared_again() {
         let root = TempDir::new().unwrap();
         let place = model(&root.path().join("option"), &[("a", b"12")]);
         let locator = Locator::new(places(root.path()));
         assert_eq!(locator.find("m"), Ok(place.clone()));
-        fs::remove_file(place.join("a")).unwrap();
-        assert_eq!(locator.find("m"), Ok(place));
+        fs::write(place.join("a"), "21").unwrap();
+        assert!(matches!(locator.find("m"), Err(ModelError::Damaged { .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! `voice.transcribe_stream.*` and `voice.sessions.list`.
 
-use carport_core::{Access, Caller, Method, Result, RpcError, Time};
-use carport_voice_api::{AudioSource, NewStream, Segment, StreamOptions};
+use carport_core::{Access, Caller, Method, Result, Time};
+use carport_voice_api::{AudioSource, NewStream, OwnerMay, Segment, StreamOptions};
 use carport_voice_audio::Ring;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,13 +10,10 @@ use super::decode;
 use crate::{
     Voice, ids,
     stream::{
-        Admission, MAX_PUSH,
+        Admission, HeldBack, MAX_PUSH, check_push,
         settings::{check_options, check_source},
     },
 };
-
-/// Base64 of the longest push.
-const MAX_PUSH_TEXT: usize = MAX_PUSH.div_ceil(3) * 4;
 
 /// Opens a stream of this connection; what is heard comes as `voice.event`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -79,12 +76,13 @@ impl Method for StartStream {
             session_id: self.session_id.clone(),
             source: self.audio_source.unwrap_or_default(),
             options: self.options.unwrap_or_default(),
-            sink: None,
+            ..NewStream::default()
         };
         let may_hear = voice.hub.may_hear(caller.identity());
         let stream = Admission::check(&voice.hub, new, may_hear)?.open(&voice.hub)?;
         let opening = stream.opening.clone();
-        caller.after_reply(move || stream.go_live());
+        let held = HeldBack(stream);
+        caller.after_reply(move || drop(held));
         Ok(StreamStarted {
             binary: ids::raw(&self.session_id).is_some(),
             session_id: self.session_id,
@@ -133,26 +131,14 @@ impl Method for PushSound {
 
     fn validate(&self) -> Result<()> {
         ids::check("session_id", &self.session_id)?;
-        let got = self.pcm_b64.len();
-        if got <= MAX_PUSH_TEXT {
-            return Ok(());
-        }
-        let why = format!("holds more than {MAX_PUSH} bytes of sound; push shorter pieces");
-        Err(RpcError::invalid_params("pcm_b64", why)
-            .with("limit", MAX_PUSH)
-            .with("got", got / 4 * 3))
+        let text = self.pcm_b64.as_bytes();
+        let padding = text.iter().rev().take_while(|it| **it == b'=').count();
+        check_push(text.len().div_ceil(4) * 3 - padding.min(2))
     }
 
     async fn run(self, voice: &Voice, caller: &Caller) -> Result<Pushed> {
-        let stream = voice.hub.stream(caller.session(), &self.session_id)?;
-        let pcm = decode("pcm_b64", &self.pcm_b64)?;
-        if pcm.len() > MAX_PUSH {
-            let why = format!("holds more than {MAX_PUSH} bytes of sound; push shorter pieces");
-            return Err(RpcError::invalid_params("pcm_b64", why)
-                .with("limit", MAX_PUSH)
-                .with("got", pcm.len()));
-        }
-        let accepted = stream.push(&pcm)?;
+        let stream = voice.hub.stream_to(OwnerMay::Push, caller.session(), &self.session_id)?;
+        let accepted = stream.push(&decode("pcm_b64", &self.pcm_b64)?)?;
         Ok(Pushed {
             session_id: self.session_id,
             status: "listening".into(),
@@ -192,7 +178,8 @@ impl Method for FlushStream {
     }
 
     async fn run(self, voice: &Voice, caller: &Caller) -> Result<Flushed> {
-        let segment_id = voice.hub.stream(caller.session(), &self.session_id)?.flush()?;
+        let stream = voice.hub.stream_to(OwnerMay::Push, caller.session(), &self.session_id)?;
+        let segment_id = stream.flush()?;
         Ok(Flushed { session_id: self.session_id, segment_id })
     }
 }
@@ -239,7 +226,7 @@ impl Method for StopStream {
     }
 
     async fn run(self, voice: &Voice, caller: &Caller) -> Result<Stopped> {
-        let stream = voice.hub.stream(caller.session(), &self.session_id)?;
+        let stream = voice.hub.stream_to(OwnerMay::Stop, caller.session(), &self.session_id)?;
         let summary = stream.stop(self.drain.unwrap_or(true)).await?;
         Ok(Stopped {
             session_id: self.session_id,

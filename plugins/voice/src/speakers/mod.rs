@@ -1,8 +1,10 @@
 //! Who speaks: the voices of one stream, and those that are enrolled.
 
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use carport_voice_api::{Speaker, SpeakerPrints, Voiceprint};
 
@@ -13,14 +15,48 @@ const ENOUGH_MS: u64 = 1000;
 const LENIENCE: f32 = 0.05;
 /// Beyond so many voices a new one gets the most alike label.
 const MOST: usize = 32;
+/// Segments whose speaker may still be corrected.
+const RECENT: usize = 64;
 
 /// The voices of one stream.
 pub(crate) struct Voices {
     provider: Arc<dyn SpeakerPrints>,
     /// Labels and prints of those enrolled when the stream began; empty if they are not asked for.
     enrolled: Vec<(String, Vec<Vec<f32>>)>,
-    /// Sums of the prints of those that are not, each weighed by its voice, in order of appearance.
-    people: Vec<Vec<f32>>,
+    /// Those that are told apart, in order of appearance.
+    people: Vec<Person>,
+    /// How many there ever were.
+    numbers: usize,
+    /// The last segments, oldest first.
+    recent: VecDeque<Turn>,
+}
+
+/// Somebody who is told apart.
+struct Person {
+    number: usize,
+    /// The sum of the prints, each weighed by its voice.
+    sum: Vec<f32>,
+    /// Who of those enrolled this is.
+    known: Option<(String, f32)>,
+}
+
+/// A segment and whose it is.
+struct Turn {
+    segment_id: u64,
+    print: Voiceprint,
+    /// The number of a person.
+    of: usize,
+    /// What was told of it last.
+    told: Speaker,
+}
+
+impl Person {
+    fn speaker(&self) -> Speaker {
+        match &self.known {
+            Some((label, score)) => enrolled(label, *score),
+            None => Speaker { label: format!("S{}", self.number), score: None, enrolled: false },
+        }
+    }
 }
 
 impl Voices {
@@ -28,45 +64,140 @@ impl Voices {
         provider: Arc<dyn SpeakerPrints>,
         enrolled: Vec<(String, Vec<Vec<f32>>)>,
     ) -> Self {
-        Self { provider, enrolled, people: Vec::new() }
+        Self { provider, enrolled, people: Vec::new(), numbers: 0, recent: VecDeque::new() }
     }
 
     pub(crate) fn provider(&self) -> Arc<dyn SpeakerPrints> {
         self.provider.clone()
     }
 
-    /// Whose print this is: somebody enrolled, else somebody who was heard, else somebody new.
-    pub(crate) fn name(&mut self, print: &Voiceprint) -> Speaker {
-        let threshold = self.provider.threshold();
+    /// Whose print this is, if that can be said: nothing is learned from it.
+    pub(crate) fn seems(&self, print: &Voiceprint) -> Option<Speaker> {
+        if print.voiced_ms < ENOUGH_MS {
+            return None;
+        }
+        let known = self.known(&print.vector).map(|(label, score)| enrolled(&label, score));
+        let heard = self.nearest(&print.vector).filter(|(_, score)| self.is_same(*score));
+        known.or_else(|| heard.map(|(at, _)| self.people[at].speaker()))
+    }
+
+    /// Whose segment this is: somebody enrolled, else somebody who was heard, else somebody new. And what
+    /// that says of earlier segments: those whose speaker is another now.
+    pub(crate) fn name(
+        &mut self,
+        segment_id: u64,
+        print: Voiceprint,
+    ) -> (Speaker, Vec<(u64, Speaker)>) {
+        let nearest = self.nearest(&print.vector);
+        let same = nearest.filter(|(_, score)| self.is_same(*score));
+        let has_enough = print.voiced_ms >= ENOUGH_MS;
+        if let Some((label, score)) = self.known(&print.vector) {
+            return (enrolled(&label, score), Vec::new());
+        }
+        let may_be_new = has_enough && self.people.len() < MOST;
+        let (at, learns) = match (same, nearest) {
+            (Some((at, _)), _) => (at, has_enough),
+            (None, Some((at, _))) if !may_be_new => (at, false),
+            _ => (self.somebody_new(print.vector.len()), true),
+        };
+        let at = if learns { self.learn(at, &print) } else { at };
+        let corrected = self.corrections();
+        let (of, told) = (self.people[at].number, self.people[at].speaker());
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Turn { segment_id, print, of, told: told.clone() });
+        (told, corrected)
+    }
+
+    fn somebody_new(&mut self, dimensions: usize) -> usize {
+        self.numbers += 1;
+        let sum = vec![0.0; dimensions];
+        self.people.push(Person { number: self.numbers, sum, known: None });
+        self.people.len() - 1
+    }
+
+    /// Somebody said more, and may turn out to be somebody enrolled, or one with somebody else: where they
+    /// are then.
+    fn learn(&mut self, at: usize, print: &Voiceprint) -> usize {
+        let weight = print.voiced_ms as f32;
+        for (sum, one) in self.people[at].sum.iter_mut().zip(&print.vector) {
+            *sum += one * weight;
+        }
+        let sum = &self.people[at].sum;
+        let known = self.known(sum);
+        let others = self.people.iter().enumerate().filter(|(other, _)| *other != at);
+        let scores = others.map(|(other, it)| (other, cosine(&it.sum, sum)));
+        let twin = scores.max_by(|a, b| a.1.total_cmp(&b.1));
+        let twin = twin.filter(|(_, score)| *score >= self.provider.threshold());
+        self.people[at].known = known.or(self.people[at].known.take());
+        match twin {
+            Some((twin, _)) => self.merge(at.min(twin), at.max(twin)),
+            None => at,
+        }
+    }
+
+    /// Two are one: the later one's segments are the former one's.
+    fn merge(&mut self, at: usize, later: usize) -> usize {
+        let later = self.people.remove(later);
+        let person = &mut self.people[at];
+        person.sum.iter_mut().zip(&later.sum).for_each(|(sum, one)| *sum += one);
+        person.known = person.known.take().or(later.known);
+        for turn in self.recent.iter_mut().filter(|it| it.of == later.number) {
+            turn.of = person.number;
+        }
+        at
+    }
+
+    /// The segments whose speaker is another by now than was told.
+    fn corrections(&mut self) -> Vec<(u64, Speaker)> {
+        let mut corrected = Vec::new();
+        for at in 0..self.recent.len() {
+            let turn = &self.recent[at];
+            let of = self.better(turn).unwrap_or(turn.of);
+            let Some(person) = self.people.iter().find(|it| it.number == of) else { continue };
+            let (now, turn) = (person.speaker(), &mut self.recent[at]);
+            turn.of = of;
+            if now.label != turn.told.label {
+                turn.told = now.clone();
+                corrected.push((turn.segment_id, now));
+            }
+        }
+        corrected
+    }
+
+    /// Who is like a voice that was given to somebody unlike it, for it was too short to be somebody new.
+    fn better(&self, turn: &Turn) -> Option<usize> {
+        let (at, score) = self.nearest(&turn.print.vector)?;
+        let person = self.people.iter().find(|it| it.number == turn.of)?;
+        let was_forced = !self.is_same(cosine(&person.sum, &turn.print.vector));
+        (was_forced && self.is_same(score)).then(|| self.people[at].number)
+    }
+
+    /// The person whose voice is most alike, and how much.
+    fn nearest(&self, vector: &[f32]) -> Option<(usize, f32)> {
+        let scores = self.people.iter().map(|it| cosine(&it.sum, vector)).enumerate();
+        scores.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// Who of those enrolled has this voice, and how much alike it is.
+    fn known(&self, vector: &[f32]) -> Option<(String, f32)> {
         let known = self.enrolled.iter().filter_map(|(label, prints)| {
-            let nearest = prints.iter().map(|it| cosine(it, &print.vector));
+            let nearest = prints.iter().map(|it| cosine(it, vector));
             Some((label, nearest.max_by(f32::total_cmp)?))
         });
         let best = known.max_by(|a, b| a.1.total_cmp(&b.1));
-        if let Some((label, score)) = best.filter(|(_, score)| *score >= threshold) {
-            let score = Some(f64::from(score));
-            return Speaker { label: label.clone(), score, enrolled: true };
-        }
-        let people = self.people.iter().map(|it| cosine(it, &print.vector)).enumerate();
-        let nearest = people.max_by(|a, b| a.1.total_cmp(&b.1));
-        let has_enough = print.voiced_ms >= ENOUGH_MS;
-        let may_be_new = has_enough && self.people.len() < MOST;
-        let is_same = |score: f32| score >= threshold - LENIENCE;
-        let (at, learns) = match nearest {
-            Some((at, score)) if is_same(score) => (at, has_enough),
-            Some((at, _)) if !may_be_new => (at, false),
-            _ => {
-                self.people.push(vec![0.0; print.vector.len()]);
-                (self.people.len() - 1, true)
-            }
-        };
-        if learns {
-            for (sum, one) in self.people[at].iter_mut().zip(&print.vector) {
-                *sum += one * print.voiced_ms as f32;
-            }
-        }
-        Speaker { label: format!("S{}", at + 1), score: None, enrolled: false }
+        let (label, score) = best.filter(|(_, score)| *score >= self.provider.threshold())?;
+        Some((label.clone(), score))
     }
+
+    fn is_same(&self, score: f32) -> bool {
+        score >= self.provider.threshold() - LENIENCE
+    }
+}
+
+fn enrolled(label: &str, score: f32) -> Speaker {
+    Speaker { label: label.to_owned(), score: Some(f64::from(score)), enrolled: true }
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
@@ -74,74 +205,4 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let length = |it: &[f32]| it.iter().map(|x| x * x).sum::<f32>().sqrt();
     let lengths = length(a) * length(b);
     if lengths > 0.0 { dot / lengths } else { 0.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use carport_voice_api::{About, Failure, Unready};
-
-    use super::*;
-
-    struct Nobody;
-
-    impl SpeakerPrints for Nobody {
-        fn about(&self) -> About {
-            About::default()
-        }
-        fn ready(&self) -> Result<(), Unready> {
-            Ok(())
-        }
-        fn print(&self, _: &[f32]) -> Result<Voiceprint, Failure> {
-            Ok(Voiceprint { vector: Vec::new(), voiced_ms: 0 })
-        }
-    }
-
-    fn print(vector: [f32; 3], voiced_ms: u64) -> Voiceprint {
-        Voiceprint { vector: vector.to_vec(), voiced_ms }
-    }
-
-    #[test]
-    fn people_are_numbered_as_they_appear_and_the_enrolled_have_their_names() {
-        let ann = ("Ann".to_owned(), vec![vec![0.0, 0.0, 1.0], vec![0.0, 0.1, 1.0]]);
-        let mut voices = Voices::new(Arc::new(Nobody), vec![ann]);
-        let mut label = |vector, ms| {
-            let speaker = voices.name(&print(vector, ms));
-            (speaker.label, speaker.enrolled)
-        };
-        let named = |label: &str, enrolled| (label.to_owned(), enrolled);
-        assert_eq!(label([1.0, 0.0, 0.0], 2000), named("S1", false));
-        assert_eq!(label([0.0, 1.0, 0.0], 2000), named("S2", false));
-        assert_eq!(label([0.95, 0.2, 0.0], 2000), named("S1", false));
-        assert_eq!(label([0.1, 0.2, 1.0], 2000), named("Ann", true));
-        assert_eq!(label([0.4, 0.9, 0.3], 300), named("S2", false), "too short for somebody new");
-        assert_eq!(label([-1.0, 0.0, 0.0], 2000), named("S3", false));
-    }
-
-    /// A print at an angle in the plane of two of its numbers, in degrees.
-    fn at(axis: usize, degrees: f32, voiced_ms: u64) -> Voiceprint {
-        let mut vector = vec![0.0; 128];
-        vector[axis] = degrees.to_radians().cos();
-        vector[axis + 1] = degrees.to_radians().sin();
-        Voiceprint { vector, voiced_ms }
-    }
-
-    #[test]
-    fn a_voice_is_the_middle_of_what_it_said_by_its_length() {
-        let mut voices = Voices::new(Arc::new(Nobody), Vec::new());
-        voices.name(&at(0, 0.0, 3000));
-        voices.name(&at(0, 40.0, 3000));
-        voices.name(&at(0, 45.0, 900));
-        assert!((cosine(&voices.people[0], &at(0, 20.0, 0).vector) - 1.0).abs() < 1e-6);
-        assert_eq!(voices.name(&at(0, 20.0 + 44.0, 1000)).label, "S1");
-        assert_eq!(voices.name(&at(0, 20.0 - 60.0, 1000)).label, "S2");
-    }
-
-    #[test]
-    fn there_is_an_end_to_new_voices() {
-        let mut voices = Voices::new(Arc::new(Nobody), Vec::new());
-        for axis in 0..MOST + 8 {
-            voices.name(&at(axis * 2, 0.0, 2000));
-        }
-        assert_eq!(voices.people.len(), MOST);
-    }
 }

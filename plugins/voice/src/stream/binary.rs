@@ -95,28 +95,23 @@ impl Stream {
             return;
         }
         let mut warnings = Vec::new();
-        if !fits {
-            if intake.frames.bad.may_speak(now) {
-                let why = "a binary frame holds at most 1 MiB of whole s16le sample frames for a pcm_push stream of s16le";
-                warnings.push((WarningCode::BadFrame, why.to_owned(), None));
+        let place = intake.frames.place(frame.seq);
+        if place == Place::AfterAGap && intake.frames.gap.may_speak(now) {
+            let why = format!("frames before {} are missing", frame.seq);
+            warnings.push((WarningCode::ClockGap, why, None));
+        }
+        if place == Place::Late {
+            self.hub.counts.ignored.inc();
+            if intake.frames.ignored.may_speak(now) {
+                let why = format!("frame {} came twice or late", frame.seq);
+                warnings.push((WarningCode::FramesIgnored, why, None));
             }
-        } else {
-            match intake.frames.place(frame.seq) {
-                Place::Late => {
-                    self.hub.counts.ignored.inc();
-                    if intake.frames.ignored.may_speak(now) {
-                        let why = format!("frame {} came twice or late", frame.seq);
-                        warnings.push((WarningCode::FramesIgnored, why, None));
-                    }
-                }
-                place => {
-                    if place == Place::AfterAGap && intake.frames.gap.may_speak(now) {
-                        let why = format!("frames before {} are missing", frame.seq);
-                        warnings.push((WarningCode::ClockGap, why, None));
-                    }
-                    warnings.extend(self.put(&mut intake, payload, may_send, now));
-                }
-            }
+        } else if fits {
+            warnings.extend(self.put(&mut intake, payload, may_send, now));
+        } else if intake.frames.bad.may_speak(now) {
+            let why = "a binary frame holds at most 1 MiB of whole s16le sample frames for a \
+                       pcm_push stream of s16le";
+            warnings.push((WarningCode::BadFrame, why.to_owned(), None));
         }
         drop(intake);
         self.changed.notify_all();
@@ -134,21 +129,25 @@ impl Stream {
         now: Instant,
     ) -> Option<(WarningCode, String, Option<u64>)> {
         let time = self.hub.clock.now();
-        let why = match may_send.then(|| intake.push(payload, time, now)) {
-            Some(Ok(())) => return None,
+        let lost = match may_send.then(|| intake.push(payload, time, now)) {
+            Some(Ok(())) => None,
             Some(Err(Full::Busy { limit_ms, .. })) => {
-                format!("{limit_ms} ms of sound wait already")
+                Some(format!("{limit_ms} ms of sound wait already"))
             }
-            Some(Err(full)) => full.to_string(),
-            None => "more than 2 MiB of sound a second".into(),
+            Some(Err(full)) => Some(full.to_string()),
+            None => Some("more than 2 MiB of sound a second".into()),
         };
-        let frames = (payload.len() / self.format.frame_bytes()) as u64;
-        intake.lose(frames, time, now);
-        intake.frames.untold += frames;
-        if !intake.frames.overrun.may_speak(now) {
+        if lost.is_some() {
+            let frames = (payload.len() / self.format.frame_bytes()) as u64;
+            intake.lose(frames, time, now);
+            intake.frames.untold += frames;
+        }
+        // What was lost while nothing could be said is said as soon as it can.
+        if intake.frames.untold == 0 || !intake.frames.overrun.may_speak(now) {
             return None;
         }
         let dropped = std::mem::take(&mut intake.frames.untold);
+        let why = lost.unwrap_or_else(|| "more was lost within a second".into());
         Some((WarningCode::Overrun, why, Some(self.format.ms(dropped))))
     }
 }

@@ -128,7 +128,7 @@ impl Order {
         let Some(open) = self.open.take() else { return };
         let end_ms = end_ms.max(open.start_ms);
         self.done = Some(open.utterance);
-        self.speech_ms += end_ms - open.start_ms;
+        self.speech_ms = self.speech_ms.saturating_add(end_ms - open.start_ms);
         let segment_id = open.segment_id;
         events.push(Event::SpeechStopped { segment_id, at_ms: end_ms, silence_ms: 0 });
         let segment = segment(segment_id, decoded, open.start_ms, end_ms);
@@ -143,9 +143,11 @@ pub(crate) fn segment(segment_id: u64, decoded: Decoded, start_ms: u64, end_ms: 
     if text.is_empty() {
         words.clear();
     }
+    // Times come from outside; a word lies within its segment.
+    let within = |ms: u64| start_ms.saturating_add(ms).min(end_ms);
     for word in &mut words {
-        word.start_ms += start_ms;
-        word.end_ms += start_ms;
+        word.start_ms = within(word.start_ms);
+        word.end_ms = within(word.end_ms).max(word.start_ms);
     }
     Segment {
         segment_id,

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use carport_voice_api::{
-    Activity, Decoded, Decoder, Event, FRAME_SAMPLES, Failure, FinalReason, Pass, Segment, Speaker,
+    Activity, Decoded, Decoder, Event, FRAME_SAMPLES, Failure, FinalReason, Pass,
 };
 use carport_voice_audio::{Event as Edge, Reason, Segmenter, Tape, to_ms};
 
-use super::{Stream, agreement::Agreement, foreign::segment, ledger::spoken, settings::Settings};
+use super::{agreement::Agreement, foreign::segment, ledger::spoken, settings::Settings};
 
 /// A worker rests so many times as long as its last partial took, before it makes another.
 const REST: u32 = 4;
@@ -46,8 +46,8 @@ pub(crate) trait Told {
     fn is_idle(&self) -> bool;
     /// How long ago the sound at this position came, in milliseconds.
     fn since(&self, position_ms: u64) -> u64;
-    /// These events happened; the samples are those of a final.
-    fn tell(&self, events: Vec<Event>, samples: &[f32]);
+    /// This happened; the samples are those of a partial or a final.
+    fn tell(&self, event: Event, samples: &[f32]);
 }
 
 impl Hearing {
@@ -107,7 +107,7 @@ impl Hearing {
                     (self.agreement, self.eager) = (Agreement::default(), None);
                     self.due = None;
                     let at_ms = to_ms(at);
-                    told.tell(vec![Event::SpeechStarted { segment_id: segment, at_ms }], &[]);
+                    told.tell(Event::SpeechStarted { segment_id: segment, at_ms }, &[]);
                 }
                 Edge::Partial { segment: id, from, .. } => {
                     // One that was due for silence says more.
@@ -142,7 +142,8 @@ impl Hearing {
 
     fn partial(&mut self, told: &dyn Told, id: u64, from: u64) -> Result<(), Failure> {
         let (began, to) = (Instant::now(), self.seen);
-        let decoded = self.decoder.decode(self.tape.slice(from..to), Pass::Partial)?;
+        let samples = self.tape.slice(from..to);
+        let decoded = self.decoder.decode(samples, Pass::Partial)?;
         self.rested = Some(Instant::now() + began.elapsed() * REST);
         let text = spoken(&decoded.text);
         if text.is_empty() {
@@ -158,7 +159,7 @@ impl Hearing {
             language: decoded.language,
             speaker: None,
         };
-        told.tell(vec![partial], &[]);
+        told.tell(partial, samples);
         Ok(())
     }
 
@@ -169,7 +170,7 @@ impl Hearing {
         self.eager = Some((to, decoded));
         if told.wants_partials() && !text.is_empty() {
             let preflight = Event::Preflight { segment_id: id, text, eot_probability: None };
-            told.tell(vec![preflight], &[]);
+            told.tell(preflight, &[]);
         }
         Ok(())
     }
@@ -180,7 +181,7 @@ impl Hearing {
         };
         let (at_ms, silence_ms) = (to_ms(at), to_ms(to - at));
         self.due = None;
-        told.tell(vec![Event::SpeechStopped { segment_id: id, at_ms, silence_ms }], &[]);
+        told.tell(Event::SpeechStopped { segment_id: id, at_ms, silence_ms }, &[]);
         let ready = self.eager.take().filter(|(up_to, _)| Some(*up_to) == eager);
         let samples = self.tape.slice(from..to);
         let decoded = match ready {
@@ -192,7 +193,7 @@ impl Hearing {
             reason: why(reason),
             latency_ms: told.since(at_ms),
         };
-        told.tell(vec![last], samples);
+        told.tell(last, samples);
         Ok(())
     }
 }
@@ -203,66 +204,5 @@ fn why(reason: Reason) -> FinalReason {
         Reason::MaxLength => FinalReason::MaxLength,
         Reason::Flush => FinalReason::Flush,
         Reason::Stop => FinalReason::Stop,
-    }
-}
-
-impl Told for Stream {
-    fn wants_partials(&self) -> bool {
-        self.settings.streaming
-    }
-
-    fn is_idle(&self) -> bool {
-        self.intake.lock().is_idle()
-    }
-
-    fn since(&self, position_ms: u64) -> u64 {
-        self.intake.lock().arrivals.since(position_ms, Instant::now()).as_millis() as u64
-    }
-
-    fn tell(&self, events: Vec<Event>, samples: &[f32]) {
-        for event in events {
-            let mut settled = None;
-            let mut onset = None;
-            match &event {
-                Event::Final { segment, .. }
-                    if self.settings.settled && !segment.text.is_empty() =>
-                {
-                    let segment = Segment { speaker: self.who(samples), ..segment.clone() };
-                    settled = Some(Event::Transcript { segment });
-                }
-                Event::SpeechStarted { at_ms, .. } if self.settings.barge_in => {
-                    onset = Some(*at_ms)
-                }
-                _ => {}
-            }
-            self.line.make(event);
-            for more in settled.into_iter().chain(onset.and_then(|at_ms| self.barge_in(at_ms))) {
-                self.line.make(more);
-            }
-        }
-    }
-}
-
-impl Stream {
-    /// Whose voice this is, if voices are told apart.
-    fn who(&self, samples: &[f32]) -> Option<Speaker> {
-        let voices = self.voices.as_ref()?;
-        let provider = voices.lock().provider();
-        match provider.print(samples) {
-            Ok(print) if print.voiced_ms == 0 => None,
-            Ok(print) => Some(voices.lock().name(&print)),
-            Err(failure) => {
-                tracing::debug!(%failure, "no voice print of a segment");
-                None
-            }
-        }
-    }
-
-    /// Speech cancels what the connection is being told; the event says what it was, if it was anything.
-    fn barge_in(&self, at_ms: u64) -> Option<Event> {
-        let owner = self.owner.as_ref()?;
-        let (stream_ids, turn_id) = self.hub.hush(owner);
-        let took_effect = !stream_ids.is_empty() || turn_id.is_some();
-        took_effect.then_some(Event::BargeIn { at_ms, stream_ids, turn_id })
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration, time::Instant};
 
 use carport_core::Time;
-use carport_voice_api::{EndReason, Heard};
+use carport_voice_api::{EndReason, Failure, FailureKind, Heard};
 use carport_voice_audio::{Format, Full, Ring};
 
 use super::arrivals::Arrivals;
@@ -12,6 +12,8 @@ use super::arrivals::Arrivals;
 const PIECE_MS: u64 = 96;
 /// What a provider heard and nobody looked at yet; partials beyond that are dropped.
 const MOST_HEARD: usize = 1024;
+/// Beyond that a provider is taken for one that never stops talking.
+const MOST_FINALS: usize = 8 * MOST_HEARD;
 
 /// What came in, and what was asked for.
 pub(crate) struct Intake {
@@ -22,8 +24,10 @@ pub(crate) struct Intake {
     taken: u64,
     /// Where the open segment is to end.
     flushes: VecDeque<u64>,
-    heard: VecDeque<Heard>,
+    heard: VecDeque<(usize, Heard)>,
     ending: Option<EndReason>,
+    /// Somebody waits for its end.
+    stopped: bool,
     closed: bool,
     last_sound: Time,
     /// Since when the worker has been in its provider.
@@ -44,12 +48,10 @@ pub(crate) enum Work {
     Sound(Vec<u8>),
     /// The open segment ends here.
     Flush,
-    /// What the provider told.
-    Heard(Heard),
+    /// What the provider told of a track.
+    Heard(usize, Heard),
     /// No more sound comes. Said once.
     End(EndReason),
-    /// Nobody wants anything any more.
-    Quit,
 }
 
 impl Intake {
@@ -62,6 +64,7 @@ impl Intake {
             flushes: VecDeque::new(),
             heard: VecDeque::new(),
             ending: None,
+            stopped: false,
             closed: false,
             last_sound: now,
             busy_since: None,
@@ -74,19 +77,22 @@ impl Intake {
     }
 
     pub(crate) fn push(&mut self, pcm: &[u8], now: Time, moment: Instant) -> Result<(), Full> {
-        self.came += self.ring.push(pcm)? as u64;
-        self.came_in(now, moment);
+        let frames = self.ring.push(pcm)? as u64;
+        self.came_in(frames, now, moment);
         Ok(())
     }
 
     /// Sound that is lost; silence takes its place.
     pub(crate) fn lose(&mut self, frames: u64, now: Time, moment: Instant) {
         self.ring.drop_frames(frames);
-        self.came += frames;
-        self.came_in(now, moment);
+        self.came_in(frames, now, moment);
     }
 
-    fn came_in(&mut self, now: Time, moment: Instant) {
+    fn came_in(&mut self, frames: u64, now: Time, moment: Instant) {
+        if frames == 0 {
+            return;
+        }
+        self.came += frames;
         self.last_sound = now;
         self.arrivals.note(self.ring.position_ms(), moment);
     }
@@ -97,11 +103,19 @@ impl Intake {
         }
     }
 
-    pub(crate) fn hear(&mut self, heard: Heard) {
+    pub(crate) fn hear(&mut self, track: usize, heard: Heard) {
         let may_go = matches!(heard, Heard::Partial { .. });
-        if !self.closed && (self.heard.len() < MOST_HEARD || !may_go) {
-            self.heard.push_back(heard);
+        let waiting = self.heard.len();
+        if self.closed || waiting > MOST_FINALS || (may_go && waiting >= MOST_HEARD) {
+            return;
         }
+        self.heard.push_back(match waiting {
+            MOST_FINALS => {
+                let why = "the provider tells more than anybody can hear";
+                (track, Heard::Failed(Failure::new(FailureKind::Failed, why)))
+            }
+            _ => (track, heard),
+        });
     }
 
     /// Begins the end; `false` if it had begun.
@@ -110,6 +124,17 @@ impl Intake {
             return false;
         }
         self.ending = Some(reason);
+        true
+    }
+
+    /// Somebody stops it, and waits; `false` if it is over, or somebody did before. An end that has begun by
+    /// itself stays what it is.
+    pub(crate) fn stop(&mut self) -> bool {
+        if self.closed || self.stopped {
+            return false;
+        }
+        self.stopped = true;
+        self.end(EndReason::Stop);
         true
     }
 
@@ -157,11 +182,8 @@ impl Intake {
 
     /// What the worker does next, if there is anything.
     pub(crate) fn next(&mut self) -> Option<Work> {
-        if self.closed {
-            return Some(Work::Quit);
-        }
-        if let Some(heard) = self.heard.pop_front() {
-            return Some(Work::Heard(heard));
+        if let Some((track, heard)) = self.heard.pop_front() {
+            return Some(Work::Heard(track, heard));
         }
         if self.flushes.front().is_some_and(|at| *at <= self.taken) {
             self.flushes.pop_front();
@@ -203,7 +225,7 @@ mod tests {
         intake.push(&[2; 40], now, moment).unwrap();
         intake.lose(10, now, moment);
         assert!(intake.end(EndReason::Idle) && !intake.end(EndReason::Stop));
-        intake.hear(Heard::Ended);
+        intake.hear(0, Heard::Ended);
         let mut work = Vec::new();
         while let Some(next) = intake.next() {
             work.push(next);
@@ -212,7 +234,7 @@ mod tests {
         assert_eq!(
             work,
             [
-                Work::Heard(Heard::Ended),
+                Work::Heard(0, Heard::Ended),
                 Work::Sound(vec![1; 400]),
                 Work::Flush,
                 Work::Sound(rest),
@@ -228,7 +250,7 @@ mod tests {
         intake.push(&[1; 4000], now, moment).unwrap();
         intake.close();
         assert_eq!((intake.ring.buffered_ms(), intake.sums()), (0, (125, 0, 0)));
-        assert_eq!((intake.next(), intake.next()), (Some(Work::Quit), Some(Work::Quit)));
+        assert_eq!((intake.is_closed(), intake.next()), (true, None));
         assert!(intake.push(&[1; 4], now, moment).is_err());
     }
 }

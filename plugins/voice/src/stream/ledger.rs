@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use carport_voice_api::{Event, Segment};
+use carport_voice_api::{Event, Segment, Speaker};
 
 /// Segments that are kept.
 const MOST_SEGMENTS: usize = 2000;
@@ -25,7 +25,12 @@ impl Ledger {
     pub(crate) fn note(&mut self, event: &Event) {
         match event {
             Event::Final { segment, .. } => self.add(segment),
-            Event::Transcript { segment } => self.settle(segment),
+            Event::Transcript { segment } => {
+                self.settle(segment.segment_id, segment.speaker.as_ref())
+            }
+            Event::SpeakerCorrected { segment_id, speaker } => {
+                self.settle(*segment_id, Some(speaker));
+            }
             _ => {}
         }
     }
@@ -49,10 +54,10 @@ impl Ledger {
         self.transcript.push_str(&segment.text);
     }
 
-    fn settle(&mut self, settled: &Segment) {
-        let known = self.segments.iter_mut().rev();
-        if let Some(segment) = known.take(8).find(|it| it.segment_id == settled.segment_id) {
-            segment.speaker.clone_from(&settled.speaker);
+    fn settle(&mut self, segment_id: u64, speaker: Option<&Speaker>) {
+        let mut known = self.segments.iter_mut().rev();
+        if let Some(segment) = known.find(|it| it.segment_id == segment_id) {
+            segment.speaker = speaker.cloned();
         }
     }
 }

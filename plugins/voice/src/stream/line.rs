@@ -82,7 +82,6 @@ impl Line {
         state.sink = None;
         drop(state);
         self.changed.notify_one();
-        self.go_live();
         true
     }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod arrivals;
 mod binary;
+mod edge;
 mod feed;
 pub(crate) mod foreign;
 pub(crate) mod hearing;
@@ -11,16 +12,20 @@ pub(crate) mod ledger;
 mod line;
 mod open;
 pub(crate) mod settings;
+mod track;
 mod work;
 
 use std::{
-    sync::{Arc, Condvar, Weak},
+    sync::{
+        Arc, Condvar, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use carport_core::{Guarded, Result, RpcError, Session, Time, codes};
 use carport_voice_api::{
-    Accepted, EndReason, ErrorCode, Event, Failure, FailureKind, Heard, Opening, Summary,
+    Accepted, EndReason, ErrorCode, Event, Failure, FailureKind, Heard, Opening, Summary, Terms,
     WarningCode,
 };
 use carport_voice_audio::{Format, Full};
@@ -29,7 +34,7 @@ use tokio::{sync::watch, time::timeout};
 pub(crate) use self::{
     binary::{SOUND_IN, SoundFrame},
     line::PATIENCE,
-    open::{Admission, MAX_PUSH},
+    open::{Admission, HeldBack, MAX_PUSH, check_push},
 };
 use self::{intake::Intake, line::Line, settings::Settings};
 use crate::{
@@ -41,9 +46,9 @@ use crate::{
 
 /// How long a worker that nobody wants any more may take to end.
 const ABANDON: Duration = Duration::from_secs(5);
-/// From when on a decode is called slow.
+/// From when on a decode, or the end of a provider, is called slow.
 const SLOW: Duration = Duration::from_secs(5);
-/// From when on a decode is taken for one that never ends.
+/// From when on it is taken for one that never comes.
 const HUNG: Duration = Duration::from_secs(60);
 
 /// A stream that is open, or whose end somebody still waits for.
@@ -58,17 +63,20 @@ pub(crate) struct Stream {
     pub(crate) source: &'static str,
     pub(crate) started_at: Time,
     pub(crate) settings: Settings,
+    pub(crate) terms: Terms,
     voices: Option<Guarded<Voices>>,
     line: Line,
     intake: Guarded<Intake>,
     /// Something changed that the worker or the feeder waits for.
     changed: Condvar,
-    /// The place that the worker has while it works.
     /// Whether its provider needs no place, for it does not compute here.
     waits: bool,
+    /// The place that the worker has while it works.
     permit: Guarded<Option<Permit>>,
     worker_gone: watch::Sender<bool>,
     over: watch::Sender<bool>,
+    /// Whether its last event was made.
+    ended: AtomicBool,
     _counted: Counted,
 }
 
@@ -82,6 +90,11 @@ impl Stream {
     pub(crate) fn lengths_ms(&self) -> (u64, u64) {
         let intake = self.intake.lock();
         (intake.ring.position_ms(), intake.ring.buffered_ms())
+    }
+
+    /// Whether its last event was made, so that its id is free.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_pushed(&self) -> bool {
@@ -99,6 +112,7 @@ impl Stream {
                 format!("stream `{}` is fed by the daemon; only pcm_push takes sound", self.key.1);
             return Err(RpcError::conflict(why));
         }
+        check_push(pcm.len())?;
         let frames = self.format.frames(pcm);
         frames.map_err(|why| RpcError::invalid_params("pcm_b64", why))?;
         self.admit(pcm.len()).map_err(|retry_after_ms| {
@@ -142,9 +156,9 @@ impl Stream {
         Ok(open)
     }
 
-    /// The provider heard something; told by any thread.
-    fn hear(&self, heard: Heard) {
-        self.intake.lock().hear(heard);
+    /// The provider heard something on a track; told by any thread.
+    fn hear(&self, track: usize, heard: Heard) {
+        self.intake.lock().hear(track, heard);
         self.changed.notify_all();
     }
 
@@ -158,9 +172,11 @@ impl Stream {
     /// Ends it, and waits until every event has left: with `drain`, also for what was pushed, 10 s at the
     /// most.
     pub(crate) async fn stop(&self, drain: bool) -> Result<Summary> {
-        if !self.end(EndReason::Stop) {
+        if !self.intake.lock().stop() {
             return Err(self.no_such());
         }
+        self.changed.notify_all();
+        self.go_live();
         let mut truncated = false;
         if drain {
             let mut over = self.over.subscribe();
@@ -200,6 +216,8 @@ impl Stream {
     fn close_with(&self, error: Option<Event>, reason: EndReason) -> bool {
         let (audio_ms, speech_ms, dropped_ms) = self.intake.lock().sums();
         let closed = self.line.close(|ledger| {
+            // Whoever hears the last event may use the id again.
+            self.ended.store(true, Ordering::Release);
             let segments = ledger.count;
             let stopped =
                 Event::SessionStopped { reason, audio_ms, speech_ms, dropped_ms, segments };
@@ -234,20 +252,30 @@ impl Stream {
         });
     }
 
+    /// Its connection is gone: it is over, unless whoever opened it ends it.
+    pub(crate) fn owner_left(&self) {
+        if !self.terms.outlives_owner {
+            let daemon_ends = *self.hub.stopping.borrow();
+            self.close(if daemon_ends { EndReason::Shutdown } else { EndReason::Disconnect });
+        }
+        self.go_live();
+    }
+
     /// What a sweep does: an idle stream ends, and so does one whose connection or provider is gone.
     pub(crate) fn sweep(&self, now: Time, idle: Duration) {
         let (quiet, busy, told) = self.intake.lock().age(now);
         if self.owner.as_ref().is_some_and(|owner| owner.is_closed()) {
-            self.close(EndReason::Disconnect);
-        } else if busy >= HUNG {
+            self.owner_left();
+        }
+        if busy >= HUNG {
             let message = format!("the provider did not answer for {} s", HUNG.as_secs());
             self.fail(ErrorCode::ProviderFailed, message, None);
-        } else if self.is_pushed() && quiet >= idle {
-            self.end(EndReason::Idle);
         } else if busy >= SLOW && !told {
             self.intake.lock().told_slow = true;
-            let message = format!("a decode takes longer than {} s", SLOW.as_secs());
+            let message = format!("the provider takes longer than {} s", SLOW.as_secs());
             self.warn(WarningCode::ProviderSlow, message, None);
+        } else if self.is_pushed() && quiet >= idle {
+            self.end(EndReason::Idle);
         }
     }
 

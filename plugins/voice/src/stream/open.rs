@@ -1,6 +1,9 @@
 //! Opening a stream: what is refused, and what is started.
 
-use std::sync::{Arc, Condvar};
+use std::{
+    ops::Deref,
+    sync::{Arc, Condvar, atomic::AtomicBool},
+};
 
 use carport_core::{Guarded, Result, RpcError};
 use carport_voice_api::{
@@ -75,7 +78,7 @@ impl Admission {
     /// Registers the stream and starts its threads.
     pub(crate) fn open(self, hub: &Arc<Hub>) -> Result<Arc<Stream>> {
         let Self { new, settings, format, source, provider, opening, caps, voices, file } = self;
-        let NewStream { owner, session_id, sink, .. } = new;
+        let NewStream { owner, session_id, sink, terms, .. } = new;
         let now = hub.clock.now();
         let stream = Arc::new_cyclic(|me| Stream {
             me: me.clone(),
@@ -86,6 +89,7 @@ impl Admission {
             source,
             started_at: now,
             settings,
+            terms,
             voices,
             line: Line::new(owner.is_some(), sink),
             owner,
@@ -95,6 +99,7 @@ impl Admission {
             permit: Guarded::default(),
             worker_gone: watch::Sender::new(false),
             over: watch::Sender::new(false),
+            ended: AtomicBool::new(false),
             _counted: Counted::one(&hub.counts.streams),
         });
         hub.admit_stream(&stream)?;
@@ -102,6 +107,7 @@ impl Admission {
         if let Err(error) = stream.start(provider, caps, file) {
             stream.worker_gone.send_replace(true);
             stream.close(EndReason::Error);
+            stream.go_live();
             return Err(RpcError::internal(format!("no thread for a stream: {error}")));
         }
         Ok(stream)
@@ -147,6 +153,33 @@ impl Stream {
         };
         thread(counts, "voice-file", runtime, move || Feed::new(file).run(&feeder), after)
     }
+}
+
+/// A stream whose events are held back until this is dropped: when the call that opened it is answered, or
+/// nobody will answer it any more.
+pub(crate) struct HeldBack(pub(crate) Arc<Stream>);
+
+impl Deref for HeldBack {
+    type Target = Stream;
+
+    fn deref(&self) -> &Stream {
+        &self.0
+    }
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        self.0.go_live();
+    }
+}
+
+/// Refuses more bytes than a push may have.
+pub(crate) fn check_push(bytes: usize) -> Result<()> {
+    if bytes <= MAX_PUSH {
+        return Ok(());
+    }
+    let why = format!("holds more than {MAX_PUSH} bytes of sound; push shorter pieces");
+    Err(RpcError::invalid_params("pcm_b64", why).with("limit", MAX_PUSH).with("got", bytes))
 }
 
 /// This build has no library for audio devices, so that it needs no system package.

@@ -79,6 +79,45 @@ async fn partials_finals_a_flush_and_a_stop_become_segments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_come_with_a_second_message_and_are_not_waited_for_long() {
+    let mut lab = Lab::start("elevenlabs").await;
+    lab.server.plan(Act::Socket);
+    let mut client = lab.host.client().await;
+    let options = json!({ "provider": "cloud", "words": true });
+    let params = json!({ "session_id": "s", "options": options });
+    client.raw("voice.transcribe_stream.start", params).await.unwrap();
+    let mut socket = lab.server.socket().await;
+    say(&mut socket, "session_started", "").await;
+    assert_eq!(lab.event(&mut client, "session_started").await["caps"]["words"], true);
+    assert!(lab.server.last().line.contains("include_timestamps=true"));
+    push(&mut client, &[0; 64_000]).await;
+    client.raw("voice.transcribe_stream.flush", json!({ "session_id": "s" })).await.unwrap();
+    assert_eq!(commit(&mut socket).await, 32_000);
+    say(&mut socket, "committed_transcript", "Go on.").await;
+    let word = json!({ "text": "Go", "start": 0.5, "end": 0.75, "type": "word", "logprob": 0.0 });
+    let blank = json!({ "text": " ", "start": 0.75, "end": 0.8, "type": "spacing" });
+    let timed = json!({
+        "message_type": "committed_transcript_with_timestamps",
+        "text": "Go on.", "language_code": "en", "words": [word, blank],
+    });
+    let _ = socket.send(Message::text(timed.to_string())).await;
+    let last = lab.event(&mut client, "final").await;
+    let words = json!([{ "text": "Go", "start_ms": 500, "end_ms": 750, "confidence": 1.0 }]);
+    assert_eq!((&last["text"], &last["words"]), (&json!("Go on."), &words));
+    // One whose words never come, and one of which they come too late.
+    say(&mut socket, "committed_transcript", "And stop.").await;
+    let last = lab.event(&mut client, "final").await;
+    assert_eq!((&last["text"], last.get("words")), (&json!("And stop."), None));
+    let _ = socket.send(Message::text(timed.to_string())).await;
+    say(&mut socket, "partial_transcript", "Next").await;
+    assert_eq!(lab.event(&mut client, "partial").await["text"], "Next");
+    client.vanish();
+    lab.is_clean().await;
+    let told = lab.told.lock().unwrap();
+    assert_eq!(told.matches("Go on.").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_stream_ends_without_text() {
     let mut lab = Lab::start("elevenlabs").await;
     let (mut client, mut socket) = open(&mut lab).await;

@@ -69,6 +69,21 @@ async fn late_frames_are_ignored_gaps_are_told_and_bad_ones_dropped() {
 }
 
 #[tokio::test]
+async fn a_bad_frame_is_no_missing_one() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    start(&mut client, ID, json!({})).await;
+    let piece = sound(100, 0.0);
+    for (seq, payload) in [(0, &piece[..]), (1, &piece[1..]), (2, &piece)] {
+        client.binary(frame(ID, seq, payload)).await;
+    }
+    assert_eq!(stop(&mut client, ID).await.unwrap()["audio_ms"], 200);
+    let events = crate::all(&mut client, ID).await;
+    let codes: Vec<_> = events.iter().filter_map(|it| it.get("code")).collect();
+    assert_eq!(codes, [&json!("bad_frame")]);
+}
+
+#[tokio::test]
 async fn what_has_no_room_becomes_silence_and_is_told_once_a_second() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;

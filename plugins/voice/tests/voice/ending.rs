@@ -150,6 +150,36 @@ async fn a_stream_without_sound_is_swept() {
 }
 
 #[tokio::test]
+async fn a_stop_joins_an_end_that_has_begun() {
+    let clock = ManualClock::at(Time::default());
+    let config = json!({ "idle_secs": 30 });
+    let lab = Lab::with(TestHost::builder().clock(clock.clone()), config).await;
+    let mut client = lab.host.client().await;
+    lab.knobs.decoding.shut();
+    start(&mut client, "a", json!({})).await;
+    push(&mut client, "a", &utterance(300)).await.unwrap();
+    until(async || lab.knobs.decoding.waiting.load(Ordering::SeqCst) == 1).await;
+    clock.advance(chrono_secs(20));
+    push(&mut client, "a", &[]).await.unwrap();
+    clock.advance(chrono_secs(10));
+    until(async || {
+        pass(Duration::from_secs(10)).await;
+        let rows = client.raw("voice.sessions.list", json!({})).await.unwrap();
+        rows[0]["status"] == "stopping"
+    })
+    .await;
+    let params = json!({ "session_id": "a" });
+    let id = client.send("voice.transcribe_stream.stop", params.clone()).await;
+    let again = client.raw("voice.transcribe_stream.stop", params).await;
+    assert_eq!(again.unwrap_err().code, codes::NOT_FOUND, "somebody stops it already");
+    lab.knobs.decoding.open();
+    assert_eq!(client.reply(id).await.unwrap()["transcript"], "w1 w2 w3");
+    let events = all(&mut client, "a").await;
+    assert_eq!(events.last().unwrap()["reason"], "idle");
+    lab.is_clean().await;
+}
+
+#[tokio::test]
 async fn a_decode_without_end_is_called_slow_and_then_given_up() {
     let clock = ManualClock::at(Time::default());
     let lab = Lab::of(TestHost::builder().clock(clock.clone())).await;

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use crate::{Lab, all, event, kinds, next, pass, push, sound, start, stop, until};
 
-fn partial(utterance: u64, text: &str) -> Heard {
+pub(crate) fn partial(utterance: u64, text: &str) -> Heard {
     let start_ms = utterance * 1000;
     Heard::Partial { utterance, text: text.into(), start_ms, end_ms: start_ms + 100 }
 }
 
-fn last(utterance: u64, text: &str) -> Heard {
+pub(crate) fn last(utterance: u64, text: &str) -> Heard {
     let start_ms = utterance * 1000;
     let decoded = Decoded { text: text.into(), ..Decoded::default() };
     Heard::Final { utterance, decoded, start_ms, end_ms: start_ms + 500 }
@@ -22,7 +22,7 @@ async fn open(lab: &Lab) -> (carport_core::testing::TestClient, Ear) {
     let mut client = lab.host.client().await;
     start(&mut client, "r", json!({ "provider": "remote", "settled": true })).await;
     event(&mut client, "r", "session_started").await;
-    let ear = lab.knobs.ear.lock().unwrap().clone().unwrap();
+    let ear = lab.knobs.ear();
     (client, ear)
 }
 
@@ -30,7 +30,8 @@ async fn open(lab: &Lab) -> (carport_core::testing::TestClient, Ear) {
 async fn its_finals_are_brought_into_order_and_phantoms_are_dropped() {
     let lab = Lab::start().await;
     let (mut client, ear) = open(&lab).await;
-    push(&mut client, "r", &sound(3000, 0.2)).await.unwrap();
+    push(&mut client, "r", &sound(4000, 0.2)).await.unwrap();
+    until(async || lab.knobs.heard_samples.load(Ordering::SeqCst) == 64_000).await;
     for heard in [
         partial(1, "turn"),
         partial(1, "turn left"),
@@ -50,7 +51,6 @@ async fn its_finals_are_brought_into_order_and_phantoms_are_dropped() {
     let segment = ["speech_started", "speech_stopped", "final", "transcript"];
     let expected = [&segment[..], &segment, &segment, &["session_stopped"]].concat();
     assert_eq!(kinds(&events), expected);
-    assert_eq!(lab.knobs.heard_samples.load(Ordering::SeqCst), 48_000);
     ear(last(9, "after the end"));
     start(&mut client, "r", json!({ "provider": "remote" })).await;
     ear(last(9, "after the end"));
@@ -100,4 +100,25 @@ async fn a_flush_reaches_it_after_the_sound_before() {
     client.raw("voice.transcribe_stream.flush", json!({ "session_id": "r" })).await.unwrap();
     until(async || lab.knobs.flushes.load(Ordering::SeqCst) == 1).await;
     assert_eq!(lab.knobs.heard_samples.load(Ordering::SeqCst), 8000);
+}
+
+#[tokio::test]
+async fn whose_voice_it_is_comes_from_the_sound_of_the_stream() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    start(&mut client, "r", json!({ "provider": "remote", "diarizer": true })).await;
+    event(&mut client, "r", "session_started").await;
+    let said = [sound(2000, 0.8), sound(2000, 0.2), sound(2000, 0.8)].concat();
+    push(&mut client, "r", &said).await.unwrap();
+    until(async || lab.knobs.heard_samples.load(Ordering::SeqCst) == 96_000).await;
+    let ear = lab.knobs.ear();
+    for (utterance, label) in [(0, "S1"), (2, "S2"), (4, "S1")] {
+        let start_ms = utterance * 1000;
+        let decoded = Decoded { text: "x".into(), ..Decoded::default() };
+        ear(Heard::Final { utterance, decoded, start_ms, end_ms: start_ms + 2000 });
+        let settled = event(&mut client, "r", "transcript").await;
+        assert_eq!(settled["speaker"]["label"], label, "{settled}");
+    }
+    ear(Heard::Partial { utterance: 5, text: "y".into(), start_ms: 2000, end_ms: 4000 });
+    assert_eq!(event(&mut client, "r", "partial").await["speaker"]["label"], "S2");
 }

@@ -190,6 +190,33 @@ async fn speakers_are_told_apart_in_order_of_appearance() {
 }
 
 #[tokio::test]
+async fn a_speaker_who_is_known_late_is_corrected() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    start(&mut client, "a", json!({ "diarizer": true })).await;
+    // A word too short to be somebody new, and then more of the same voice.
+    let said =
+        [sound(1200, 0.2), sound(600, 0.0), sound(300, 0.8), sound(600, 0.0), sound(1200, 0.8)];
+    push(&mut client, "a", &said.concat()).await.unwrap();
+    let reply = stop(&mut client, "a").await.unwrap();
+    let events = all(&mut client, "a").await;
+    let told: Vec<_> = events
+        .iter()
+        .filter(|it| ["transcript", "speaker_corrected"].contains(&it["type"].as_str().unwrap()))
+        .map(|it| json!([it["type"], it["segment_id"], it["speaker"]["label"]]))
+        .collect();
+    let expected = json!([
+        ["transcript", 0, "S1"],
+        ["transcript", 1, "S1"],
+        ["transcript", 2, "S2"],
+        ["speaker_corrected", 1, "S2"],
+    ]);
+    assert_eq!(json!(told), expected);
+    let labels = reply["segments"].as_array().unwrap().iter().map(|it| &it["speaker"]["label"]);
+    assert_eq!(labels.collect::<Vec<_>>(), ["S1", "S2", "S2"], "the reply has the last word");
+}
+
+#[tokio::test]
 async fn what_a_provider_cannot_is_said_before_anything_starts() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;

@@ -8,10 +8,12 @@ mod enrolling;
 mod files;
 mod foreign;
 mod hearing;
+mod hostile;
 mod pushing;
 mod script;
 mod service;
 mod speaking;
+mod terms;
 mod turning;
 
 use std::{sync::Arc, time::Duration};

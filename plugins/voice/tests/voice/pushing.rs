@@ -35,6 +35,31 @@ async fn a_bad_push_takes_nothing_and_harms_nothing() {
 }
 
 #[tokio::test]
+async fn the_limit_of_a_push_is_exact_to_the_byte() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let source = json!({ "kind": "pcm_push", "format": "mulaw" });
+    let params = json!({ "session_id": "a", "audio_source": source });
+    client.raw("voice.transcribe_stream.start", params).await.unwrap();
+    // The base64 of 1 MiB is as long as that of two bytes more.
+    for over in 1..=4 {
+        let error = push(&mut client, "a", &vec![0xff; (1 << 20) + over]).await.unwrap_err();
+        let data = error.data.clone().unwrap();
+        assert_eq!((error.code, error.field()), (codes::INVALID_PARAMS, Some("pcm_b64")));
+        let bounds = json!([1 << 20, (1 << 20) + over]);
+        assert_eq!(json!([data["limit"], data["got"]]), bounds, "{error}");
+    }
+    stop(&mut client, "a").await.unwrap();
+    let source = json!({ "kind": "pcm_push", "format": "mulaw", "sample_rate": 48_000 });
+    let params = json!({ "session_id": "b", "audio_source": source });
+    client.raw("voice.transcribe_stream.start", params).await.unwrap();
+    for under in [1, 0] {
+        let pcm = vec![0xff; (1 << 20) - under];
+        assert_eq!(push(&mut client, "b", &pcm).await.unwrap()["accepted_bytes"], pcm.len());
+    }
+}
+
+#[tokio::test]
 async fn ids_and_sources_are_checked() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;

@@ -50,7 +50,7 @@ impl Door {
 pub(crate) struct Knobs {
     /// In front of opening a recogniser.
     pub(crate) loading: Door,
-    /// In front of every decode.
+    /// In front of every decode, and of the sound that a listener gets.
     pub(crate) decoding: Door,
     /// In front of every chunk of speech but the first.
     pub(crate) speaking: Door,
@@ -64,8 +64,8 @@ pub(crate) struct Knobs {
     /// Recognisers that are open.
     pub(crate) open: AtomicI64,
     pub(crate) decodes: Mutex<Vec<(Pass, usize)>>,
-    /// Where the listener's provider tells.
-    pub(crate) ear: Mutex<Option<Ear>>,
+    /// Where the listener's provider tells, for each listener that was opened.
+    pub(crate) ears: Mutex<Vec<Ear>>,
     /// What it tells at its end; nothing: it hangs silently.
     pub(crate) at_the_end: Mutex<Vec<Heard>>,
     pub(crate) heard_samples: AtomicUsize,
@@ -73,6 +73,13 @@ pub(crate) struct Knobs {
     pub(crate) spoken_ms: AtomicUsize,
     /// How long a chunk of speech is.
     pub(crate) chunk_ms: AtomicUsize,
+}
+
+impl Knobs {
+    /// Of the listener that was opened last.
+    pub(crate) fn ear(&self) -> Ear {
+        self.ears.lock().unwrap().last().unwrap().clone()
+    }
 }
 
 /// Recognition by the plugin's own segments, under any id.
@@ -163,8 +170,9 @@ struct Loudness;
 
 impl Activity for Loudness {
     fn speech(&mut self, frame: &[f32]) -> f32 {
-        let loud = frame.iter().filter(|it| it.abs() > LOUD).count();
-        if loud * 2 > frame.len() { 0.9 } else { 0.0 }
+        // A few of them say enough, so that an hour is heard in seconds.
+        let loud = frame.iter().step_by(15).filter(|it| it.abs() > LOUD).count();
+        if loud * 30 > frame.len() { 0.9 } else { 0.0 }
     }
 }
 
@@ -179,7 +187,7 @@ impl SpeechToText for Remote {
         check(listen)
     }
     fn open(&self, _: &Listen, ear: Ear) -> Result<Recogniser, Failure> {
-        *self.0.ear.lock().unwrap() = Some(ear);
+        self.0.ears.lock().unwrap().push(ear);
         self.0.open.fetch_add(1, Ordering::SeqCst);
         Ok(Recogniser::Stream(Box::new(Wire(self.0.clone()))))
     }
@@ -195,6 +203,7 @@ impl Drop for Wire {
 
 impl Listener for Wire {
     fn hear(&mut self, samples: &[f32]) -> Result<(), Failure> {
+        self.0.decoding.pass();
         self.0.heard_samples.fetch_add(samples.len(), Ordering::SeqCst);
         take(&self.0.decode_fails)
     }
@@ -203,7 +212,7 @@ impl Listener for Wire {
         Ok(())
     }
     fn finish(&mut self) -> Result<(), Failure> {
-        let ear = self.0.ear.lock().unwrap().clone().unwrap();
+        let ear = self.0.ear();
         self.0.at_the_end.lock().unwrap().drain(..).for_each(|heard| ear(heard));
         Ok(())
     }

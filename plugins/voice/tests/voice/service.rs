@@ -14,7 +14,10 @@ use serde_json::json;
 
 use crate::{Lab, pass, script::Segments, sound, until, utterance};
 
-fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>>>) -> NewStream {
+pub(crate) fn new(
+    owner: Option<Arc<carport_core::Session>>,
+    told: &Arc<Mutex<Vec<Numbered>>>,
+) -> NewStream {
     let told = told.clone();
     NewStream {
         owner,
@@ -26,6 +29,7 @@ fn new(owner: Option<Arc<carport_core::Session>>, told: &Arc<Mutex<Vec<Numbered>
             ..StreamOptions::default()
         },
         sink: Some(Arc::new(move |event: &Numbered| told.lock().unwrap().push(event.clone()))),
+        ..NewStream::default()
     }
 }
 
@@ -58,16 +62,16 @@ async fn a_client_that_does_not_read_ends_its_stream_and_delays_no_sink() {
     let stream = voice.open(new(Some(owner.clone()), &told)).unwrap();
     stream.go_live();
     let word = [sound(96, 0.5), sound(256, 0.0)].concat();
-    let said = word.repeat(160);
+    let said = word.repeat(80);
     // Each word is four events that must not be lost; the outbox takes 1024 frames.
-    for _ in 0..5 {
+    for _ in 0..10 {
         until(async || stream.push(&said).is_ok()).await;
     }
     let finals = || {
         let told = told.lock().unwrap();
         told.iter().filter(|it| matches!(it.event, Event::Final { .. })).count()
     };
-    until(async || finals() == 5 * 160).await;
+    until(async || finals() == 10 * 80).await;
     pass(Duration::from_secs(10)).await;
     let stopped =
         || matches!(told.lock().unwrap().last().unwrap().event, Event::SessionStopped { .. });

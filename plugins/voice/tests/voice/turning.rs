@@ -211,7 +211,7 @@ async fn a_turn_of_a_stream_bears_its_id_and_overlay() {
     }
     client.raw("voice.dispatch_turn", ask(None)).await.unwrap();
     let _slow = models.slow().await;
-    let ear = lab.knobs.ear.lock().unwrap().clone().unwrap();
+    let ear = lab.knobs.ear();
     let text = String::from("stop");
     ear(carport_voice_api::Heard::Partial { utterance: 0, text, start_ms: 0, end_ms: 9 });
     assert_eq!(event(&mut client, "a", "barge_in").await["turn_id"], 4);

@@ -7,9 +7,7 @@ use std::{
 
 use carport_bench_dispatch::{Error, process, stats};
 use carport_core::Guarded;
-use carport_voice_api::{
-    AudioSource, Event, NewStream, Numbered, Sink, Stream, StreamOptions, Summary,
-};
+use carport_voice_api::{Event, NewStream, Numbered, Sink, Stream, Summary};
 use carport_voice_audio::{RATE, pcm_s16le};
 use tokio::{
     task::JoinSet,
@@ -179,13 +177,8 @@ fn open(lab: &Lab, nth: usize, told: &Told) -> Result<Arc<dyn Stream>, Error> {
     let sink: Sink = Arc::new(move |numbered: &Numbered| {
         book.lock().push((Instant::now(), numbered.event.clone()));
     });
-    let new = NewStream {
-        owner: None,
-        session_id: format!("live-{nth}"),
-        source: AudioSource::default(),
-        options: StreamOptions::default(),
-        sink: Some(sink),
-    };
+    let new =
+        NewStream { session_id: format!("live-{nth}"), sink: Some(sink), ..NewStream::default() };
     let stream = lab.voice.open(new).map_err(|error| error.to_string())?;
     stream.go_live();
     Ok(stream)

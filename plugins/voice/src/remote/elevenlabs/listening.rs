@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use carport_core::Guarded;
-use carport_voice_api::{Ear, Failure, Heard, Listen, Listener};
+use carport_voice_api::{Ear, Failure, Heard, Listen, Listener, Word};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     sync::mpsc,
@@ -58,6 +58,8 @@ impl Listening {
             is_finishing: false,
             context: listen.prompt.clone(),
             language: listen.language.clone(),
+            words: listen.words,
+            held: None,
         };
         let kept = failure.clone();
         remote.runtime.spawn(async move { task.run(taken, &kept).await });
@@ -99,6 +101,10 @@ struct Task {
     /// Sent once, with the first sound.
     context: Option<String>,
     language: Option<String>,
+    /// Whether each segment comes again with its words.
+    words: bool,
+    /// A segment whose words are still to come.
+    held: Option<String>,
 }
 
 /// Whether the connection goes on.
@@ -204,38 +210,64 @@ impl Task {
     }
 
     fn hear(&mut self, text: &str) -> Result<Flow, Failure> {
-        let heard = match read(text) {
+        let told = read(text);
+        if !matches!(told, Some(Told::Timed(..))) {
+            self.tell_held();
+        }
+        match told {
             None => return Err(self.failed("said something that is not of its format")),
             Some(Told::Failed(kind, why)) => {
                 return Err(Failure { kind, ..self.failed(why) });
             }
             Some(Told::Nothing) if self.is_finishing => return Ok(Flow::Ended),
-            Some(Told::Nothing) => {
-                self.due = None;
-                None
+            Some(Told::Nothing) => self.due = None,
+            Some(Told::Started | Told::Other) => {}
+            Some(Told::Partial(text)) => {
+                if let Some(heard) = self.utterances.partial(text) {
+                    (self.ear)(heard);
+                }
             }
-            Some(Told::Started | Told::Other) => None,
-            Some(Told::Partial(text)) => self.utterances.partial(text),
-            Some(Told::Committed(text)) => {
-                // A segment that the service ended by itself may come before the one that it was told to end.
-                self.due = self.is_finishing.then(|| Instant::now() + GRACE);
-                self.utterances.last(text, self.language.clone())
+            Some(Told::Committed(text)) if self.words => {
+                self.held = Some(text);
+                self.due = Some(Instant::now() + GRACE);
             }
-        };
-        if let Some(heard) = heard {
-            (self.ear)(heard);
+            Some(Told::Committed(text)) => self.last(text, Vec::new()),
+            Some(Told::Timed(text, words)) => {
+                // One that comes after it was told without words says nothing new.
+                if self.held.take().is_some() {
+                    self.last(text, words);
+                }
+            }
         }
         Ok(Flow::On)
     }
 
-    fn closed(&self) -> Result<Flow, Failure> {
+    fn last(&mut self, text: String, words: Vec<Word>) {
+        // A segment that the service ended by itself may come before the one that it was told to end.
+        self.due = self.is_finishing.then(|| Instant::now() + GRACE);
+        if let Some(heard) = self.utterances.last(text, self.language.clone(), words) {
+            (self.ear)(heard);
+        }
+    }
+
+    /// A segment whose words did not come is told without them; whether there was one.
+    fn tell_held(&mut self) -> bool {
+        let held = self.held.take();
+        held.map(|text| self.last(text, Vec::new())).is_some()
+    }
+
+    fn closed(&mut self) -> Result<Flow, Failure> {
+        self.tell_held();
         match self.is_finishing && !self.utterances.is_open() {
             true => Ok(Flow::Ended),
             false => Err(self.failed("closed the connection")),
         }
     }
 
-    fn overdue(&self) -> Result<Flow, Failure> {
+    fn overdue(&mut self) -> Result<Flow, Failure> {
+        if self.tell_held() {
+            return Ok(Flow::On);
+        }
         match self.is_finishing && !self.utterances.is_open() {
             true => Ok(Flow::Ended),
             false => Err(self.failed("did not tell what it heard")),

@@ -89,7 +89,7 @@ impl SpeechToText for Hearing {
     }
 
     fn check(&self, listen: &Listen) -> Answer<(String, Caps)> {
-        let caps = Caps { partials: true, words: false, diarizer: false, languages: None };
+        let caps = Caps { partials: true, words: true, diarizer: false, languages: None };
         Ok((self.model(listen), caps))
     }
 

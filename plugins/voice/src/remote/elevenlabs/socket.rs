@@ -33,6 +33,9 @@ pub(super) async fn open(remote: &Remote, model: &str, listen: &Listen) -> Resul
         // The service ends segments by itself, and where it is told to.
         ("commit_strategy", "vad"),
     ];
+    if listen.words {
+        query.push(("include_timestamps", "true"));
+    }
     query.extend(listen.language.as_deref().map(|it| ("language_code", it)));
     let nonce = generate_key();
     let request = remote
