@@ -167,6 +167,16 @@ impl Locator {
         Ok(place)
     }
 
+    /// The manifest of a model that [`Locator::locate`] finds.
+    pub fn manifest(&self, model: &str) -> Result<Manifest, ModelError> {
+        let place = self.locate(model)?;
+        manifest(&place).map_err(|why| ModelError::Damaged {
+            model: model.into(),
+            file: place.join(MANIFEST),
+            why,
+        })
+    }
+
     fn look(&self, model: &str, content: bool) -> Result<PathBuf, ModelError> {
         if let Some(known) = self.verified.lock().get(model) {
             return Ok(known.clone());
@@ -349,6 +359,7 @@ mod tests {
         let place = model(&root.path().join("option"), &[("a", b"12")]);
         let locator = Locator::new(places(root.path()));
         assert_eq!(locator.find("m"), Ok(place.clone()));
+        assert_eq!(locator.manifest("m").unwrap().files["a"].size, 2);
         fs::remove_file(place.join("a")).unwrap();
         assert_eq!(locator.find("m"), Ok(place));
     }

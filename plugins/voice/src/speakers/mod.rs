@@ -69,7 +69,11 @@ impl Voices {
     }
 }
 
+/// Prints of different lengths were made by different models, and say nothing of each other.
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return 0.0;
+    }
     let dot: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
     let length = |it: &[f32]| it.iter().map(|x| x * x).sum::<f32>().sqrt();
     let lengths = length(a) * length(b);
@@ -134,6 +138,13 @@ mod tests {
         assert!((cosine(&voices.people[0], &at(0, 20.0, 0).vector) - 1.0).abs() < 1e-6);
         assert_eq!(voices.name(&at(0, 20.0 + 44.0, 1000)).label, "S1");
         assert_eq!(voices.name(&at(0, 20.0 - 60.0, 1000)).label, "S2");
+    }
+
+    #[test]
+    fn a_print_of_another_model_matches_nobody() {
+        let old = ("Ann".to_owned(), vec![vec![1.0, 0.0]]);
+        let mut voices = Voices::new(Arc::new(Nobody), vec![old]);
+        assert_eq!(voices.name(&print([1.0, 0.0, 0.0], 2000)).label, "S1");
     }
 
     #[test]
