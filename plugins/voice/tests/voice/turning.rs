@@ -265,6 +265,18 @@ async fn a_failure_of_the_sidecar_waits_for_the_fast_track_too() {
     assert!(!client.has_heard(|it| it["method"] == "voice.event").await);
 }
 
+#[tokio::test]
+async fn models_that_panic_end_the_turn_and_nothing_else() {
+    let (_lab, mut client, models) = stage().await;
+    dispatch(&mut client, "mail me").await;
+    assert_eq!(brief(&next(&mut client, "").await), ("bridge", 1, 0));
+    // Nobody answers: these models panic.
+    drop(models.slow().await);
+    assert_eq!(brief(&next(&mut client, "").await), ("error", 1, 1));
+    client.raw("voice.cancel_turn", json!({})).await.unwrap();
+    assert_eq!(dispatch(&mut client, "mail me").await, 2);
+}
+
 /// What is logged on this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -295,7 +307,7 @@ async fn each_turn_leaves_one_record_of_what_it_took() {
     slow.send(Ok("My answer.".into())).unwrap();
     event(&mut client, "", "voice.turn.sidecar").await;
     dispatch(&mut client, "mail me").await;
-    models.slow().await;
+    let _slow = models.slow().await;
     client.raw("voice.cancel_turn", json!({})).await.unwrap();
     let records = || {
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
