@@ -1,15 +1,17 @@
 //! Where clients may have the daemon read and write sound.
 
 use std::{
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    fs::{File, Metadata, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
-use carport_core::{Result, RpcError, resolve_under};
-use uuid::Uuid;
+use carport_core::{Result, RpcError, Time};
+use rustix::fs::OFlags;
+use uuid::{Builder, NoContext, Timestamp, Uuid, Version};
 
 /// How long a file stays that the daemon named itself.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -20,87 +22,165 @@ pub(crate) struct Files {
     roots: Vec<PathBuf>,
 }
 
+/// A path that was judged: there is no link in it, and it lies where it may.
+pub(crate) struct Place {
+    field: String,
+    path: PathBuf,
+}
+
 impl Files {
     pub(crate) fn new(base: PathBuf, roots: Vec<PathBuf>) -> Self {
         Self { base, roots }
     }
 
-    /// A file that is there.
-    pub(crate) fn existing(&self, field: &str, path: &str) -> Result<PathBuf> {
-        let full = self.resolve(field, path)?;
-        match full.is_file() {
-            true => Ok(full),
+    /// Opens a file that is there.
+    pub(crate) fn open(&self, field: &str, path: &str) -> Result<File> {
+        let place = self.judge(field, path)?;
+        match place.path.is_file() {
+            true => place.open(),
             false => Err(refusal(field, "there is no such file")),
         }
     }
 
     /// A file that may be written; its directory is there.
-    pub(crate) fn target(&self, field: &str, path: &str) -> Result<PathBuf> {
-        let full = self.resolve(field, path)?;
-        if full.is_dir() || full.file_name().is_none() {
+    pub(crate) fn target(&self, field: &str, path: &str) -> Result<Place> {
+        let place = self.judge(field, path)?;
+        if place.path.is_dir() {
             return Err(refusal(field, "names a directory, not a file"));
         }
-        match full.parent().is_some_and(Path::is_dir) {
-            true => Ok(full),
+        match place.path.parent().is_some_and(Path::is_dir) {
+            true => Ok(place),
             false => Err(refusal(field, "its directory is not there")),
         }
     }
 
     /// A new name that goes after an hour.
-    pub(crate) fn fresh(&self, ending: &str) -> PathBuf {
-        self.base.join(format!("{}.{ending}", Uuid::now_v7()))
+    pub(crate) fn fresh(&self, now: Time, ending: &str) -> Result<Place> {
+        let base = self.base.canonicalize().map_err(RpcError::internal)?;
+        let path = base.join(format!("{}.{ending}", own_name(now)));
+        Ok(Place { field: "output_path".into(), path })
     }
 
-    /// Deletes files that the daemon named itself and that are older than an hour.
-    pub(crate) fn sweep(&self, now: SystemTime) -> std::io::Result<()> {
+    /// Deletes files that the daemon named itself more than an hour ago. One that cannot be deleted keeps
+    /// no other.
+    pub(crate) fn sweep(&self, now: Time) -> io::Result<()> {
+        let mut failed = Ok(());
         for entry in std::fs::read_dir(&self.base)?.flatten() {
             let path = entry.path();
-            let stem = path.file_stem().and_then(|it| it.to_str());
-            let is_ours = stem.is_some_and(|it| Uuid::try_parse(it).is_ok());
-            let made = entry.metadata().and_then(|facts| facts.modified());
-            let is_old = made.is_ok_and(|made| now.duration_since(made).is_ok_and(|it| it >= LIFE));
-            if is_ours && is_old {
-                std::fs::remove_file(&path)?;
+            let made = path.file_stem().and_then(|it| it.to_str()).and_then(made_at);
+            let age = made.map(|made| now.timestamp_millis().saturating_sub(made));
+            if age.is_some_and(|age| age >= LIFE.as_millis() as i64)
+                && let Err(error) = std::fs::remove_file(&path)
+            {
+                failed = Err(error);
             }
         }
-        Ok(())
+        failed
     }
 
-    fn resolve(&self, field: &str, path: &str) -> Result<PathBuf> {
-        if !Path::new(path).is_absolute() {
-            let under = resolve_under(&self.base, field, path);
-            return under.map_err(|error| match error.field() {
-                Some(_) => refusal(field, "must be a path under `voice/audio/` without `..`"),
-                None => error,
-            });
-        }
+    fn judge(&self, field: &str, path: &str) -> Result<Place> {
         let asked = Path::new(path);
         let plain = |part: Component<'_>| {
             matches!(part, Component::RootDir | Component::Normal(_) | Component::CurDir)
         };
-        if path.contains('\0') || !asked.components().all(plain) {
-            return Err(refusal(field, "must have no `..`"));
+        if path.is_empty() || path.contains('\0') || !asked.components().all(plain) {
+            return Err(refusal(field, "must be a path without `..`"));
         }
-        // What does not exist yet is judged by the nearest ancestor that does.
-        let existing = asked.ancestors().find(|it| it.symlink_metadata().is_ok());
-        let real = existing.and_then(|it| it.canonicalize().ok());
-        let roots = self.roots.iter().filter_map(|root| root.canonicalize().ok());
+        let (roots, why) = match asked.is_absolute() {
+            true => (&self.roots[..], "lies in no directory of `voice.audio_roots`"),
+            false => (std::slice::from_ref(&self.base), "must be a path under `voice/audio/`"),
+        };
+        // A relative path is the base's; `join` leaves an absolute one as it is.
+        let real = real(&self.base.join(asked));
+        let mut roots = roots.iter().filter_map(|root| root.canonicalize().ok());
         match real {
-            Some(real) if roots.into_iter().any(|root| real.starts_with(root)) => {
-                Ok(asked.to_owned())
+            Some(real) if roots.any(|root| real.starts_with(root)) => {
+                Ok(Place { field: field.to_owned(), path: real })
             }
-            _ => Err(refusal(field, "lies in no directory of `voice.audio_roots`")),
+            _ => Err(refusal(field, why)),
         }
     }
 }
 
-/// Writes a file whole, for this user only, in the place of one that is there.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// The path without links. What does not exist yet follows the nearest ancestor that does; a link that
+/// leads nowhere is no path.
+fn real(path: &Path) -> Option<PathBuf> {
+    let existing = path.ancestors().find(|it| it.symlink_metadata().is_ok())?;
+    let rest = path.strip_prefix(existing).ok()?;
+    let real = existing.canonicalize().ok()?;
+    // Joining nothing would add a slash.
+    Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file that was judged, and no other that was put in its place meanwhile.
+    fn open(&self) -> Result<File> {
+        let mut options = OpenOptions::new();
+        // A pipe is not waited for.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let file = options.read(true).custom_flags(flags).open(&self.path);
+        let file =
+            file.map_err(|error| refusal(&self.field, &format!("cannot be read: {error}")))?;
+        self.still(&self.path, file.metadata())?;
+        Ok(file)
+    }
+
+    /// Writes a file whole, for this user only, in the place of one that is there.
+    pub(crate) fn replace(&self, bytes: &[u8]) -> Result<()> {
+        let failed = |error| RpcError::internal(format!("the sound could not be written: {error}"));
+        let mut file = begin(&self.path).map_err(failed)?;
+        let parent = self.path.parent().unwrap_or(&self.path);
+        if let Some(directory) = file.directory() {
+            let held = rustix::io::dup(directory).map(File::from).map_err(io::Error::from);
+            self.still(parent, held.and_then(|it| it.metadata()))?;
+        }
+        file.write_all(bytes).and_then(|()| file.commit()).map_err(failed)
+    }
+
+    /// Whether what is held is still what the judged path leads to, without a link on the way.
+    fn still(&self, path: &Path, held: io::Result<Metadata>) -> Result<()> {
+        let same = || -> io::Result<bool> {
+            let (held, there) = (held?, path.symlink_metadata()?);
+            let is_one = (held.dev(), held.ino()) == (there.dev(), there.ino());
+            Ok(is_one && path.canonicalize()? == path)
+        };
+        match same() {
+            Ok(true) => Ok(()),
+            _ => Err(refusal(&self.field, "changed while it was looked at")),
+        }
+    }
+}
+
+fn begin(path: &Path) -> io::Result<AtomicWriteFile> {
     let mut options = AtomicWriteFile::options();
     options.preserve_mode(false).mode(0o600);
-    let mut file = options.open(path)?;
+    options.open(path)
+}
+
+/// Writes a file of the daemon's own whole, for this user only.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = begin(path)?;
     file.write_all(bytes)?;
     file.commit()
+}
+
+/// A name that only the daemon gives: a UUID of version 8 (RFC 9562, section 5.8) that begins, as one of
+/// version 7 does, with the milliseconds of its making.
+fn own_name(now: Time) -> Uuid {
+    let secs = now.timestamp().try_into().unwrap_or_default();
+    let at = Timestamp::from_unix(NoContext, secs, now.timestamp_subsec_nanos());
+    let bytes = Uuid::new_v7(at).into_bytes();
+    Builder::from_bytes(bytes).with_version(Version::Custom).into_uuid()
+}
+
+/// When the daemon gave this name, in milliseconds since 1970; `None` if a client did.
+fn made_at(name: &str) -> Option<i64> {
+    let id = Uuid::try_parse(name).ok().filter(|it| it.get_version() == Some(Version::Custom))?;
+    i64::try_from(id.as_u128() >> 80).ok()
 }
 
 fn refusal(field: &str, why: &str) -> RpcError {
@@ -123,7 +203,7 @@ mod tests {
         let files = Files::new(base, vec![open.path().to_owned()]);
         let absolute = |name: &str| open.path().join(name).to_str().unwrap().to_owned();
         for good in ["a.wav", "./a.wav", &absolute("b.wav")] {
-            assert!(files.existing("p", good).is_ok(), "{good}");
+            assert!(files.open("p", good).is_ok(), "{good}");
         }
         let home = home.path().join("secret.wav").to_str().unwrap().to_owned();
         for bad in [
@@ -134,7 +214,7 @@ mod tests {
             &absolute("link/secret.wav"),
             &absolute("../x"),
         ] {
-            let error = files.existing("p", bad).unwrap_err();
+            let error = files.open("p", bad).err().unwrap();
             assert_eq!(error.field(), Some("p"), "{bad}");
             assert!(error.message.contains("base64"), "{error}");
         }
@@ -143,16 +223,45 @@ mod tests {
         assert!(files.target("p", ".").is_err());
     }
 
+    fn later(secs: i64) -> Time {
+        (chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1_000_000 + secs)).into()
+    }
+
     #[test]
-    fn only_own_files_go_after_an_hour() {
+    fn only_own_files_go_after_an_hour_of_the_clock_that_is_given() {
         let base = tempfile::tempdir().unwrap();
         let files = Files::new(base.path().to_owned(), Vec::new());
-        let (own, others) = (files.fresh("wav"), base.path().join("mine.wav"));
-        std::fs::write(&own, "x").unwrap();
-        std::fs::write(&others, "x").unwrap();
-        files.sweep(SystemTime::now() + Duration::from_secs(3500)).unwrap();
-        assert!(own.exists());
-        files.sweep(SystemTime::now() + Duration::from_secs(3700)).unwrap();
-        assert!(!own.exists() && others.exists());
+        let own = files.fresh(later(0), "wav").unwrap();
+        own.replace(b"x").unwrap();
+        let others = [format!("{}.wav", Uuid::now_v7()), "mine.wav".into()];
+        others.iter().for_each(|it| std::fs::write(base.path().join(it), "x").unwrap());
+        // It cannot be deleted as a file can, and is no reason to keep the others.
+        std::fs::create_dir(files.fresh(later(0), "wav").unwrap().path()).unwrap();
+        files.sweep(later(3599)).unwrap();
+        assert!(own.path().exists());
+        assert!(files.sweep(later(3600)).is_err());
+        assert!(!own.path().exists());
+        assert!(others.iter().all(|it| base.path().join(it).exists()));
+    }
+
+    #[test]
+    fn a_link_that_is_put_in_later_leads_nowhere() {
+        let (home, secret) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let base = home.path().join("audio");
+        let inner = base.join("inner");
+        std::fs::create_dir_all(&inner).unwrap();
+        for directory in [&inner, secret.path()] {
+            std::fs::write(directory.join("a.wav"), "x").unwrap();
+        }
+        let files = Files::new(base.clone(), Vec::new());
+        let (source, target) =
+            (files.judge("p", "inner/a.wav").unwrap(), files.target("p", "inner/b.wav").unwrap());
+        assert!(source.open().is_ok());
+        std::fs::rename(&inner, base.join("aside")).unwrap();
+        std::os::unix::fs::symlink(secret.path(), &inner).unwrap();
+        for refused in [source.open().err(), target.replace(b"x").err()] {
+            assert_eq!(refused.unwrap().field(), Some("p"));
+        }
+        assert_eq!(std::fs::read_dir(secret.path()).unwrap().count(), 1, "nothing was left there");
     }
 }

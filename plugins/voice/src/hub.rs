@@ -19,7 +19,7 @@ use crate::{
     rate::Bucket,
     slots::Slots,
     speakers::{Voices, store::Enrolments},
-    speech::Talk,
+    speech::{Talk, making::Making},
     stream::{Stream, settings::Settings},
     turns::Turn,
 };
@@ -29,8 +29,10 @@ pub(crate) type Key = (Option<u64>, String);
 
 /// Streams of one connection, and of all.
 const STREAMS: (usize, usize) = (4, 8);
-/// Speech streams of one connection, and of all.
-const TALKS: (usize, usize) = (4, 16);
+/// Speech streams of one connection.
+const TALKS: usize = 4;
+/// Speech streams of all connections and of other plugins.
+const SPEECHES: usize = 16;
 /// One-shot calls at once.
 const ONE_SHOTS: usize = 2;
 
@@ -63,6 +65,8 @@ pub(crate) struct Hub {
     pub(crate) streams: Guarded<BTreeMap<Key, Arc<Stream>>>,
     /// In order of starting.
     pub(crate) talks: Guarded<Vec<Arc<Talk>>>,
+    /// What is made for streams, of connections and of other plugins.
+    pub(crate) speeches: Guarded<Vec<Arc<Making>>>,
 }
 
 impl Hub {
@@ -94,7 +98,8 @@ impl Hub {
             return Err(RpcError::conflict(why));
         }
         let own = streams.keys().filter(|key| key.0.is_some() && key.0 == stream.key.0).count();
-        within("streams of sound", own, streams.len(), STREAMS)?;
+        own_limit("streams of sound", own, STREAMS.0)?;
+        limit_in_all("streams of sound", streams.len(), STREAMS.1)?;
         streams.insert(stream.key.clone(), stream.clone());
         Ok(())
     }
@@ -129,18 +134,29 @@ impl Hub {
         }
     }
 
+    /// Whether a connection may have one more speech stream, of this id.
+    pub(crate) fn may_talk(&self, key: &Key) -> Result<()> {
+        may_talk(&self.talks.lock(), key)
+    }
+
     /// Lists a speech stream, within the limits.
     pub(crate) fn admit_talk(&self, talk: &Arc<Talk>) -> Result<()> {
         let mut talks = self.talks.lock();
-        if talks.iter().any(|it| it.key == talk.key) {
-            let why =
-                format!("a speech stream `{}` of this connection is there already", talk.key.1);
-            return Err(RpcError::conflict(why));
-        }
-        let own = talks.iter().filter(|it| it.key.0 == talk.key.0).count();
-        within("speech streams", own, talks.len(), TALKS)?;
+        may_talk(&talks, &talk.key)?;
         talks.push(talk.clone());
         Ok(())
+    }
+
+    /// Lists speech that is made for a stream, within the limit.
+    pub(crate) fn admit_speech(&self, making: &Arc<Making>) -> Result<()> {
+        let mut speeches = self.speeches.lock();
+        limit_in_all("speech streams", speeches.len(), SPEECHES)?;
+        speeches.push(making.clone());
+        Ok(())
+    }
+
+    pub(crate) fn forget_speech(&self, making: &Making) {
+        self.speeches.lock().retain(|it| !std::ptr::eq(&**it, making));
     }
 
     /// The speech streams of a connection, in order of starting.
@@ -198,9 +214,13 @@ impl Hub {
         }
         let talks: Vec<_> = self.talks.lock().clone();
         for talk in talks {
-            talk.sweep(now);
+            talk.sweep();
         }
-        if let Err(error) = self.files.sweep((*now).into()) {
+        let speeches: Vec<_> = self.speeches.lock().clone();
+        for making in speeches {
+            making.sweep(now);
+        }
+        if let Err(error) = self.files.sweep(now) {
             tracing::warn!(%error, "old files of sound could not be deleted");
         }
     }
@@ -214,14 +234,30 @@ impl Hub {
     }
 }
 
-/// Whether one more fits, of one connection and of all.
-fn within(what: &str, own: usize, all: usize, (most_own, most_all): (usize, usize)) -> Result<()> {
-    if own >= most_own {
-        return Err(RpcError::limit(format!("{what} of a connection"), most_own as u64));
+fn may_talk(talks: &[Arc<Talk>], key: &Key) -> Result<()> {
+    if talks.iter().any(|it| it.key == *key) {
+        let why = format!("a speech stream `{}` of this connection is there already", key.1);
+        return Err(RpcError::conflict(why));
     }
-    if all >= most_all {
-        let why = format!("{what} of this daemon: the limit is {most_all}; try again later");
-        return Err(RpcError::overloaded(why).with("limit", most_all));
+    let own = talks.iter().filter(|it| it.key.0 == key.0).count();
+    own_limit("speech streams", own, TALKS)
+}
+
+/// Whether one more of a connection fits.
+fn own_limit(what: &str, own: usize, most: usize) -> Result<()> {
+    match own < most {
+        true => Ok(()),
+        false => Err(RpcError::limit(format!("{what} of a connection"), most as u64)),
     }
-    Ok(())
+}
+
+/// Whether one more of all fits.
+fn limit_in_all(what: &str, all: usize, most: usize) -> Result<()> {
+    match all < most {
+        true => Ok(()),
+        false => {
+            let why = format!("{what} of this daemon: the limit is {most}; try again later");
+            Err(RpcError::overloaded(why).with("limit", most))
+        }
+    }
 }

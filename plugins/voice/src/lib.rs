@@ -116,6 +116,7 @@ impl Plugin for Voice {
             began: Instant::now(),
             streams: Guarded::default(),
             talks: Guarded::default(),
+            speeches: Guarded::default(),
         });
         let swept = Arc::downgrade(&hub);
         cx.tasks().spawn("sweep", async move {
@@ -159,8 +160,14 @@ impl Plugin for Voice {
         for stream in streams {
             stream.close(EndReason::Shutdown);
         }
-        for talk in self.hub.talks.lock().clone() {
+        let talks: Vec<_> = self.hub.talks.lock().clone();
+        for talk in talks {
             talk.cancel();
+        }
+        // What is left is made for other plugins.
+        let speeches: Vec<_> = self.hub.speeches.lock().clone();
+        for making in speeches {
+            making.cancel();
         }
     }
 }

@@ -1,19 +1,16 @@
 //! The providers `local`: the models of this machine behind the traits of providers.
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::Path, sync::Arc};
 
 use carport_core::{Result as Answer, RpcError};
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Listen, Out, Pass,
-    Prepared, PreparedStatus, Provider, Recogniser, Say, Sound, SpeakerPrints, SpeechToText,
+    About, Activity, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Listen, ModelFacts, Out,
+    Pass, Prepared, PreparedStatus, Provider, Recogniser, Say, Sound, SpeakerPrints, SpeechToText,
     TextToSpeech, Unready, Voiceprint,
 };
 use carport_voice_local::{
-    Hibari, Local, Locator, ModelError, Moonshine, Once, Places, Recognizer, SPEECH_RATE, Style,
-    VoiceEncoder, voiced_ms,
+    Hibari, Local, Locator, Manifest, ModelError, Moonshine, Once, Places, Recognizer, RunError,
+    SPEECH_RATE, Style, VoiceEncoder, voiced_ms,
 };
 use carport_voice_phonemes::Phonemizer;
 
@@ -65,11 +62,15 @@ fn prepared(local: &Local, model: &str, loaded: Result<(), Failure>) -> Result<P
         place => place.map_err(unloaded)?,
     };
     loaded?;
+    let Manifest { id, license, source, files } =
+        local.locator().manifest(model).map_err(unloaded)?;
+    let bytes = files.values().map(|it| it.size).sum();
     Ok(Prepared {
         ready: true,
         status: PreparedStatus::Ready,
         path: Some(place.display().to_string()),
         detail: format!("`{model}` is whole and loaded"),
+        model: Some(ModelFacts { id, license, source, bytes }),
     })
 }
 
@@ -202,10 +203,11 @@ impl TextToSpeech for Mouth {
     fn speak(&self, say: &Say, out: Out<'_>) -> Result<(), Failure> {
         let (phonemizer, hibari) = self.load()?;
         let style = Style { speed: say.speed as f32, ..Style::default() };
-        // A sentence is made in less time than anybody would notice; the end is asked for between two.
-        let never = AtomicBool::new(false);
         for sentence in phonemizer.sentences(&say.text) {
-            let samples = hibari.speak(&sentence.ids, style, &never).map_err(failed)?;
+            let samples = match hibari.speak(&sentence.ids, style, say.cancel.flag()) {
+                Err(RunError::Cancelled) => break,
+                made => made.map_err(failed)?,
+            };
             if out(Sound::Samples(samples)).is_break() {
                 break;
             }

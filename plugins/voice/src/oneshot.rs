@@ -1,7 +1,7 @@
 //! Whole files: sound into text, and text into a file.
 
 use std::{
-    path::PathBuf,
+    fs::File,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     counts::thread,
-    files::replace,
+    files::Place,
     hub::Hub,
     speech::making::Making,
     stream::{
@@ -35,7 +35,7 @@ const MOST_HEARD: usize = 8192;
 
 /// Sound as a client sends it.
 pub(crate) enum Source {
-    Path(PathBuf),
+    File(File),
     Bytes(Vec<u8>),
 }
 
@@ -45,18 +45,31 @@ pub(crate) struct FileText {
     pub(crate) duration_ms: u64,
 }
 
+/// Asked between two steps of long work: lets others have the place first who wait for one. `false` if
+/// nobody wants the outcome any more.
+pub(crate) type GoOn<'a> = &'a mut dyn FnMut() -> bool;
+
 /// Does work that takes its time on a thread of its own, in one of the places for it unless it only waits.
 pub(crate) async fn apart<T: Send + 'static>(
     hub: &Arc<Hub>,
     waits: bool,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    work: impl FnOnce(GoOn<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (tell, told) = oneshot::channel();
     let slots = hub.slots.clone();
     let body = move || {
+        let unwanted = || tell.is_closed();
+        let mut place = slots.take(waits, unwanted);
+        let mut go_on = || {
+            if slots.is_wanted() && place.take().is_some() {
+                place = slots.take(waits, unwanted);
+            }
+            place.is_some() && !unwanted()
+        };
         // Whoever waited may be gone by the time there is a place.
-        if let Some(_place) = slots.take(waits, || tell.is_closed()) {
-            drop(tell.send(work()));
+        if go_on() {
+            let done = work(&mut go_on);
+            drop(tell.send(done));
         }
     };
     thread(&hub.counts, "voice-file", &hub.runtime, body, |_| {})
@@ -67,7 +80,7 @@ pub(crate) async fn apart<T: Send + 'static>(
 /// A whole file as samples at 16 kHz; `field` names it in errors.
 pub(crate) fn samples(field: &str, source: Source) -> Result<Vec<f32>> {
     let decoder = match source {
-        Source::Path(path) => Decoder::of_file(&path, Limits::default()),
+        Source::File(file) => Decoder::of_open(file, None, Limits::default()),
         Source::Bytes(bytes) => Decoder::of_bytes(bytes, None, Limits::default()),
     };
     decoder.and_then(mono_16k).map_err(|why| {
@@ -85,7 +98,14 @@ pub(crate) fn hear(
     provider: &dyn SpeechToText,
     listen: &Listen,
     samples: &[f32],
+    go_on: GoOn<'_>,
 ) -> Result<FileText> {
+    let mut each = |take: &mut dyn FnMut(&[f32]) -> Result<(), Failure>| {
+        samples.chunks(PIECE).try_for_each(|piece| match go_on() {
+            true => take(piece),
+            false => Err(Failure::new(FailureKind::Failed, "nobody waits for the text any more")),
+        })
+    };
     let (ear, heard) = mpsc::sync_channel(MOST_HEARD);
     let told: carport_voice_api::Ear = Arc::new(move |it| {
         if !matches!(it, Heard::Partial { .. }) {
@@ -98,11 +118,11 @@ pub(crate) fn hear(
         Ok(Recogniser::Segments { decoder, activity }) => {
             let settings = Settings::of(StreamOptions::default());
             let mut hearing = Hearing::new(decoder, activity, &settings);
-            let pieces = samples.chunks(PIECE).try_for_each(|piece| hearing.hear(&book, piece));
+            let pieces = each(&mut |piece: &[f32]| hearing.hear(&book, piece));
             pieces.and_then(|()| hearing.flush(&book, FinalReason::Stop))
         }
         Ok(Recogniser::Stream(mut listener)) => {
-            let pieces = samples.chunks(PIECE).try_for_each(|piece| listener.hear(piece));
+            let pieces = each(&mut |piece: &[f32]| listener.hear(piece));
             pieces.and_then(|()| listener.finish()).and_then(|()| collect(&heard, &book))
         }
     };
@@ -214,8 +234,7 @@ pub(crate) async fn whole(making: Arc<Making>) -> Result<Spoken> {
 }
 
 /// Writes a file whole, in the place of one that is there.
-pub(crate) async fn write(path: PathBuf, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let written = tokio::task::spawn_blocking(move || replace(&path, &bytes).map(|()| bytes));
-    let written = written.await.map_err(RpcError::internal)?;
-    written.map_err(|error| RpcError::internal(format!("the sound could not be written: {error}")))
+pub(crate) async fn write(place: Place, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let written = tokio::task::spawn_blocking(move || place.replace(&bytes).map(|()| bytes));
+    written.await.map_err(RpcError::internal)?
 }

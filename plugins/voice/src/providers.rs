@@ -7,6 +7,8 @@ use carport_voice_api::{
     Provider, ProviderKind, ProviderRow, SpeakerPrints, SpeechToText, TextToSpeech, Unready,
 };
 
+use crate::remote::ProviderType;
+
 /// What is taken where a call names none.
 pub(crate) const DEFAULT: &str = "local";
 
@@ -68,7 +70,8 @@ impl Providers {
         }
     }
 
-    /// A row for each that listens or speaks. Asks them without holding the lock.
+    /// A row for each that listens or speaks, and for each that another build would have, by kind and id.
+    /// Asks them without holding the lock.
     pub(crate) fn rows(&self) -> Vec<ProviderRow> {
         let (stt, tts): (Vec<_>, Vec<_>) = {
             let known = self.0.lock();
@@ -90,8 +93,32 @@ impl Providers {
         let stt = stt.iter().map(|it| row(it.about(), ProviderKind::Stt, it.ready(), None));
         let tts =
             tts.iter().map(|it| row(it.about(), ProviderKind::Tts, it.ready(), Some(it.voices())));
-        stt.chain(tts).collect()
+        let absent = absent(ProviderType::is_built);
+        let mut rows: Vec<_> = stt.chain(tts).chain(absent).collect();
+        rows.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+        rows
     }
+}
+
+/// A row for each kind of provider that is not in the build.
+fn absent(is_built: impl Fn(ProviderType) -> bool) -> Vec<ProviderRow> {
+    let row = |it: ProviderType, kind| ProviderRow {
+        id: it.word().into(),
+        kind,
+        available: false,
+        description: "Not in this build".into(),
+        ready: false,
+        reason: Some(format!("`{}` {}", it.word(), it.remedy())),
+        default: false,
+        streaming: false,
+        voices: None,
+    };
+    let missing = ProviderType::ALL.into_iter().filter(|it| !is_built(*it));
+    let each = missing.flat_map(|it| {
+        let kinds = [ProviderKind::Stt, ProviderKind::Tts].into_iter();
+        kinds.filter(move |kind| it.is_for(*kind)).map(move |kind| row(it, kind))
+    });
+    each.collect()
 }
 
 /// What a provider is for.
@@ -126,6 +153,12 @@ fn find<T: ?Sized>(
         return Ok(provider.clone());
     }
     let ids: Vec<&str> = known.keys().map(String::as_str).collect();
+    let absent = ProviderType::ALL.into_iter().find(|it| !it.is_built() && id == Some(it.word()));
+    if let Some(absent) = absent {
+        let missing = absent.word().to_owned();
+        let remedy = format!("`{missing}` {}", absent.remedy());
+        return Err(unready(Unready { missing, remedy }));
+    }
     match id {
         Some(id) => {
             let why = format!("no provider `{id}` for {what}; see `voice.providers.list`");
@@ -143,4 +176,24 @@ fn find<T: ?Sized>(
 
 pub(crate) fn unready(unready: Unready) -> RpcError {
     RpcError::unavailable(unready.missing.clone(), &unready.remedy).with("reason", unready.remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_build_would_have_is_listed_with_the_way_to_it() {
+        let rows = absent(|it| it == ProviderType::Elevenlabs);
+        let brief: Vec<_> = rows.iter().map(|it| (it.kind, &*it.id, it.available)).collect();
+        let (stt, tts) = (ProviderKind::Stt, ProviderKind::Tts);
+        let expected =
+            [(stt, "openai-http", false), (tts, "openai-http", false), (tts, "espeak", false)];
+        assert_eq!(brief, expected);
+        let reasons = rows.iter().map(|it| it.reason.as_deref().unwrap_or_default());
+        assert!(
+            reasons.into_iter().all(|it| it.contains("voice-") && it.contains("voice.providers"))
+        );
+        assert!(absent(|_| true).is_empty());
+    }
 }

@@ -1,13 +1,24 @@
 //! How many blocking workers may work at once.
 
-use std::sync::{Arc, Condvar, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, PoisonError},
+};
 
 use carport_core::Guarded;
 
-/// One place fewer than the machine has cores, and one at the least.
+/// One place fewer than the machine has cores, and one at the least. Who asked first is first to get one,
+/// so that a long file keeps no stream waiting for more than a decode.
 pub(crate) struct Slots {
-    free: Guarded<usize>,
+    queue: Guarded<Queue>,
     changed: Condvar,
+}
+
+/// Who waits, by number.
+struct Queue {
+    free: usize,
+    next: u64,
+    waiting: VecDeque<u64>,
 }
 
 /// A place. It is free again when this is dropped, by its worker or by whoever gives the worker up.
@@ -19,8 +30,9 @@ impl Slots {
         Self::new(cores.saturating_sub(1).max(1))
     }
 
-    fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self { free: Guarded::new(places), changed: Condvar::new() })
+    fn new(free: usize) -> Arc<Self> {
+        let queue = Queue { free, next: 0, waiting: VecDeque::new() };
+        Arc::new(Self { queue: Guarded::new(queue), changed: Condvar::new() })
     }
 
     /// Waits for a place on the calling thread, until `unwanted` says that it needs none any more. Work
@@ -33,20 +45,33 @@ impl Slots {
         if waits {
             return Some(Permit(None));
         }
-        let mut free = self.free.lock();
-        while *free == 0 {
-            if unwanted() {
-                return None;
+        let mut queue = self.queue.lock();
+        let mine = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back(mine);
+        loop {
+            let is_first = queue.waiting.front() == Some(&mine);
+            let has_place = queue.free > 0 && is_first;
+            if has_place || unwanted() {
+                queue.waiting.retain(|it| *it != mine);
+                queue.free -= usize::from(has_place);
+                drop(queue);
+                // Whoever is first now may find a place.
+                self.changed.notify_all();
+                return has_place.then(|| Permit(Some(self.clone())));
             }
-            free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        *free -= 1;
-        Some(Permit(Some(self.clone())))
+    }
+
+    /// Whether somebody waits for a place. Work that takes long looks now and then, and steps back.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.queue.lock().waiting.is_empty()
     }
 
     /// Has everybody who waits look again whether it still wants a place.
     pub(crate) fn look_again(&self) {
-        drop(self.free.lock());
+        drop(self.queue.lock());
         self.changed.notify_all();
     }
 }
@@ -54,7 +79,7 @@ impl Slots {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(slots) = &self.0 {
-            *slots.free.lock() += 1;
+            slots.queue.lock().free += 1;
             slots.changed.notify_all();
         }
     }
@@ -89,7 +114,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!((most.load(Ordering::SeqCst), *slots.free.lock()), (2, 2));
+        assert_eq!((most.load(Ordering::SeqCst), slots.queue.lock().free), (2, 2));
     }
 
     #[test]
@@ -106,5 +131,30 @@ mod tests {
         assert!(slots.take(true, || true).is_some(), "who waits needs no place");
         drop(held);
         assert!(slots.take(false, || true).is_some());
+    }
+
+    #[test]
+    fn who_steps_back_goes_behind_those_who_wait() {
+        let (slots, order) = (Slots::new(1), Guarded::new(Vec::new()));
+        let first = slots.take(false, || false);
+        thread::scope(|scope| {
+            for name in 1..=3 {
+                let (slots, order) = (&slots, &order);
+                scope.spawn(move || {
+                    let place = slots.take(false, || false);
+                    order.lock().push(name);
+                    drop(place);
+                });
+                while slots.queue.lock().waiting.len() < name {
+                    thread::yield_now();
+                }
+            }
+            assert!(slots.is_wanted());
+            drop(first);
+            drop(slots.take(false, || false));
+            order.lock().push(4);
+        });
+        assert_eq!(*order.lock(), [1, 2, 3, 4]);
+        assert!(!slots.is_wanted());
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use carport_core::codes;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     clock,
@@ -20,7 +23,7 @@ use crate::{
         interrupt::interrupted,
         link::{CallError, Inbox, Incoming, Link},
     },
-    exit::Exit,
+    exit::{Code, Exit},
     output::{Output, Tone, count, one_line, unwritten},
 };
 
@@ -34,8 +37,8 @@ const RETRY_MS: u64 = 200;
 /// What is listened to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Listen {
-    /// A WAV file of 16-bit or float samples; `-` reads raw 16-bit samples at 16 kHz, one channel,
-    /// from standard input
+    /// The recording: WAV, MP3, FLAC or Ogg Vorbis; `-` reads raw 16-bit samples at 16 kHz, one
+    /// channel, from standard input
     #[arg(long, value_name = "FILE")]
     from: String,
     /// Send it no faster than it sounds
@@ -66,40 +69,64 @@ pub(super) async fn run(
     mut inbox: Inbox,
     output: Output,
 ) -> Result<(), Exit> {
-    let mut screen = Screen { output, open: false, settles: wanted.speakers };
-    let format = sound.format();
+    let mut screen = Screen { output, open: false, settles: wanted.speakers, failure: None };
     let start = json!({
         "session_id": ID,
-        "audio_source": {
-            "kind": "pcm_push", "sample_rate": format.rate, "channels": format.channels,
-            "format": format.name,
-        },
+        "audio_source": { "kind": "pcm_push" },
         "options": {
             "provider": wanted.provider, "language": wanted.language, "diarizer": wanted.speakers,
         },
     });
     link.raw("voice.transcribe_stream.start", &start).await?;
-    let mut fed = pin!(feed(link, sound, wanted.real_time));
-    let mut ended = pin!(interrupted());
+    let enough = Notify::new();
+    let mut fed = pin!(feed(link, sound, wanted.real_time, &enough));
+    let mut interrupt = pin!(interrupted());
+    let mut interruption = None;
     let stopped = loop {
         tokio::select! {
             news = inbox.recv() => match news {
                 Some(news) => screen.show(&news)?,
-                None => return Err(CallError::Ended(link.ended().await).into()),
+                None => break Err(CallError::Ended(link.ended().await).into()),
             },
-            stopped = &mut fed => break stopped?,
-            exit = &mut ended => return Err(exit),
+            stopped = &mut fed => break stopped,
+            exit = &mut interrupt => {
+                // What was said so far is still heard; who asks twice does not wait for it.
+                if let Some(exit) = interruption.replace(exit) {
+                    screen.clear()?;
+                    return Err(exit);
+                }
+                enough.notify_one();
+                interrupt.set(interrupted());
+            }
         }
     };
     // Every event was sent before the reply.
     while let Ok(news) = inbox.try_recv() {
         screen.show(&news)?;
     }
-    screen.summary(&stopped)
+    screen.clear()?;
+    match (stopped, screen.failure.take(), interruption) {
+        // That there is no such stream any more says less.
+        (Err(_), Some(why), _) => Err(Exit::new(Code::Answered, why)),
+        (Err(exit), None, _) => Err(exit),
+        (Ok(stopped), _, interruption) => {
+            screen.summary(&stopped);
+            interruption.map_or(Ok(()), Err)
+        }
+    }
 }
 
-/// Pushes all of the sound and stops; what the stop was answered with.
-async fn feed(link: &Link, sound: Source, real_time: bool) -> Result<Value, Exit> {
+/// Pushes all of the sound, or what of it was read when it is enough, and stops; what the stop was
+/// answered with.
+async fn feed(link: &Link, sound: Source, real_time: bool, enough: &Notify) -> Result<Value, Exit> {
+    tokio::select! {
+        pushed = push_all(link, sound, real_time) => pushed?,
+        () = enough.notified() => {}
+    }
+    Ok(link.raw("voice.transcribe_stream.stop", &json!({ "session_id": ID })).await?)
+}
+
+async fn push_all(link: &Link, sound: Source, real_time: bool) -> Result<(), Exit> {
     let (began, mut sent_ms) = (Instant::now(), 0);
     let mut pieces = sound.pieces();
     while let Some(piece) = pieces.recv().await {
@@ -111,7 +138,7 @@ async fn feed(link: &Link, sound: Source, real_time: bool) -> Result<Value, Exit
         }
         push(link, &piece).await?;
     }
-    Ok(link.raw("voice.transcribe_stream.stop", &json!({ "session_id": ID })).await?)
+    Ok(())
 }
 
 /// Pushes a piece as soon as there is room for it.
@@ -135,6 +162,8 @@ struct Screen {
     open: bool,
     /// Whether segments are shown once their speaker is known.
     settles: bool,
+    /// What the daemon ended the stream with.
+    failure: Option<String>,
 }
 
 impl Screen {
@@ -144,6 +173,10 @@ impl Screen {
             return Ok(());
         }
         let event = &notice.params["event"];
+        let is_fatal = event["fatal"] == true;
+        if is_fatal {
+            self.failure = event["message"].as_str().map(str::to_owned);
+        }
         if self.output.is_json() {
             return self.output.object(event);
         }
@@ -153,7 +186,7 @@ impl Screen {
             "final" if !self.settles && !text.is_empty() => self.line(said(event, &text)),
             "transcript" if self.settles => self.line(said(event, &text)),
             "final" => self.clear(),
-            "warning" | "error" => {
+            "warning" | "error" if !is_fatal => {
                 let why = one_line(event["message"].as_str().unwrap_or_default()).into_owned();
                 self.line(Tone::Warn.paint(why))
             }
@@ -183,12 +216,10 @@ impl Screen {
         }
     }
 
-    fn summary(&mut self, stopped: &Value) -> Result<(), Exit> {
-        self.clear()?;
+    fn summary(&self, stopped: &Value) {
         let segments = stopped["segments"].as_array().map_or(0, Vec::len);
         let ms = stopped["audio_ms"].as_u64().unwrap_or_default();
         self.output.note(format_args!("{} in {}", count(segments, "segment"), clock(ms)));
-        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod models;
 mod say;
 mod source;
 mod transcribe;
+mod waiting;
 
 /// Flags of `carport voice`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ enum What {
     Say(say::Say),
     /// Print what is said while it is said
     Listen(listen::Listen),
-    /// List what listens and what speaks, and what it lacks
+    /// Check the models and list what listens and what speaks, and what it lacks
     Models(models::Models),
 }
 
@@ -45,17 +46,17 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
         }
         What::Say(mut wanted) => {
             wanted.read()?;
-            let (link, _) = connect(global, &Role::Client).await?;
-            say::run(&wanted, &link, output).await
+            let (link, inbox) = connect(global, &Role::Client).await?;
+            say::run(&wanted, &link, inbox, output).await
         }
         What::Listen(wanted) => {
             let sound = wanted.open()?;
             let (link, inbox) = connect(global, &Role::Client).await?;
             listen::run(&wanted, sound, &link, inbox, output).await
         }
-        What::Models(wanted) => {
+        What::Models(models::Models {}) => {
             let (link, _) = connect(global, &Role::Client).await?;
-            models::run(&wanted, &link, output).await
+            models::run(&link, output).await
         }
     }
 }

@@ -1,25 +1,52 @@
-//! `carport voice models`: what listens and what speaks, and what it lacks.
+//! `carport voice models`: the models of the daemon's machine, and who listens and speaks.
 
+use std::fmt::Display;
+
+use carport_core::codes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    client::link::Link,
+    client::link::{CallError, Link},
     exit::Exit,
     output::{Cell, Output, Table, Tone},
 };
 
-/// How closely is looked.
+/// Nothing is asked.
 #[derive(Debug, clap::Args)]
-pub(super) struct Models {
-    /// Compare the files with their sums, load them, and say where they are
-    #[arg(long)]
-    check: bool,
+pub(super) struct Models {}
+
+/// What a model is for, as the daemon calls it.
+const USES: [&str; 3] = ["stt", "tts", "diarizer"];
+
+/// A model, whose files were compared with their sums and loaded. What is not shown is kept for `--json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Model {
+    #[serde(default, rename = "for")]
+    purpose: String,
+    status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    detail: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<Facts>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+/// What its manifest says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Facts {
+    id: String,
+    license: String,
+    bytes: u64,
+    #[serde(flatten)]
+    other: Map<String, Value>,
 }
 
 /// A provider. What is not shown is kept for `--json`.
 #[derive(Debug, Serialize, Deserialize)]
-struct Row {
+struct Provider {
     id: String,
     kind: String,
     ready: bool,
@@ -32,64 +59,74 @@ struct Row {
     other: Map<String, Value>,
 }
 
-/// What looking closely came to.
-#[derive(Debug, Serialize, Deserialize)]
-struct Checked {
-    #[serde(default)]
-    what: String,
-    ready: bool,
-    status: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    detail: String,
+/// All that is printed.
+#[derive(Debug, Serialize)]
+struct All {
+    models: Vec<Model>,
+    providers: Vec<Provider>,
 }
 
-pub(super) async fn run(wanted: &Models, link: &Link, output: Output) -> Result<(), Exit> {
-    if wanted.check {
-        return check(link, output).await;
+pub(super) async fn run(link: &Link, output: Output) -> Result<(), Exit> {
+    let mut models = Vec::new();
+    for purpose in USES {
+        models.push(model(link, purpose).await?);
     }
-    let rows: Vec<Row> = link.ask("voice.providers.list", &json!({})).await?;
-    match output.is_json() {
-        true => output.document(&rows),
-        false => output.table(&listed(&rows), "this daemon has no provider for voice"),
+    let providers = link.ask("voice.providers.list", &json!({})).await?;
+    let all = All { models, providers };
+    if output.is_json() {
+        return output.document(&all);
     }
+    output.table(&models_table(&all.models), "there are no models")?;
+    for model in all.models.iter().filter(|it| it.status != "ready") {
+        output.line(Tone::Warn.paint(format_args!("{}: {}", model.purpose, model.detail)))?;
+    }
+    output.line("")?;
+    output.table(&providers_table(&all.providers), "this daemon has no provider for voice")
 }
 
-fn state(ready: bool, words: &str) -> Cell {
-    Cell::new(words).tone(if ready { Tone::Good } else { Tone::Bad })
+/// Has the daemon look closely. One that cannot be used is a row like the others.
+async fn model(link: &Link, purpose: &str) -> Result<Model, CallError> {
+    let found = match link.ask("voice.prepare", &json!({ "what": purpose })).await {
+        Err(CallError::Rpc(error)) if error.code == codes::UNAVAILABLE => {
+            Model { status: "unusable".into(), detail: error.message, ..Model::default() }
+        }
+        found => found?,
+    };
+    Ok(Model { purpose: purpose.into(), ..found })
 }
 
-fn listed(rows: &[Row]) -> Table {
-    let mut table = Table::new(["kind", "provider", "state", "voices", "about"]);
-    for row in rows {
+fn state(is_good: bool, words: impl Display) -> Cell {
+    Cell::new(words).tone(if is_good { Tone::Good } else { Tone::Bad })
+}
+
+fn models_table(models: &[Model]) -> Table {
+    let mut table = Table::new(["for", "model", "state", "size", "license", "where"]);
+    for model in models {
+        let facts = model.model.as_ref();
+        let size = facts.map(|it| format!("{:.1} MB", it.bytes as f64 / 1e6));
+        let is_ready = model.status == "ready";
         table.row([
-            Cell::new(&row.kind),
-            Cell::new(&row.id).tone(Tone::Name),
-            state(row.ready, if row.ready { "ready" } else { "not ready" }),
-            Cell::new(row.voices.as_deref().unwrap_or_default().join(", ")),
-            Cell::new(row.reason.as_deref().unwrap_or(&row.description)),
+            Cell::new(&model.purpose),
+            Cell::new(facts.map_or("", |it| &it.id)).tone(Tone::Name),
+            state(is_ready, if is_ready { "ready, sums are right" } else { &model.status }),
+            Cell::number(size.unwrap_or_default()),
+            Cell::new(facts.map_or("", |it| &it.license)),
+            Cell::new(model.path.as_deref().unwrap_or_default()),
         ]);
     }
     table
 }
 
-async fn check(link: &Link, output: Output) -> Result<(), Exit> {
-    let mut all = Vec::new();
-    for what in ["stt", "tts", "diarizer"] {
-        let done: Checked = link.ask("voice.prepare", &json!({ "what": what })).await?;
-        all.push(Checked { what: what.into(), ..done });
-    }
-    if output.is_json() {
-        return output.document(&all);
-    }
-    let mut table = Table::new(["what", "state", "where", "detail"]);
-    for done in &all {
+fn providers_table(providers: &[Provider]) -> Table {
+    let mut table = Table::new(["kind", "provider", "state", "voices", "about"]);
+    for provider in providers {
         table.row([
-            Cell::new(&done.what),
-            state(done.ready, &done.status),
-            Cell::new(done.path.as_deref().unwrap_or_default()),
-            Cell::new(&done.detail),
+            Cell::new(&provider.kind),
+            Cell::new(&provider.id).tone(Tone::Name),
+            state(provider.ready, if provider.ready { "ready" } else { "not ready" }),
+            Cell::new(provider.voices.as_deref().unwrap_or_default().join(", ")),
+            Cell::new(provider.reason.as_deref().unwrap_or(&provider.description)),
         ]);
     }
-    output.table(&table, "there is nothing to check")
+    table
 }

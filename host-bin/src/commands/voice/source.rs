@@ -1,106 +1,105 @@
-//! Sound on this side, in pieces: a WAV file, or raw samples on standard input.
+//! Sound on this side, in pieces: a file of sound, or raw samples on standard input.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, Read},
+    io::{self, Read},
+    path::Path,
 };
 
-use hound::{SampleFormat, WavReader};
+use carport_voice_audio::{DecodeError, Decoder, Limits, RATE, Resampler, pcm_s16le};
 use tokio::sync::mpsc;
 
 use crate::exit::Exit;
 
 /// How long a piece sounds.
 pub(super) const PIECE_MS: u64 = 100;
+/// Samples of a piece.
+const PIECE: usize = (RATE as u64 * PIECE_MS / 1000) as usize;
+/// Bytes of a sample.
+const WIDTH: usize = 2;
 /// Pieces that are read ahead.
 const AHEAD: usize = 8;
-/// Samples a second on standard input.
-const RAW_RATE: u32 = 16_000;
+/// Nothing of a file is held but the piece that is read, so a day of sound may come.
+const LIMITS: Limits = Limits { max_bytes: 64 << 30, max_ms: 24 * 3_600_000 };
 
-/// What the pieces are, as the daemon calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Format {
-    pub(super) rate: u32,
-    pub(super) channels: u16,
-    pub(super) name: &'static str,
-    /// Bytes of a sample.
-    width: usize,
+/// Sound that is open. Its pieces are 16-bit samples at 16 kHz, one channel.
+pub(super) enum Source {
+    /// WAV, MP3, FLAC or Ogg Vorbis.
+    File(Box<Decoder>),
+    /// Samples as the pieces have them.
+    Raw(Box<dyn Read + Send>),
 }
 
-impl Format {
-    /// Bytes of a piece.
-    fn piece(self) -> usize {
-        let frames = (u64::from(self.rate) * PIECE_MS / 1000) as usize;
-        frames * usize::from(self.channels) * self.width
-    }
-}
-
-/// Sound that is open.
-pub(super) struct Source {
-    format: Format,
-    bytes: Box<dyn Read + Send>,
-}
-
-/// Why a file is not taken.
+/// Why no more sound comes.
 #[derive(Debug, thiserror::Error)]
-enum SourceError {
-    #[error("{0}; `carport voice listen` takes WAV files, `carport voice transcribe` others too")]
-    NoWav(hound::Error),
-    #[error("{0}-bit {1} samples; 16-bit and 32-bit float samples are taken")]
-    Samples(u16, &'static str),
+pub(super) enum SourceError {
+    #[error("{0}")]
+    File(#[from] DecodeError),
+    #[error("{0}")]
+    Raw(#[from] io::Error),
 }
+
+/// Takes a piece; `false` if nobody wants more.
+type Take<'a> = &'a mut dyn FnMut(Vec<u8>) -> bool;
 
 impl Source {
     /// Opens a file, or standard input for `-`.
     pub(super) fn open(from: &str) -> Result<Self, Exit> {
         if from == "-" {
-            let format = Format { rate: RAW_RATE, channels: 1, name: "s16le", width: 2 };
-            return Ok(Self { format, bytes: Box::new(io::stdin()) });
+            return Ok(Self::Raw(Box::new(io::stdin())));
         }
-        let file = File::open(from).map_err(|error| Exit::failed(format!("{from}: {error}")))?;
-        Self::wav(BufReader::new(file)).map_err(|error| Exit::usage(format!("{from}: {error}")))
-    }
-
-    fn wav(file: impl Read + Send + 'static) -> Result<Self, SourceError> {
-        let reader = WavReader::new(file).map_err(SourceError::NoWav)?;
-        let spec = reader.spec();
-        let (name, width) = match (spec.sample_format, spec.bits_per_sample) {
-            (SampleFormat::Int, 16) => ("s16le", 2),
-            (SampleFormat::Float, 32) => ("f32le", 4),
-            (SampleFormat::Int, bits) => return Err(SourceError::Samples(bits, "integer")),
-            (SampleFormat::Float, bits) => return Err(SourceError::Samples(bits, "float")),
-        };
-        let length = u64::from(reader.len()) * width as u64;
-        let format = Format { rate: spec.sample_rate, channels: spec.channels, name, width };
-        // Past its header a file holds just what the daemon takes.
-        Ok(Self { format, bytes: Box::new(reader.into_inner().take(length)) })
-    }
-
-    pub(super) fn format(&self) -> Format {
-        self.format
+        let decoder = Decoder::of_file(Path::new(from), LIMITS);
+        let decoder = decoder.map_err(|error| Exit::failed(format!("{from}: {error}")))?;
+        Ok(Self::File(Box::new(decoder)))
     }
 
     /// Reads on a thread of its own; standard input may never end.
-    pub(super) fn pieces(mut self) -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    pub(super) fn pieces(self) -> mpsc::Receiver<Result<Vec<u8>, SourceError>> {
         let (send, pieces) = mpsc::channel(AHEAD);
         std::thread::spawn(move || {
-            while let Some(piece) = self.next().transpose() {
-                let failed = piece.is_err();
-                if send.blocking_send(piece).is_err() || failed {
-                    break;
-                }
+            let read = self.read(&mut |piece| send.blocking_send(Ok(piece)).is_ok());
+            if let Err(error) = read {
+                // Whoever left wants no error either.
+                let _ = send.blocking_send(Err(error));
             }
         });
         pieces
     }
 
-    /// The next piece; a shorter one at the end, without what is no whole frame.
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut piece = Vec::with_capacity(self.format.piece());
-        (&mut self.bytes).take(self.format.piece() as u64).read_to_end(&mut piece)?;
-        let frame = self.format.width * usize::from(self.format.channels);
-        piece.truncate(piece.len() / frame * frame);
-        Ok((!piece.is_empty()).then_some(piece))
+    fn read(self, take: Take<'_>) -> Result<(), SourceError> {
+        match self {
+            Self::File(decoder) => decode(*decoder, take),
+            Self::Raw(bytes) => raw(bytes, take),
+        }
+    }
+}
+
+fn decode(mut decoder: Decoder, take: Take<'_>) -> Result<(), SourceError> {
+    let mut resampler = Resampler::new(decoder.sample_rate());
+    let (mut read, mut samples) = (Vec::new(), Vec::new());
+    loop {
+        read.clear();
+        let is_more = decoder.next(&mut read)?;
+        resampler.push(&read, &mut samples);
+        if !is_more {
+            resampler.flush(&mut samples);
+        }
+        let whole = if is_more { samples.len() / PIECE * PIECE } else { samples.len() };
+        if !samples[..whole].chunks(PIECE).all(|piece| take(pcm_s16le(piece))) || !is_more {
+            return Ok(());
+        }
+        samples.drain(..whole);
+    }
+}
+
+/// The last piece is shorter, and without what is no whole sample.
+fn raw(mut bytes: impl Read, take: Take<'_>) -> Result<(), SourceError> {
+    loop {
+        let mut piece = Vec::with_capacity(PIECE * WIDTH);
+        (&mut bytes).take((PIECE * WIDTH) as u64).read_to_end(&mut piece)?;
+        piece.truncate(piece.len() / WIDTH * WIDTH);
+        if piece.is_empty() || !take(piece) {
+            return Ok(());
+        }
     }
 }
 
@@ -108,35 +107,55 @@ impl Source {
 mod tests {
     use std::io::Cursor;
 
-    use hound::{WavSpec, WavWriter};
+    use carport_voice_audio::wav;
 
     use super::*;
 
-    fn wav(bits: u16, channels: u16, samples: usize) -> Cursor<Vec<u8>> {
-        let mut file = Cursor::new(Vec::new());
-        let sample_format = SampleFormat::Int;
-        let spec = WavSpec { channels, sample_rate: 8000, bits_per_sample: bits, sample_format };
-        let mut writer = WavWriter::new(&mut file, spec).unwrap();
-        (0..samples).for_each(|it| writer.write_sample(it as i8).unwrap());
-        writer.finalize().unwrap();
-        Cursor::new(file.into_inner())
+    fn pieces(source: Source) -> Vec<usize> {
+        let mut lengths = Vec::new();
+        source
+            .read(&mut |piece| {
+                lengths.push(piece.len());
+                true
+            })
+            .unwrap();
+        lengths
     }
 
     #[test]
-    fn a_file_comes_in_pieces_without_its_header() {
-        let mut source = Source::wav(wav(16, 2, 2000)).unwrap_or_else(|it| panic!("{it}"));
-        let format = source.format();
-        assert_eq!((format.rate, format.channels, format.name), (8000, 2, "s16le"));
-        let first = source.next().unwrap().unwrap();
-        assert_eq!((first.len(), &first[..4]), (3200, &[0, 0, 1, 0][..]));
-        assert_eq!(source.next().unwrap().unwrap().len(), 800);
-        assert_eq!(source.next().unwrap(), None);
+    fn a_file_of_any_rate_comes_in_pieces_of_one_kind() {
+        for rate in [8000, 16_000, 44_100] {
+            let file = wav(&vec![0.25; rate as usize / 4], rate).unwrap();
+            let decoder = Decoder::of_bytes(file, None, LIMITS).unwrap();
+            assert_eq!(pieces(Source::File(Box::new(decoder))), [3200, 3200, 1600], "{rate}");
+        }
     }
 
     #[test]
-    fn what_is_not_taken_says_what_is() {
-        let told = |it: Cursor<Vec<u8>>| Source::wav(it).err().map(|it| it.to_string());
-        assert!(told(wav(8, 1, 10)).unwrap().contains("8-bit integer"));
-        assert!(told(Cursor::new(b"OggS".to_vec())).unwrap().contains("takes WAV files"));
+    fn raw_samples_end_with_a_whole_one() {
+        let raw = |bytes| pieces(Source::Raw(Box::new(Cursor::new(vec![0; bytes]))));
+        assert_eq!(raw(3200 + 7), [3200, 6]);
+        assert_eq!((raw(1), raw(0)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn nobody_reads_on_for_who_has_left() {
+        let mut taken = 0;
+        let endless = Source::Raw(Box::new(io::repeat(0)));
+        endless
+            .read(&mut |_| {
+                taken += 1;
+                taken < 3
+            })
+            .unwrap();
+        assert_eq!(taken, 3);
+    }
+
+    #[test]
+    fn what_is_no_sound_is_named() {
+        let error = Source::open("/no/such/file.wav").err().unwrap();
+        assert!(error.message.starts_with("/no/such/file.wav: "), "{error}");
+        let error = Source::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).err().unwrap();
+        assert!(error.message.contains("WAV, MP3, FLAC or Ogg Vorbis"), "{error}");
     }
 }

@@ -9,11 +9,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::clock;
+use super::{clock, waiting::shown};
 use crate::{
     client::link::Link,
     exit::Exit,
-    output::{Cell, Output, Table, Tone},
+    output::{Cell, Output, Table, Tone, one_line},
 };
 
 /// A message to the daemon holds no longer file: 16 MiB with base64 and the rest.
@@ -72,7 +72,7 @@ impl Transcribe {
         read.map_err(failed)?;
         match sound.len() as u64 > MOST {
             true => Err(Exit::usage(format!(
-                "{}: longer than {} MiB; store it as FLAC or Ogg, or play it to `carport voice listen`",
+                "{}: longer than {} MiB; store it as FLAC or Ogg, or use `carport voice listen --from`",
                 self.file,
                 MOST >> 20
             ))),
@@ -95,7 +95,8 @@ pub(super) async fn run(
         "provider": wanted.provider,
         "model": wanted.model,
     });
-    let heard: Heard = link.ask("transcribe", &params).await?;
+    let what = format!("listening to {}", one_line(&wanted.file));
+    let heard: Heard = shown(&what, output, link.ask("transcribe", &params)).await?;
     match (&heard.segments, output.is_json()) {
         (_, true) => output.document(&heard),
         (Some(segments), false) => output.table(&table(segments), "nothing is said"),

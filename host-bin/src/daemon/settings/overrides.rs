@@ -1,6 +1,6 @@
 //! What the command line says about the configuration.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
 
@@ -32,6 +32,9 @@ pub(crate) struct Overrides {
     /// How much to log on standard error
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<LogLevel>,
+    /// Look for the models of voice in this directory before anywhere else; repeat it for more
+    #[arg(long, value_name = "DIR")]
+    pub(crate) voice_models: Vec<PathBuf>,
 }
 
 /// A daemon whose clients should find this one.
@@ -87,6 +90,13 @@ impl Overrides {
         }
         if let Some(level) = self.log {
             layer.set(&["log", "level"], level.word(), "command line --log");
+        }
+        if !self.voice_models.is_empty() {
+            // The daemon may be asked long after somebody left the directory that this is relative to.
+            let absolute = |it: &PathBuf| std::path::absolute(it).unwrap_or_else(|_| it.clone());
+            let places = self.voice_models.iter().map(|it| absolute(it).display().to_string());
+            let places: Vec<_> = places.collect();
+            layer.set(&["voice", "models"], places, "command line --voice-models");
         }
         layer
     }

@@ -134,6 +134,13 @@ fn every_flag_of_the_command_line_changes_what_it_says() {
 }
 
 #[test]
+fn a_flag_for_a_plugin_that_is_not_there_is_named() {
+    let overrides = Overrides { voice_models: vec!["/models".into()], ..Overrides::default() };
+    let why = merge(None, &[], &overrides).unwrap_err();
+    assert!(why.contains("--voice-models") && why.contains("not in"), "{why}");
+}
+
+#[test]
 fn compat_car_changes_defaults_that_the_file_and_other_flags_may_change_back() {
     let overrides = Overrides { compat: Some(Compat::Car), ..Overrides::default() };
     let car = merge(None, &[], &overrides).unwrap();

@@ -17,8 +17,8 @@ pub use event::{
     WarningCode, Word,
 };
 pub use provider::{
-    About, Failure, FailureKind, Prepared, PreparedStatus, Provider, ProviderKind, ProviderRow,
-    SpeakerPrints, SpeechToText, TextToSpeech, Unready, Voiceprint,
+    About, Failure, FailureKind, ModelFacts, Prepared, PreparedStatus, Provider, ProviderKind,
+    ProviderRow, SpeakerPrints, SpeechToText, TextToSpeech, Unready, Voiceprint,
 };
 pub use recogniser::{
     Activity, Decoded, Decoder, Ear, FRAME_SAMPLES, Heard, Listen, Listener, Pass, Recogniser,

@@ -85,6 +85,22 @@ pub struct Prepared {
     pub path: Option<String>,
     /// In words.
     pub detail: String,
+    /// What was loaded, if it is a model in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelFacts>,
+}
+
+/// A model in files, as its manifest describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelFacts {
+    /// The name of the model and of its directory.
+    pub id: String,
+    /// An SPDX expression.
+    pub license: String,
+    /// Where the files come from, in words.
+    pub source: String,
+    /// The bytes of all files.
+    pub bytes: u64,
 }
 
 impl Prepared {
@@ -96,12 +112,14 @@ impl Prepared {
                 status: PreparedStatus::Ready,
                 path: None,
                 detail: "there is nothing to load".into(),
+                model: None,
             },
             Err(unready) => Self {
                 ready: false,
                 status: PreparedStatus::Missing,
                 path: None,
                 detail: unready.remedy.clone(),
+                model: None,
             },
         }
     }

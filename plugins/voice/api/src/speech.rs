@@ -85,6 +85,11 @@ impl Cancel {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+
+    /// The same for code that knows a flag only: it becomes true.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
 }
 
 /// A piece of speech, ready to be sent.

@@ -96,12 +96,16 @@ impl Decoder {
 
     /// Opens a file. Whether the path may be read is the caller's to check.
     pub fn of_file(path: &Path, limits: Limits) -> Result<Self, DecodeError> {
-        let file = File::open(path)?;
+        let name = path.file_name().and_then(|it| it.to_str());
+        Self::of_open(File::open(path)?, name, limits)
+    }
+
+    /// Reads a file that is open. `name` as in [`Self::of_bytes`].
+    pub fn of_open(file: File, name: Option<&str>, limits: Limits) -> Result<Self, DecodeError> {
         let facts = file.metadata()?;
         if !facts.is_file() {
             return Err(DecodeError::Unsupported("not a regular file".into()));
         }
-        let name = path.file_name().and_then(|it| it.to_str());
         Self::open(facts.len(), Box::new(file), name, limits)
     }
 

@@ -165,6 +165,16 @@ impl Locator {
         self.look(model, true)
     }
 
+    /// The manifest of a model that [`Locator::locate`] finds.
+    pub fn manifest(&self, model: &str) -> Result<Manifest, ModelError> {
+        let place = self.locate(model)?;
+        manifest(&place).map_err(|why| ModelError::Damaged {
+            model: model.into(),
+            file: place.join(MANIFEST),
+            why,
+        })
+    }
+
     fn look(&self, model: &str, content: bool) -> Result<PathBuf, ModelError> {
         let places = self.searched(model);
         let Some(place) = places.iter().find(|it| it.join(MANIFEST).exists()) else {
@@ -371,6 +381,7 @@ mod tests {
         let place = model(&root.path().join("option"), &[("a", b"12")]);
         let locator = Locator::new(places(root.path()));
         assert_eq!(locator.find("m"), Ok(place.clone()));
+        assert_eq!(locator.manifest("m").unwrap().files["a"].size, 2);
         fs::write(place.join("a"), "21").unwrap();
         assert!(matches!(locator.find("m"), Err(ModelError::Damaged { .. })));
     }

@@ -97,14 +97,14 @@ impl Method for EnrollSpeaker {
         let hub = &voice.hub;
         let provider = hub.providers.speakers("audio", None)?;
         let _one = hub.one_shot()?;
-        let path = match &self.audio {
-            SpeakerSound::Path { path } => Some(hub.files.existing("audio.path", path)?),
+        let file = match &self.audio {
+            SpeakerSound::Path { path } => Some(hub.files.open("audio.path", path)?),
             _ => None,
         };
         let audio = self.audio;
-        let print = apart(hub, false, move || {
-            let heard = match (audio, path) {
-                (_, Some(path)) => samples("audio.path", Source::Path(path))?,
+        let print = apart(hub, false, move |_| {
+            let heard = match (audio, file) {
+                (_, Some(file)) => samples("audio.path", Source::File(file))?,
                 (SpeakerSound::File { audio_b64 }, _) => {
                     let bytes = decode("audio.audio_b64", &audio_b64)?;
                     samples("audio.audio_b64", Source::Bytes(bytes))?

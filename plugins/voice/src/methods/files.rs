@@ -12,7 +12,7 @@ use super::decode;
 use crate::{
     Voice,
     oneshot::{Source, apart, hear, samples, whole, write},
-    speech::{self, MOST_TEXT, Names, word},
+    speech::{self, MOST_TEXT, Names, making::Purpose, word},
 };
 
 /// Text of a sound file: WAV, and what else can be read; at most 30 minutes.
@@ -96,18 +96,18 @@ impl Method for Transcribe {
             _ => error,
         })?;
         let id = provider.about().id;
-        let path = match (&self.audio_b64, &self.audio_path) {
-            (None, Some(path)) => Some(hub.files.existing("audio_path", path)?),
+        let file = match (&self.audio_b64, &self.audio_path) {
+            (None, Some(path)) => Some(hub.files.open("audio_path", path)?),
             _ => None,
         };
         let text = self.audio_b64.unwrap_or_default();
         let waits = provider.waits();
-        let heard = apart(hub, waits, move || {
-            let samples = match path {
-                Some(path) => samples("audio_path", Source::Path(path))?,
+        let heard = apart(hub, waits, move |go_on| {
+            let samples = match file {
+                Some(file) => samples("audio_path", Source::File(file))?,
                 None => samples("audio_b64", Source::Bytes(decode("audio_b64", &text)?))?,
             };
-            hear(&*provider, &listen, &samples)
+            hear(&*provider, &listen, &samples, go_on)
         });
         let heard = heard.await?;
         let texts: Vec<&str> = heard.segments.iter().map(|it| &*it.text).collect();
@@ -204,9 +204,9 @@ impl Synthesize {
         let mut reference = None;
         if let Some(path) = &self.reference_audio_path {
             let field = "reference_audio_path";
-            let path = voice.hub.files.existing(field, path)?;
+            let file = voice.hub.files.open(field, path)?;
             let heard =
-                apart(&voice.hub, false, move || samples(field, Source::Path(path))).await?;
+                apart(&voice.hub, false, move |_| samples(field, Source::File(file))).await?;
             reference = Some(Arc::from(heard));
         }
         Ok(Say {
@@ -251,9 +251,9 @@ impl Method for Synthesize {
         let hub = &voice.hub;
         let _one = hub.one_shot()?;
         let format = self.format.unwrap_or(SpeechFormat::Wav);
-        let path = match &self.output_path {
+        let place = match &self.output_path {
             Some(path) => hub.files.target("output_path", path)?,
-            None => hub.files.fresh(word(format)),
+            None => hub.files.fresh(hub.clock.now(), word(format))?,
         };
         let names = Names {
             provider: "provider",
@@ -263,10 +263,12 @@ impl Method for Synthesize {
             speed: "speed",
         };
         let say = self.say(voice).await?;
-        let making = speech::start(hub, say, self.provider.as_deref(), format, &names)?;
+        let provider = self.provider.as_deref();
+        let making = speech::start(hub, say, provider, format, Purpose::File, &names)?;
         let (sample_rate, provider) = (making.sample_rate, making.provider_id.clone());
         let spoken = whole(making).await?;
-        let bytes = write(path.clone(), spoken.bytes).await?;
+        let audio_path = place.path().display().to_string();
+        let bytes = write(place, spoken.bytes).await?;
         let returns = self.output_path.is_none() || self.return_b64.unwrap_or_default();
         let media_type = match format {
             SpeechFormat::Wav => "audio/wav",
@@ -274,7 +276,7 @@ impl Method for Synthesize {
             SpeechFormat::Pcm => "audio/pcm",
         };
         Ok(Synthesized {
-            audio_path: path.display().to_string(),
+            audio_path,
             media_type: media_type.into(),
             sample_rate,
             duration_ms: spoken.duration_ms,

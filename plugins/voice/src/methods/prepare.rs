@@ -66,7 +66,7 @@ impl Prepare {
             Provider::Tts(it) => it.prepare(may_fetch),
             Provider::Speakers(it) => it.prepare(may_fetch),
         };
-        apart(&voice.hub, false, move || prepare().map_err(failed)).await
+        apart(&voice.hub, false, move |_| prepare().map_err(failed)).await
     }
 }
 
@@ -76,7 +76,7 @@ fn turn(voice: &Voice) -> Result<Prepared> {
         true => (PreparedStatus::Ready, "a model answers turns"),
         false => (PreparedStatus::Missing, "no model is ready; see `models.list_unified`"),
     };
-    Ok(Prepared { ready: is_ready, status, path: None, detail: detail.into() })
+    Ok(Prepared { ready: is_ready, status, path: None, detail: detail.into(), model: None })
 }
 
 impl Method for Prepare {

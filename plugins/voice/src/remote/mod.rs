@@ -41,14 +41,7 @@ fn make(name: &str, settings: &ProviderSettings) -> Result<Vec<Provider>> {
         #[cfg(feature = "espeak")]
         ProviderType::Espeak => Ok(espeak::providers(name, settings)),
         #[cfg(not(all(feature = "openai-http", feature = "elevenlabs", feature = "espeak")))]
-        kind => {
-            let feature = kind.word();
-            let why = format!(
-                "`voice.providers.{name}.kind` is `{feature}`, which is not in this build: build with \
-                 the feature `{feature}` of `carport-voice`, or remove the section"
-            );
-            Err(RpcError::internal(why))
-        }
+        kind => Err(wrong(name, "kind", format!("is `{}`, which {}", kind.word(), kind.remedy()))),
     }
 }
 

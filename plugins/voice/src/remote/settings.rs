@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use carport_core::Result;
+use carport_voice_api::ProviderKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,30 @@ impl ProviderType {
             Self::Elevenlabs => "elevenlabs",
             Self::Espeak => "espeak",
         }
+    }
+
+    pub(crate) const ALL: [Self; 3] = [Self::OpenaiHttp, Self::Elevenlabs, Self::Espeak];
+
+    /// Whether this build has it.
+    pub(crate) const fn is_built(self) -> bool {
+        match self {
+            Self::OpenaiHttp => cfg!(feature = "openai-http"),
+            Self::Elevenlabs => cfg!(feature = "elevenlabs"),
+            Self::Espeak => cfg!(feature = "espeak"),
+        }
+    }
+
+    pub(crate) const fn is_for(self, kind: ProviderKind) -> bool {
+        !matches!((self, kind), (Self::Espeak, ProviderKind::Stt))
+    }
+
+    /// How a build gets it.
+    pub(crate) fn remedy(self) -> String {
+        let word = self.word();
+        format!(
+            "`{word}` is not in this build: build with the feature `voice-{word}` and configure it under \
+             `[voice.providers.NAME]`"
+        )
     }
 }
 

@@ -1,6 +1,10 @@
 //! Who is enrolled: prints in memory and in one file a person. A print leaves in no reply, event or log.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use carport_core::{Guarded, Result, RpcError, Time, encode_name};
 use carport_voice_api::Voiceprint;
@@ -47,9 +51,12 @@ impl Enrolments {
             if path.extension().is_none_or(|ending| ending != "json") {
                 continue;
             }
-            match serde_json::from_slice::<Enrolled>(&std::fs::read(&path)?) {
-                Ok(person) => drop(known.insert(person.label.clone(), person)),
-                Err(_) => tracing::warn!(path = %path.display(), "an enrolment does not read"),
+            let person = std::fs::read(&path).ok();
+            let person = person.and_then(|it| serde_json::from_slice::<Enrolled>(&it).ok());
+            // Under another name it could be neither replaced nor removed.
+            match person.filter(|it| is_named(&path, &it.label)) {
+                Some(person) => drop(known.insert(person.label.clone(), person)),
+                None => tracing::warn!(path = %path.display(), "an enrolment does not read"),
             }
         }
         Ok(Self { directory, known: Guarded::new(known), writing: Mutex::new(()) })
@@ -102,17 +109,65 @@ impl Enrolments {
         if !self.known.lock().contains_key(label) {
             return Ok(false);
         }
-        tokio::fs::remove_file(self.path(label)?).await.map_err(unwritten)?;
+        match tokio::fs::remove_file(self.path(label)?).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unwritten(error)),
+            _ => {}
+        }
         self.known.lock().remove(label);
         Ok(true)
     }
 
     fn path(&self, label: &str) -> Result<PathBuf> {
-        Ok(self.directory.join(format!("{}.json", encode_name("label", label)?)))
+        Ok(self.directory.join(file_name(label)?))
     }
+}
+
+fn file_name(label: &str) -> Result<String> {
+    Ok(format!("{}.json", encode_name("label", label)?))
+}
+
+fn is_named(path: &Path, label: &str) -> bool {
+    file_name(label).is_ok_and(|it| path.file_name() == Some(it.as_ref()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 fn unwritten(error: std::io::Error) -> RpcError {
     RpcError::internal(format!("the enrolment could not be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print() -> Voiceprint {
+        Voiceprint { vector: vec![1.0], voiced_ms: 3000 }
+    }
+
+    #[tokio::test]
+    async fn so_many_people_and_no_more() {
+        let place = tempfile::tempdir().unwrap();
+        let all = Enrolments::read(place.path().to_owned()).unwrap();
+        for nth in 0..MOST_LABELS {
+            all.add(&format!("p{nth}"), print(), Time::default()).await.unwrap();
+        }
+        let Err(error) = all.add("one more", print(), Time::default()).await else { panic!() };
+        assert_eq!((error.code, &error.data.unwrap()["limit"]), (-32012, &256.into()));
+        assert!(all.add("p7", print(), Time::default()).await.is_ok(), "a sample of a known one");
+        assert!(all.remove("p7").await.unwrap());
+        assert!(all.add("one more", print(), Time::default()).await.is_ok());
+        assert_eq!(Enrolments::read(place.path().to_owned()).unwrap().list().len(), MOST_LABELS);
+    }
+
+    #[tokio::test]
+    async fn files_that_do_not_read_or_went_keep_nobody() {
+        let place = tempfile::tempdir().unwrap();
+        let all = Enrolments::read(place.path().to_owned()).unwrap();
+        all.add("ann", print(), Time::default()).await.unwrap();
+        std::fs::copy(place.path().join("ann.json"), place.path().join("copy.json")).unwrap();
+        std::fs::write(place.path().join("torn.json"), "{").unwrap();
+        std::fs::create_dir(place.path().join("place.json")).unwrap();
+        std::fs::remove_file(place.path().join("ann.json")).unwrap();
+        assert!(all.remove("ann").await.unwrap());
+        assert!(Enrolments::read(place.path().to_owned()).unwrap().list().is_empty());
+    }
 }

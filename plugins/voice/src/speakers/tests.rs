@@ -116,3 +116,10 @@ fn a_word_too_short_to_be_somebody_goes_to_whom_it_is_like_in_the_end() {
     let corrected = vec![(1, "S2".into())];
     assert_eq!(named(&mut voices, 2, at(2, 10.0, 2000)), ("S2".into(), corrected));
 }
+
+#[test]
+fn a_print_of_another_model_matches_nobody() {
+    let old = ("Ann".to_owned(), vec![vec![1.0, 0.0]]);
+    let mut voices = Voices::new(Arc::new(Nobody), vec![old]);
+    assert_eq!(voices.name(0, print([1.0, 0.0, 0.0], 2000)).0.label, "S1");
+}

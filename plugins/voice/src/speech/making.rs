@@ -28,6 +28,20 @@ const AHEAD_MS: u64 = 10_000;
 /// How long a thread that nobody wants any more may take to end.
 const ABANDON: Duration = Duration::from_secs(5);
 
+/// How long nothing may be made or taken of a stream.
+const STALLED: Duration = Duration::from_secs(60);
+/// What a failure that no provider had says.
+pub(crate) const STALLED_WHY: &str = "nothing was made or taken for 60 s";
+
+/// What speech is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Somebody hears it while it is made. So many are made at once, and none may stand still.
+    Stream,
+    /// A file.
+    File,
+}
+
 /// Speech that is being made.
 pub(crate) struct Making {
     hub: Arc<Hub>,
@@ -62,12 +76,13 @@ struct Ahead {
 }
 
 impl Making {
-    /// Starts the thread. The provider was asked whether it can say this.
+    /// Starts the thread, within the limits. The provider was asked whether it can say this.
     pub(crate) fn start(
         hub: &Arc<Hub>,
         provider: Arc<dyn TextToSpeech>,
         mut say: Say,
         format: SpeechFormat,
+        purpose: Purpose,
     ) -> Result<Arc<Self>> {
         let about = provider.about();
         let (progress, cancel) = (hub.clock.now(), Cancel::default());
@@ -88,6 +103,9 @@ impl Making {
             thread_gone: watch::Sender::new(false),
             _counted: Counted::one(&hub.counts.speeches),
         });
+        if purpose == Purpose::Stream {
+            hub.admit_speech(&making)?;
+        }
         let (maker, gone) = (making.clone(), making.clone());
         let work = move || {
             let made = maker.make(&say);
@@ -100,8 +118,11 @@ impl Making {
             drop(gone.permit.lock().take());
             gone.thread_gone.send_replace(true);
         };
-        thread(&hub.counts, "voice-speech", &hub.runtime, work, after)
-            .map_err(|error| RpcError::internal(format!("no thread for speech: {error}")))?;
+        let started = thread(&hub.counts, "voice-speech", &hub.runtime, work, after);
+        started.map_err(|error| {
+            hub.forget_speech(&making);
+            RpcError::internal(format!("no thread for speech: {error}"))
+        })?;
         Ok(making)
     }
 
@@ -119,7 +140,7 @@ impl Making {
         has_place
     }
 
-    /// Waits for room, and leaves its place to others meanwhile.
+    /// Waits for room, and leaves its place to those who wait for one.
     fn put(&self, sound: Sound) -> ControlFlow<()> {
         let ms = match &sound {
             Sound::Encoded { duration_ms, .. } => *duration_ms,
@@ -140,10 +161,20 @@ impl Making {
             ahead = self.room.wait(ahead).unwrap_or_else(PoisonError::into_inner);
         }
         ahead.ms += ms;
-        ahead.sounds.push_back((sound, ms));
+        match (self.streaming, ahead.sounds.back_mut()) {
+            (false, Some((whole, whole_ms))) => {
+                join(whole, sound);
+                *whole_ms += ms;
+            }
+            _ => ahead.sounds.push_back((sound, ms)),
+        }
         ahead.progress = self.hub.clock.now();
         drop(ahead);
         self.ready.notify_one();
+        if !waited && self.hub.slots.is_wanted() {
+            drop(self.permit.lock().take());
+            waited = true;
+        }
         match !waited || self.take_place() {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
@@ -224,14 +255,12 @@ impl Making {
         Some(Some(Ok((sound, ms, is_final))))
     }
 
-    /// How long ago something was made or taken.
-    pub(crate) fn quiet(&self, now: Time) -> Duration {
-        (*now - *self.ahead.lock().progress).to_std().unwrap_or_default()
-    }
-
-    /// It breaks off with this.
-    pub(crate) fn break_off(&self, failure: Failure) {
-        self.end(Err(failure));
+    /// Breaks off what makes no progress.
+    pub(crate) fn sweep(&self, now: Time) {
+        let quiet = (*now - *self.ahead.lock().progress).to_std().unwrap_or_default();
+        if quiet >= STALLED {
+            self.end(Err(Failure::new(FailureKind::Failed, STALLED_WHY)));
+        }
     }
 
     /// Nobody wants it any more: frees what it held, and gives the thread up if it does not end soon.
@@ -240,6 +269,7 @@ impl Making {
             return;
         }
         self.cancel.cancel();
+        self.hub.forget_speech(self);
         {
             let mut ahead = self.ahead.lock();
             (ahead.sounds, ahead.ms, ahead.ended) = (VecDeque::new(), 0, true);
@@ -279,5 +309,20 @@ impl Making {
             self.cancel();
         });
         Speech { format, sample_rate, provider, chunks }
+    }
+}
+
+/// Appends a sound to one of the same kind; a provider hands over one kind only.
+fn join(whole: &mut Sound, more: Sound) {
+    match (whole, more) {
+        (Sound::Samples(whole), Sound::Samples(more)) => whole.extend(more),
+        (
+            Sound::Encoded { bytes, duration_ms },
+            Sound::Encoded { bytes: more, duration_ms: more_ms },
+        ) => {
+            bytes.extend(more);
+            *duration_ms += more_ms;
+        }
+        (whole, more) => *whole = more,
     }
 }

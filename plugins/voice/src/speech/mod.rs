@@ -2,16 +2,16 @@
 
 pub(crate) mod making;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use carport_core::{Result, RpcError, Session, Time, bounds};
+use carport_core::{Result, RpcError, Session, bounds};
 use carport_voice_api::{
     ErrorCode, Event, Failure, FailureKind, Numbered, Say, SpeechChunk, SpeechFormat, SpeechOptions,
 };
 use tokio::sync::{Notify, watch};
 
-use self::making::Making;
+use self::making::{Making, Purpose, STALLED_WHY};
 use crate::{
     hub::{Hub, Key},
     ids,
@@ -21,10 +21,6 @@ use crate::{
 
 /// Bytes of a text.
 pub(crate) const MOST_TEXT: usize = 16 * 1024;
-/// How long nothing may be made or taken.
-const STALLED: Duration = Duration::from_secs(60);
-/// What a failure that no provider had says.
-const STALLED_WHY: &str = "nothing was made or taken for 60 s";
 
 /// A speech stream of a connection.
 pub(crate) struct Talk {
@@ -39,7 +35,7 @@ pub(crate) struct Talk {
     done: watch::Sender<bool>,
 }
 
-/// Checks options and starts the making. `field` is where the options are: `options.` or nothing.
+/// Checks the options of a stream and starts its making.
 pub(crate) fn make(hub: &Arc<Hub>, text: String, options: &SpeechOptions) -> Result<Arc<Making>> {
     bounds::bytes("text", &text, 1..=MOST_TEXT)?;
     check_options(options)?;
@@ -59,7 +55,8 @@ pub(crate) fn make(hub: &Arc<Hub>, text: String, options: &SpeechOptions) -> Res
         language: "options.language",
         speed: "options.speed",
     };
-    start(hub, say, options.provider.as_deref(), options.format.unwrap_or(usual), &names)
+    let format = options.format.unwrap_or(usual);
+    start(hub, say, options.provider.as_deref(), format, Purpose::Stream, &names)
 }
 
 /// What the caller calls the fields.
@@ -77,6 +74,7 @@ pub(crate) fn start(
     mut say: Say,
     provider: Option<&str>,
     format: SpeechFormat,
+    purpose: Purpose,
     names: &Names,
 ) -> Result<Arc<Making>> {
     let provider = hub.providers.tts(names.provider, provider)?;
@@ -97,7 +95,7 @@ pub(crate) fn start(
         Some("speed") => error.with("field", names.speed),
         _ => error,
     })?;
-    Making::start(hub, provider, say, format)
+    Making::start(hub, provider, say, format, purpose)
 }
 
 /// The word on the wire.
@@ -130,10 +128,12 @@ impl Talk {
             true => Some(ids::need_raw("stream_id", &stream_id)?),
             false => None,
         };
+        let key = (Some(session.serial()), stream_id);
+        hub.may_talk(&key)?;
         let making = make(hub, text, options)?;
         let talk = Arc::new(Self {
             hub: hub.clone(),
-            key: (Some(session.serial()), stream_id),
+            key,
             session: session.clone(),
             raw,
             making,
@@ -172,12 +172,10 @@ impl Talk {
         let _ = self.done.subscribe().wait_for(|done| *done).await;
     }
 
-    /// Ends what makes no progress, or whose connection is gone.
-    pub(crate) fn sweep(&self, now: Time) {
+    /// Ends what nobody can hear any more.
+    pub(crate) fn sweep(&self) {
         if self.session.is_closed() {
             self.cancel();
-        } else if self.making.quiet(now) >= STALLED {
-            self.making.break_off(Failure::new(FailureKind::Failed, STALLED_WHY));
         }
     }
 
@@ -202,10 +200,12 @@ impl Talk {
                 Some(Err(failure)) => return self.send_error(seq, &failure).await,
             }
         }
-        if !self.session.is_closed() {
-            let why = "the client did not take the speech for 10 s";
-            self.session.notify(&self.event(self.error(ErrorCode::SlowReader, why), None));
-        }
+        let why = "the client did not take the speech for 10 s";
+        // There may be no room for this either.
+        let _ = match self.raw {
+            Some(raw) => self.session.notify_binary(frame(ERROR, raw, seq, 0, why.as_bytes())),
+            None => self.session.notify(&self.event(self.error(ErrorCode::SlowReader, why), None)),
+        };
     }
 
     fn started(&self) -> Event {

@@ -1,7 +1,7 @@
 //! A file as the source of a stream: read piece by piece, no faster than there is room for it.
 
 use std::{
-    path::Path,
+    fs::File,
     sync::PoisonError,
     time::{Duration, Instant},
 };
@@ -25,8 +25,8 @@ pub(crate) struct WavFile {
 
 impl WavFile {
     /// Reads the beginning of the file, so that one that is no sound is refused at once.
-    pub(crate) fn open(path: &Path, realtime: bool) -> Result<Self> {
-        let decoder = Decoder::of_file(path, LIMITS);
+    pub(crate) fn open(file: File, realtime: bool) -> Result<Self> {
+        let decoder = Decoder::of_open(file, None, LIMITS);
         let decoder = decoder.map_err(|why| RpcError::invalid_params("audio_source.path", why))?;
         Ok(Self { decoder, realtime })
     }

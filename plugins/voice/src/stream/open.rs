@@ -54,8 +54,8 @@ impl Admission {
         let (source, file) = match &new.source {
             AudioSource::PcmPush { .. } => ("pcm_push", None),
             AudioSource::File { path, realtime } => {
-                let path = hub.files.existing("audio_source.path", path)?;
-                ("file", Some(WavFile::open(&path, realtime.unwrap_or_default())?))
+                let file = hub.files.open("audio_source.path", path)?;
+                ("file", Some(WavFile::open(file, realtime.unwrap_or_default())?))
             }
             AudioSource::Mic { .. } => return Err(no_microphone(may_hear)),
         };

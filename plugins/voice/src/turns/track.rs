@@ -1,5 +1,12 @@
 //! The two tracks of a turn: what is sent of them, and in which order.
 
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
 use carport_core::{Result, RpcError};
 use carport_inference_api::Pieces;
 use carport_voice_api::TurnEvent;
@@ -17,6 +24,17 @@ struct Times {
     sidecar_ms: Option<u64>,
 }
 
+/// What `work` comes to; nothing if it panics. Whoever waits for the end of a turn waits for one that
+/// models of another plugin broke, too.
+async fn unless_it_panics<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(None), |it| it.map(Some))
+    })
+    .await
+}
+
 impl Running {
     /// Runs the turn to its one ending event.
     pub(super) async fn run(&self) {
@@ -25,12 +43,20 @@ impl Running {
         let turn_id = self.turn.id;
         let ended = tokio::select! {
             biased;
-            _ = cancelled.wait_for(|it| *it) => "cancelled",
-            ended = self.take(&mut times) => ended,
+            _ = cancelled.wait_for(|it| *it) => Some("cancelled"),
+            ended = unless_it_panics(self.take(&mut times)) => ended,
         };
-        if ended == "cancelled" {
-            self.tell(TurnEvent::Cancelled { turn_id }).await;
+        match ended {
+            Some("cancelled") => {
+                self.tell(TurnEvent::Cancelled { turn_id }).await;
+            }
+            Some(_) => {}
+            None => {
+                let error = "whoever runs the models panicked".into();
+                self.tell(TurnEvent::Error { turn_id, error }).await;
+            }
         }
+        let ended = ended.unwrap_or("panicked");
         tracing::info!(
             turn_id,
             ended,
@@ -54,8 +80,8 @@ impl Running {
             times.sidecar_ms = Some(self.ms());
             return self.end(answer, times).await;
         }
-        let mut fast = std::pin::pin!(self.fast());
-        let mut slow = std::pin::pin!(self.sidecar());
+        let mut fast = pin!(self.fast());
+        let mut slow = pin!(self.sidecar());
         let answer = tokio::select! {
             biased;
             () = &mut fast => {

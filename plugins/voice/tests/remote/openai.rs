@@ -119,6 +119,7 @@ async fn speech_that_goes_wrong_says_how() {
     for (act, code) in [
         (refusal(401, &[]), "provider_auth"),
         (refusal(429, &[("retry-after", "7")]), "provider_limit"),
+        (refusal(307, &[("location", "/elsewhere")]), "provider_failed"),
         (answer(200, "application/json", "{}"), "provider_failed"),
         (answer(200, "audio/pcm", ""), "provider_failed"),
         (answer(200, "audio/pcm", vec![0; 4001]), "provider_failed"),
@@ -131,6 +132,8 @@ async fn speech_that_goes_wrong_says_how() {
         lab.speak(&mut client, "Hello.").await;
         assert_eq!(lab.error(&mut client, "tts_error").await.0, code);
     }
+    let seen = lab.server.seen.lock().unwrap().clone();
+    assert!(seen.iter().all(|it| !it.line.contains("elsewhere")));
     lab.is_clean().await;
 }
 

@@ -153,3 +153,49 @@ async fn a_file_may_be_read_as_fast_as_it_sounds_from_a_root_that_is_open() {
     assert!(began.elapsed() >= Duration::from_millis(500));
     lab.is_clean().await;
 }
+
+#[tokio::test]
+async fn a_file_that_nobody_waits_for_is_not_heard_to_its_end() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    put(&lab, "x.wav", &utterance(900).repeat(6));
+    lab.knobs.decoding.shut();
+    let params = json!({ "audio_path": "x.wav" });
+    client.send("transcribe", params.clone()).await;
+    client.send("transcribe", params).await;
+    until(async || lab.knobs.decoding.waiting.load(Ordering::SeqCst) >= 1).await;
+    client.vanish();
+    // Both places for such calls are free once the calls have ended.
+    let mut other = lab.host.client().await;
+    let params = json!({ "audio_b64": "", "provider": "nobody" });
+    until(async || {
+        let error = other.raw("transcribe", params.clone()).await.unwrap_err();
+        error.code == codes::INVALID_PARAMS
+    })
+    .await;
+    let begun = lab.knobs.decodes.lock().unwrap().len();
+    lab.knobs.decoding.open();
+    lab.is_clean().await;
+    assert_eq!(lab.knobs.decodes.lock().unwrap().len(), begun, "no segment was begun after");
+}
+
+#[tokio::test]
+async fn a_long_file_keeps_no_stream_waiting() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    put(&lab, "x.wav", &utterance(200).repeat(150));
+    lab.knobs.decoding.shut();
+    let long = client.send("transcribe", json!({ "audio_path": "x.wav" })).await;
+    until(async || lab.knobs.decoding.waiting.load(Ordering::SeqCst) >= 1).await;
+    crate::start(&mut client, "a", json!({ "streaming": false })).await;
+    crate::push(&mut client, "a", &utterance(900)).await.unwrap();
+    lab.knobs.decoding.open();
+    crate::event(&mut client, "a", "final").await;
+    assert!(client.reply(long).await.is_ok());
+    let decodes = lab.knobs.decodes.lock().unwrap().clone();
+    let longest = decodes.iter().map(|it| it.1).max().unwrap();
+    let place = decodes.iter().position(|it| it.1 == longest).unwrap();
+    assert!(place < decodes.len() / 2, "the stream was {place} of {}", decodes.len());
+    crate::stop(&mut client, "a").await.unwrap();
+    lab.is_clean().await;
+}

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use carport_core::codes;
+use carport_core::{ManualClock, Time, codes, testing::TestHost};
 use carport_voice_api::{
     AudioSource, Event, NewStream, Numbered, Provider, SpeechOptions, StreamOptions, VOICE,
     VadOptions,
@@ -127,7 +127,7 @@ async fn a_provider_is_registered_once() {
 #[tokio::test]
 async fn a_build_without_providers_says_so() {
     let bare = json!({ "local": false });
-    let host = carport_core::testing::TestHost::builder().plugin("voice", bare).start().await;
+    let host = TestHost::builder().plugin("voice", bare).start().await;
     let mut client = host.client().await;
     for (method, params) in [
         ("voice.transcribe_stream.start", json!({ "session_id": "a" })),
@@ -145,8 +145,71 @@ async fn a_build_without_providers_says_so() {
         assert_eq!(error.code, codes::UNAVAILABLE, "{method}");
         assert_eq!(error.data.unwrap()["missing"], "provider", "{method}");
     }
-    assert_eq!(client.raw("voice.providers.list", json!({})).await.unwrap(), json!([]));
+    let rows = client.raw("voice.providers.list", json!({})).await.unwrap();
+    assert!(rows.as_array().unwrap().iter().all(|it| it["available"] == false), "{rows}");
     let mut stranger = host.stranger().await;
     let error = stranger.raw("voice.sessions.list", json!({})).await.unwrap_err();
     assert_eq!(error.code, codes::NOT_AUTHENTICATED);
+}
+
+#[tokio::test]
+async fn speech_of_everybody_is_bounded_and_none_stands_still() {
+    let clock = ManualClock::at(Time::default());
+    let lab = Lab::of(TestHost::builder().clock(clock.clone())).await;
+    let voice = lab.host.service(&VOICE);
+    let mut client = lab.host.client().await;
+    lab.knobs.speaking.shut();
+    let mut speeches: Vec<_> =
+        (0..16).map(|_| voice.speak("a. b.".into(), SpeechOptions::default()).unwrap()).collect();
+    let error = voice.speak("a.".into(), SpeechOptions::default()).unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["limit"]), (codes::OVERLOADED, &json!(16)));
+    let params = json!({ "stream_id": "s", "text": "a." });
+    let error = client.raw("voice.tts_stream.start", params.clone()).await.unwrap_err();
+    assert_eq!(error.code, codes::OVERLOADED);
+    drop(speeches.pop());
+    until(async || client.raw("voice.tts_stream.start", params.clone()).await.is_ok()).await;
+    clock.advance(chrono::TimeDelta::seconds(60));
+    pass(Duration::from_secs(10)).await;
+    for speech in &mut speeches {
+        let mut last = speech.chunks.recv().await.unwrap();
+        while last.is_ok() {
+            last = speech.chunks.recv().await.unwrap();
+        }
+        assert!(last.unwrap_err().message.contains("60 s"));
+    }
+    lab.knobs.speaking.open();
+    client.vanish();
+    lab.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_refused_start_makes_nothing() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    lab.knobs.speaking.shut();
+    for (id, fits) in
+        [("a", true), ("a", false), ("b", true), ("c", true), ("d", true), ("e", false)]
+    {
+        let params = json!({ "stream_id": id, "text": "a. b." });
+        assert_eq!(client.raw("voice.tts_stream.start", params).await.is_ok(), fits, "{id}");
+    }
+    assert_eq!(lab.count("speeches").await, 4);
+    lab.knobs.speaking.open();
+    client.vanish();
+    lab.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_all_speech() {
+    let lab = Lab::start().await;
+    let voice = lab.host.service(&VOICE);
+    let mut client = lab.host.client().await;
+    let params = json!({ "stream_id": "s", "text": "a. b." });
+    lab.knobs.speaking.shut();
+    client.raw("voice.tts_stream.start", params).await.unwrap();
+    let mut speech = voice.speak("a. b.".into(), SpeechOptions::default()).unwrap();
+    let stopped = lab.host.stop();
+    tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
+    while speech.chunks.recv().await.is_some() {}
+    lab.knobs.speaking.open();
 }

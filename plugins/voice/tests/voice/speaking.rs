@@ -71,9 +71,11 @@ async fn sentences_come_one_by_one_and_exactly_one_chunk_is_final() {
     assert!(seen == 3 || seen == 4, "{seen}");
     lab.is_clean().await;
     assert_eq!(client.raw("voice.tts_stream.list", json!({})).await.unwrap()["streams"], json!([]));
-    speak(&mut client, "s", "x", json!({ "provider": "whole", "format": "pcm" })).await.unwrap();
+    let whole = json!({ "provider": "whole", "format": "pcm" });
+    speak(&mut client, "s", "One. Two.", whole).await.unwrap();
     next(&mut client, "s").await;
-    assert_eq!(chunks(&mut client, "s").await.len(), 1, "without streaming there is one chunk");
+    let lengths: Vec<_> = chunks(&mut client, "s").await.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [2 * 640], "without streaming there is one chunk");
 }
 
 #[tokio::test]

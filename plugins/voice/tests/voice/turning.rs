@@ -234,3 +234,94 @@ async fn without_models_there_are_no_turns() {
     assert_eq!(client.raw("voice.prewarm_turn", json!({})).await.unwrap()["prewarmed"], false);
     assert_eq!(client.raw("voice.cancel_turn", json!({})).await.unwrap()["cancelled"], true);
 }
+
+#[tokio::test]
+async fn a_cancel_ends_a_turn_whose_answer_is_held() {
+    let (_lab, mut client, models) = stage().await;
+    dispatch(&mut client, "hello").await;
+    let (fast, slow) = (models.fast().await, models.slow().await);
+    fast.send(Ok("a".into())).await.unwrap();
+    next(&mut client, "").await;
+    slow.send(Ok("held".into())).unwrap();
+    client.raw("voice.cancel_turn", json!({})).await.unwrap();
+    assert_eq!(brief(&next(&mut client, "").await), ("cancelled", 1, 1));
+    until(async || fast.is_closed()).await;
+    pass(Duration::from_secs(6)).await;
+    assert!(!client.has_heard(|it| it["method"] == "voice.event").await);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_sidecar_waits_for_the_fast_track_too() {
+    let (_lab, mut client, models) = stage().await;
+    dispatch(&mut client, "hello").await;
+    let (fast, slow) = (models.fast().await, models.slow().await);
+    slow.send(Err(RpcError::internal("no luck"))).unwrap();
+    fast.send(Ok("a".into())).await.unwrap();
+    drop(fast);
+    let kinds = ["fast_delta", "fast_done", "error"];
+    for (seq, kind) in (0..).zip(kinds) {
+        assert_eq!(brief(&next(&mut client, "").await), (kind, 1, seq));
+    }
+    assert!(!client.has_heard(|it| it["method"] == "voice.event").await);
+}
+
+#[tokio::test]
+async fn models_that_panic_end_the_turn_and_nothing_else() {
+    let (_lab, mut client, models) = stage().await;
+    dispatch(&mut client, "mail me").await;
+    assert_eq!(brief(&next(&mut client, "").await), ("bridge", 1, 0));
+    // Nobody answers: these models panic.
+    drop(models.slow().await);
+    assert_eq!(brief(&next(&mut client, "").await), ("error", 1, 1));
+    client.raw("voice.cancel_turn", json!({})).await.unwrap();
+    assert_eq!(dispatch(&mut client, "mail me").await, 2);
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_turn_leaves_one_record_of_what_it_took() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _listening = tracing::subscriber::set_default(subscriber);
+    let (_lab, mut client, models) = stage().await;
+    dispatch(&mut client, "my secret wish").await;
+    let (fast, slow) = (models.fast().await, models.slow().await);
+    fast.send(Ok("Well.".into())).await.unwrap();
+    drop(fast);
+    slow.send(Ok("My answer.".into())).unwrap();
+    event(&mut client, "", "voice.turn.sidecar").await;
+    dispatch(&mut client, "mail me").await;
+    let _slow = models.slow().await;
+    client.raw("voice.cancel_turn", json!({})).await.unwrap();
+    let records = || {
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|it| it.contains("a turn ended")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    until(async || records().len() == 2).await;
+    let records = records();
+    for part in ["turn_id=1", "answered", "first_delta_ms=", "fast_ms=", "sidecar_ms=", "total_ms="]
+    {
+        assert!(records[0].contains(part), "{part}: {}", records[0]);
+    }
+    for part in ["turn_id=2", "cancelled", "email", "total_ms="] {
+        assert!(records[1].contains(part), "{part}: {}", records[1]);
+    }
+    let all = records.concat();
+    assert!(!["secret", "Well", "My answer"].iter().any(|it| all.contains(it)), "{all}");
+}
