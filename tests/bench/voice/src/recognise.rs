@@ -1,15 +1,17 @@
 //! Word errors on recordings, as they are and in noise, and the real-time factor.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use carport_bench_dispatch::{Error, stats};
+use carport_voice_local::Places;
+use carport_voice_phonemes::Phonemizer;
 
 use crate::{
     lab::Lab,
     noise::{Colour, mixed},
     percent,
     samples::{self, Recording},
-    words::Score,
+    words::{Score, differences},
 };
 
 /// What is measured.
@@ -24,10 +26,23 @@ pub(crate) struct Args {
     /// How often each recording is mixed with other noise
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// Other people: folders with recordings and a `refs.json` that says by a file's name what is said in it
+    #[arg(long)]
+    people: Vec<PathBuf>,
+    /// Differences between what was said and what was heard, at the most so many
+    #[arg(long, default_value_t = 200)]
+    differences: usize,
 }
 
 /// What people say is to be heard as well as this.
 const GOAL: &str = "people, no noise: <= 1.3";
+
+/// What all recordings are heard with, and what went wrong where there was no noise.
+struct Trial {
+    lab: Lab,
+    phonemizer: Phonemizer,
+    wrong: Vec<(String, String, String)>,
+}
 
 #[derive(Default)]
 struct Sums {
@@ -38,13 +53,28 @@ struct Sums {
 }
 
 impl Sums {
-    async fn add(&mut self, lab: &Lab, of: &Recording, samples: &[f32]) -> Result<(), Error> {
-        let (heard, took) = lab.transcribe(samples).await?;
+    /// Hears these samples of a recording. "Forty" may be written "40": both texts are put into words.
+    async fn add(
+        &mut self,
+        trial: &Trial,
+        of: &Recording,
+        samples: &[f32],
+    ) -> Result<Vec<(String, String)>, Error> {
+        let (heard, took) = trial.lab.transcribe(samples).await?;
+        let normalise = |text| trial.phonemizer.normalise(text);
+        let (said, heard) = (normalise(&of.said), normalise(&heard));
         self.runs += 1;
-        self.score.add(Score::of(&of.said, &heard));
+        self.score.add(Score::of(&said, &heard));
         self.seconds += of.seconds();
         self.took += took;
-        Ok(())
+        Ok(differences(&said, &heard))
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.score.add(other.score);
+        self.seconds += other.seconds;
+        self.took += other.took;
     }
 
     fn row(&self, who: &str, noise: String, snr: String) -> [String; 9] {
@@ -64,22 +94,25 @@ impl Sums {
     }
 }
 
-/// Prints the table.
+/// Prints the table, and what was heard instead of what was said.
 pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
-    let lab = Lab::start(&["stt"]).await?;
-    let recordings = samples::all()?;
+    let mut recordings = samples::all()?;
+    recordings.extend(samples::more_people()?);
+    for folder in &args.people {
+        recordings.extend(samples::people(folder)?);
+    }
     let of_kind = |kind: &'static str| recordings.iter().filter(move |it| it.kind == kind);
+    let mut trial = Trial {
+        lab: Lab::start(&["stt"]).await?,
+        phonemizer: Phonemizer::open(&Places::repository().join("hibari"))?,
+        wrong: Vec::new(),
+    };
     let mut rows = Vec::new();
     for kind in ["people", "machines"] {
-        let mut sums = Sums::default();
-        for recording in of_kind(kind) {
-            sums.add(&lab, recording, &recording.samples).await?;
-        }
-        rows.push(sums.row(kind, "-".into(), "-".into()));
+        rows.extend(quiet(&mut trial, kind, of_kind(kind)).await?);
     }
-    let (meeting, mut sums) = (samples::meeting()?, Sums::default());
-    sums.add(&lab, &meeting, &meeting.samples).await?;
-    rows.push(sums.row(meeting.kind, "-".into(), "-".into()));
+    let meeting = samples::meeting()?;
+    rows.extend(quiet(&mut trial, meeting.kind, [&meeting]).await?);
     for colour in &args.noise {
         for snr in &args.snr {
             for kind in ["people", "machines"] {
@@ -88,7 +121,7 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
                     of_kind(kind).flat_map(|it| (0..args.seeds).map(move |seed| (it, seed)))
                 {
                     let noisy = mixed(&recording.samples, *colour, *snr, seed);
-                    sums.add(&lab, recording, &noisy).await?;
+                    sums.add(&trial, recording, &noisy).await?;
                 }
                 rows.push(sums.row(kind, colour.name().into(), snr.to_string()));
             }
@@ -97,6 +130,33 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
     let header =
         ["who", "noise", "SNR dB", "n", "words", "WER %", "letters %", "RTF", "goal, WER %"];
     stats::table(header, rows);
-    lab.stop().await;
+    println!("\n{} places differ without noise", trial.wrong.len());
+    let wrong = trial.wrong.into_iter().take(args.differences);
+    stats::table(["source", "said", "heard"], wrong.map(|(a, b, c)| [a, b, c]));
+    trial.lab.stop().await;
     Ok(())
+}
+
+/// The rows of some recordings without noise: all of them, and each source where there are several.
+async fn quiet<'a>(
+    trial: &mut Trial,
+    kind: &str,
+    recordings: impl IntoIterator<Item = &'a Recording>,
+) -> Result<Vec<[String; 9]>, Error> {
+    let mut sources = BTreeMap::<&str, Sums>::new();
+    for recording in recordings {
+        let sums = sources.entry(&recording.source).or_default();
+        let wrong = sums.add(trial, recording, &recording.samples).await?;
+        let source = || recording.source.clone();
+        trial.wrong.extend(wrong.into_iter().map(|(said, heard)| (source(), said, heard)));
+    }
+    let mut all = Sums::default();
+    sources.values().for_each(|it| all.join(it));
+    let mut rows = vec![all.row(kind, "-".into(), "-".into())];
+    if sources.len() > 1 {
+        rows.extend(
+            sources.iter().map(|(it, sums)| sums.row(&format!("~ {it}"), "-".into(), "-".into())),
+        );
+    }
+    Ok(rows)
 }

@@ -1,11 +1,73 @@
 //! How far a text is from what was said.
 
+/// What is said in thinking and means nothing.
+const FILLERS: [&str; 6] = ["uh", "um", "uhm", "hm", "hmm", "mm"];
+
 /// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, nothing but letters
-/// and digits, "mister" in full.
+/// and digits, "mister" in full, the old "tatter'd" as "tattered", without [`FILLERS`].
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let text = text.to_lowercase().replace(['-', '–', '—', '/', '_'], " ").replace("mr.", "mister");
-    let letters = |word: &str| word.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
-    text.split_whitespace().map(letters).filter(|it| !it.is_empty()).collect()
+    let text = text.to_lowercase().replace('’', "'").replace("mr.", "mister");
+    let text = text.replace(['-', '–', '—', '/', '_'], " ");
+    let word = |word: &str| {
+        let old = word.trim_end_matches(|it: char| !it.is_alphanumeric()).strip_suffix("'d");
+        let letters = |it: &str| it.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
+        // "They'd" is the same on both sides whatever is made of it; "he'd" and "I'd" stay.
+        old.filter(|it| it.len() > 4).map_or_else(|| letters(word), |it| letters(it) + "ed")
+    };
+    text.split_whitespace()
+        .map(word)
+        .filter(|it| !it.is_empty() && !FILLERS.contains(&it.as_str()))
+        .collect()
+}
+
+/// What was said and what was heard instead, where they differ: neighbours together, "-" for nothing.
+pub(crate) fn differences(said: &str, heard: &str) -> Vec<(String, String)> {
+    let (said, heard) = (words(said), words(heard));
+    // `left[i][j]`: the edits between what follows the i-th word said and the j-th heard.
+    let mut left = vec![vec![0; heard.len() + 1]; said.len() + 1];
+    for i in (0..=said.len()).rev() {
+        for j in (0..=heard.len()).rev() {
+            left[i][j] = match (said.get(i), heard.get(j)) {
+                (Some(one), Some(other)) => (left[i + 1][j + 1] + usize::from(one != other))
+                    .min(left[i + 1][j] + 1)
+                    .min(left[i][j + 1] + 1),
+                _ => said.len() - i + heard.len() - j,
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let (mut found, mut run) = (Vec::new(), (Vec::new(), Vec::new()));
+    while i < said.len() || j < heard.len() {
+        let (one, other) = (said.get(i), heard.get(j));
+        if one == other {
+            close(&mut run, &mut found);
+            (i, j) = (i + 1, j + 1);
+            continue;
+        }
+        // What is left after a word was changed, left out or put in: the cheapest of those that can be.
+        let after = |i: usize, j: usize| left.get(i).and_then(|row| row.get(j)).copied();
+        let [change, out, more] = [after(i + 1, j + 1), after(i + 1, j), after(i, j + 1)];
+        let best = [change, out, more].into_iter().flatten().min();
+        if change == best || out == best {
+            run.0.extend(one.cloned());
+            i += 1;
+        }
+        if change == best || out != best {
+            run.1.extend(other.cloned());
+            j += 1;
+        }
+    }
+    close(&mut run, &mut found);
+    found
+}
+
+/// Adds a run of words that differ, if there is one, and begins another.
+fn close(run: &mut (Vec<String>, Vec<String>), found: &mut Vec<(String, String)>) {
+    let (said, heard) = std::mem::take(run);
+    let text = |words: Vec<String>| if words.is_empty() { "-".into() } else { words.join(" ") };
+    if !said.is_empty() || !heard.is_empty() {
+        found.push((text(said), text(heard)));
+    }
 }
 
 /// Levenshtein's distance: what has to be changed, left out or put in.
@@ -67,5 +129,22 @@ mod tests {
         assert_eq!((score.word_edits, score.letter_edits), (2, 2));
         assert_eq!(Score::of("", "a b").word_edits, 2);
         assert_eq!(Score::of("a b", "").word_edits, 2);
+    }
+
+    #[test]
+    fn spelling_and_fillers_are_no_errors_and_other_words_are() {
+        assert_eq!(Score::of("Uh, the tatter'd weed, um", "the tattered weed").word_edits, 0);
+        assert_eq!(words("He’d say: “I'd deserv’d, they'd.”"), words("Hed say id deserved theyed"));
+        assert_eq!(Score::of("tatter'd", "tatter").word_edits, 1);
+    }
+
+    #[test]
+    fn differences_are_told_by_their_neighbours() {
+        let pair = |said: &str, heard: &str| (said.to_owned(), heard.to_owned());
+        let found = differences("a file system b c d", "a filesystem b x d e");
+        assert_eq!(found, [pair("file system", "filesystem"), pair("c", "x"), pair("-", "e")]);
+        assert_eq!(differences("", "a"), [pair("-", "a")]);
+        assert_eq!(differences("a b", ""), [pair("a b", "-")]);
+        assert!(differences("same, words", "Same words!").is_empty());
     }
 }
