@@ -3,8 +3,6 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use carport_bench_dispatch::{Error, stats};
-use carport_voice_local::Places;
-use carport_voice_phonemes::Phonemizer;
 
 use crate::{
     lab::Lab,
@@ -37,13 +35,6 @@ pub(crate) struct Args {
 /// What people say is to be heard as well as this.
 const GOAL: &str = "people, no noise: <= 1.3";
 
-/// What all recordings are heard with, and what went wrong where there was no noise.
-struct Trial {
-    lab: Lab,
-    phonemizer: Phonemizer,
-    wrong: Vec<(String, String, String)>,
-}
-
 #[derive(Default)]
 struct Sums {
     runs: usize,
@@ -53,21 +44,19 @@ struct Sums {
 }
 
 impl Sums {
-    /// Hears these samples of a recording. "Forty" may be written "40": both texts are put into words.
+    /// Hears these samples of a recording, and tells what was misheard.
     async fn add(
         &mut self,
-        trial: &Trial,
+        lab: &Lab,
         of: &Recording,
         samples: &[f32],
     ) -> Result<Vec<(String, String)>, Error> {
-        let (heard, took) = trial.lab.transcribe(samples).await?;
-        let normalise = |text| trial.phonemizer.normalise(text);
-        let (said, heard) = (normalise(&of.said), normalise(&heard));
+        let (heard, took) = lab.transcribe(samples).await?;
         self.runs += 1;
-        self.score.add(Score::of(&said, &heard));
+        self.score.add(Score::of(&of.said, &heard));
         self.seconds += of.seconds();
         self.took += took;
-        Ok(differences(&said, &heard))
+        Ok(differences(&of.said, &heard))
     }
 
     fn join(&mut self, other: &Self) {
@@ -102,17 +91,13 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
         recordings.extend(samples::people(folder)?);
     }
     let of_kind = |kind: &'static str| recordings.iter().filter(move |it| it.kind == kind);
-    let mut trial = Trial {
-        lab: Lab::start(&["stt"]).await?,
-        phonemizer: Phonemizer::open(&Places::repository().join("hibari"))?,
-        wrong: Vec::new(),
-    };
-    let mut rows = Vec::new();
+    let lab = Lab::start(&["stt"]).await?;
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for kind in ["people", "machines"] {
-        rows.extend(quiet(&mut trial, kind, of_kind(kind)).await?);
+        rows.extend(quiet(&lab, &mut wrong, kind, of_kind(kind)).await?);
     }
     let meeting = samples::meeting()?;
-    rows.extend(quiet(&mut trial, meeting.kind, [&meeting]).await?);
+    rows.extend(quiet(&lab, &mut wrong, meeting.kind, [&meeting]).await?);
     for colour in &args.noise {
         for snr in &args.snr {
             for kind in ["people", "machines"] {
@@ -121,7 +106,7 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
                     of_kind(kind).flat_map(|it| (0..args.seeds).map(move |seed| (it, seed)))
                 {
                     let noisy = mixed(&recording.samples, *colour, *snr, seed);
-                    sums.add(&trial, recording, &noisy).await?;
+                    sums.add(&lab, recording, &noisy).await?;
                 }
                 rows.push(sums.row(kind, colour.name().into(), snr.to_string()));
             }
@@ -130,25 +115,26 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
     let header =
         ["who", "noise", "SNR dB", "n", "words", "WER %", "letters %", "RTF", "goal, WER %"];
     stats::table(header, rows);
-    println!("\n{} places differ without noise", trial.wrong.len());
-    let wrong = trial.wrong.into_iter().take(args.differences);
-    stats::table(["source", "said", "heard"], wrong.map(|(a, b, c)| [a, b, c]));
-    trial.lab.stop().await;
+    println!("{} places differ without noise", wrong.len());
+    stats::table(["source", "said", "heard"], wrong.into_iter().take(args.differences));
+    lab.stop().await;
     Ok(())
 }
 
-/// The rows of some recordings without noise: all of them, and each source where there are several.
+/// The rows of some recordings without noise: all of them, and each source where there are several. What was
+/// misheard goes into `wrong`: source, said, heard.
 async fn quiet<'a>(
-    trial: &mut Trial,
+    lab: &Lab,
+    wrong: &mut Vec<[String; 3]>,
     kind: &str,
     recordings: impl IntoIterator<Item = &'a Recording>,
 ) -> Result<Vec<[String; 9]>, Error> {
     let mut sources = BTreeMap::<&str, Sums>::new();
     for recording in recordings {
         let sums = sources.entry(&recording.source).or_default();
-        let wrong = sums.add(trial, recording, &recording.samples).await?;
+        let misheard = sums.add(lab, recording, &recording.samples).await?;
         let source = || recording.source.clone();
-        trial.wrong.extend(wrong.into_iter().map(|(said, heard)| (source(), said, heard)));
+        wrong.extend(misheard.into_iter().map(|(said, heard)| [source(), said, heard]));
     }
     let mut all = Sums::default();
     sources.values().for_each(|it| all.join(it));

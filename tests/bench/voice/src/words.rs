@@ -4,20 +4,69 @@
 const FILLERS: [&str; 6] = ["uh", "um", "uhm", "hm", "hmm", "mm"];
 
 /// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, nothing but letters
-/// and digits, "mister" in full, the old "tatter'd" as "tattered", without [`FILLERS`].
+/// and digits, "mister" in full, numbers below a thousand in words, the old "tatter'd" as "tattered", without
+/// [`FILLERS`].
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let text = text.to_lowercase().replace('’', "'").replace("mr.", "mister");
-    let text = text.replace(['-', '–', '—', '/', '_'], " ");
+    let text = text.to_lowercase().replace('’', "'").replace(['-', '–', '—', '/', '_'], " ");
     let word = |word: &str| {
         let old = word.trim_end_matches(|it: char| !it.is_alphanumeric()).strip_suffix("'d");
         let letters = |it: &str| it.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
-        // "They'd" is the same on both sides whatever is made of it; "he'd" and "I'd" stay.
-        old.filter(|it| it.len() > 4).map_or_else(|| letters(word), |it| letters(it) + "ed")
+        // "They'd" and its like stay as they are.
+        let word =
+            old.filter(|it| it.len() > 4).map_or_else(|| letters(word), |it| letters(it) + "ed");
+        match word.as_str() {
+            "mr" => vec!["mister".to_owned()],
+            "" => vec![],
+            filler if FILLERS.contains(&filler) => vec![],
+            other => number(other).unwrap_or_else(|| vec![word]),
+        }
     };
-    text.split_whitespace()
-        .map(word)
-        .filter(|it| !it.is_empty() && !FILLERS.contains(&it.as_str()))
-        .collect()
+    text.split_whitespace().flat_map(word).collect()
+}
+
+const SMALL: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] =
+    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+
+/// A whole number below a thousand in words, as it is counted.
+fn number(digits: &str) -> Option<Vec<String>> {
+    let plain = digits.len() == 1 || !digits.starts_with('0');
+    let value: usize = digits.parse().ok().filter(|it| plain && *it < 1000)?;
+    let mut words = Vec::new();
+    if value >= 100 {
+        words.extend([SMALL[value / 100], "hundred"]);
+    }
+    let rest = value % 100;
+    match rest {
+        0 if value > 0 => {}
+        0..20 => words.push(SMALL[rest]),
+        _ => {
+            words.push(TENS[rest / 10 - 2]);
+            words.extend((rest % 10 > 0).then(|| SMALL[rest % 10]));
+        }
+    }
+    Some(words.into_iter().map(str::to_owned).collect())
 }
 
 /// What was said and what was heard instead, where they differ: neighbours together, "-" for nothing.
@@ -134,8 +183,12 @@ mod tests {
     #[test]
     fn spelling_and_fillers_are_no_errors_and_other_words_are() {
         assert_eq!(Score::of("Uh, the tatter'd weed, um", "the tattered weed").word_edits, 0);
-        assert_eq!(words("He’d say: “I'd deserv’d, they'd.”"), words("Hed say id deserved theyed"));
+        assert_eq!(words("He’d say: “I'd deserv’d, they'd.”"), words("Hed say id deserved theyd"));
         assert_eq!(Score::of("tatter'd", "tatter").word_edits, 1);
+        let counted = "zero ten nineteen forty forty two six hundred one hundred eleven";
+        assert_eq!(words("0, 10, 19, 40, 42, 600, 111"), words(counted));
+        assert_eq!(words("1000 007 2nd"), ["1000", "007", "2nd"]);
+        assert_eq!(Score::of("Mr Fox's forty", "mister foxes 14").word_edits, 2);
     }
 
     #[test]
