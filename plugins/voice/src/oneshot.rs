@@ -8,7 +8,7 @@ use std::{
 
 use carport_core::{Guarded, Result, RpcError, codes};
 use carport_voice_api::{
-    Event, Failure, FailureKind, FinalReason, Heard, Listen, Recogniser, Segment, Sound,
+    Cancel, Event, Failure, FailureKind, FinalReason, Heard, Listen, Recogniser, Segment, Sound,
     SpeechFormat, SpeechToText, StreamOptions,
 };
 use carport_voice_audio::{DecodeError, Decoder, Limits, RATE, mono_16k, pcm_s16le, to_ms, wav};
@@ -43,6 +43,16 @@ pub(crate) enum Source {
 pub(crate) struct FileText {
     pub(crate) segments: Vec<Segment>,
     pub(crate) duration_ms: u64,
+}
+
+/// Tells whoever hears a file that the one who waited is gone.
+#[derive(Default)]
+pub(crate) struct Unwanted(pub(crate) Cancel);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// Does work that takes its time on a thread of its own, in one of the places for it unless it only waits.
