@@ -104,14 +104,13 @@ async fn a_model_is_loaded_and_run() {
     let ready = client.raw("voice.prepare", json!({ "what": "stt", "provider": "whisper" })).await;
     assert_eq!(ready.unwrap()["ready"], true);
     // The longest word that a prompt may hold, and letters that a cut would split.
-    for prompt in ["a".repeat(4096), "\u{0}é".repeat(1000)] {
-        let more = json!({
-            "language": "en-GB", "prompt": prompt, "timestamps": true, "model": "for-tests-ggml-tiny"
-        });
-        let heard = transcribe(&mut client, "librivox_0880.wav", more).await.unwrap();
-        assert_eq!(heard["model_used"], "for-tests-ggml-tiny");
-        assert!(heard["duration_ms"].as_u64().unwrap() > 2900, "{heard}");
-    }
+    let prompt = format!("{}\u{0}é", "a".repeat(4090));
+    let more = json!({
+        "language": "en-GB", "prompt": prompt, "timestamps": true, "model": "for-tests-ggml-tiny"
+    });
+    let heard = transcribe(&mut client, "librivox_0880.wav", more).await.unwrap();
+    assert_eq!(heard["model_used"], "for-tests-ggml-tiny");
+    assert!(heard["duration_ms"].as_u64().unwrap() > 2900, "{heard}");
 }
 
 /// Words as they are compared: no case, no punctuation, titles in full.
