@@ -129,7 +129,7 @@ impl SpeechToText for Ears {
         let moonshine = self.0.recognizer().map_err(unloaded)?;
         Ok(Recogniser::Segments {
             decoder: Box::new(Hearing(moonshine)),
-            activity: Box::new(Scores(carport_voice_local::Activity::new())),
+            activity: Box::new(Scores::default()),
         })
     }
 
@@ -150,7 +150,14 @@ impl Decoder for Hearing {
     }
 }
 
-struct Scores(carport_voice_local::Activity);
+/// What tells speech from the rest without a network.
+pub(crate) struct Scores(carport_voice_local::Activity);
+
+impl Default for Scores {
+    fn default() -> Self {
+        Self(carport_voice_local::Activity::new())
+    }
+}
 
 impl Activity for Scores {
     fn speech(&mut self, frame: &[f32]) -> f32 {

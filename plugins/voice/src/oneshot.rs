@@ -8,7 +8,7 @@ use std::{
 
 use carport_core::{Guarded, Result, RpcError, codes};
 use carport_voice_api::{
-    Event, Failure, FailureKind, FinalReason, Heard, Listen, Recogniser, Segment, Sound,
+    Cancel, Event, Failure, FailureKind, FinalReason, Heard, Listen, Recogniser, Segment, Sound,
     SpeechFormat, SpeechToText, StreamOptions,
 };
 use carport_voice_audio::{DecodeError, Decoder, Limits, RATE, mono_16k, pcm_s16le, to_ms, wav};
@@ -48,6 +48,16 @@ pub(crate) struct FileText {
 /// Asked between two steps of long work: lets others have the place first who wait for one. `false` if
 /// nobody wants the outcome any more.
 pub(crate) type GoOn<'a> = &'a mut dyn FnMut() -> bool;
+
+/// Tells whoever hears a file that the one who waited is gone.
+#[derive(Default)]
+pub(crate) struct Unwanted(pub(crate) Cancel);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
 
 /// Does work that takes its time on a thread of its own, in one of the places for it unless it only waits.
 pub(crate) async fn apart<T: Send + 'static>(

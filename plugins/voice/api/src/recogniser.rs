@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Failure, Word};
+use crate::{Cancel, Failure, Word};
 
 /// Of all sound that a recogniser gets, in Hz; one channel.
 pub const SAMPLE_RATE: u32 = 16_000;
@@ -20,6 +20,8 @@ pub struct Listen {
     pub prompt: Option<String>,
     /// Whether words should have times.
     pub words: bool,
+    /// Tells that nobody wants the text any more; for a decoder that takes long.
+    pub cancel: Cancel,
 }
 
 /// What was opened. Both forms live on one thread of their own and may take their time in every call.

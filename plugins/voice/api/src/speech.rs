@@ -75,6 +75,8 @@ impl PartialEq for Cancel {
     }
 }
 
+impl Eq for Cancel {}
+
 impl Cancel {
     /// Nobody wants it any more.
     pub fn cancel(&self) {

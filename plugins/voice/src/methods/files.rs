@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::decode;
 use crate::{
     Voice,
-    oneshot::{Source, apart, hear, samples, whole, write},
+    oneshot::{Source, Unwanted, apart, hear, samples, whole, write},
     speech::{self, MOST_TEXT, Names, making::Purpose, word},
 };
 
@@ -88,7 +88,10 @@ impl Method for Transcribe {
         let provider = hub.providers.stt("provider", self.provider.as_deref())?;
         let timestamps = self.timestamps.unwrap_or_default();
         let Self { model, language, prompt, .. } = self;
-        let listen = Listen { model, language: language.clone(), prompt, words: timestamps };
+        let unwanted = Unwanted::default();
+        let cancel = unwanted.0.clone();
+        let listen =
+            Listen { model, language: language.clone(), prompt, words: timestamps, cancel };
         let checked = provider.check(&listen);
         let (model_used, _) = checked.map_err(|error| match error.field() {
             Some("options.language") => error.with("field", "language"),

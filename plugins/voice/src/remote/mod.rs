@@ -1,4 +1,4 @@
-//! Providers over a network or as a program, made of what the operator wrote under `[voice.providers]`.
+//! Providers over a network, as a program or of a file, made of what the operator wrote under `[voice.providers]`.
 
 #[cfg(feature = "elevenlabs")]
 mod elevenlabs;
@@ -18,6 +18,8 @@ mod settings;
 mod tls;
 #[cfg(any(feature = "remote", feature = "espeak"))]
 mod waiting;
+#[cfg(feature = "whisper")]
+mod whisper;
 
 use carport_core::{Result, RpcError};
 use carport_voice_api::Provider;
@@ -40,7 +42,14 @@ fn make(name: &str, settings: &ProviderSettings) -> Result<Vec<Provider>> {
         ProviderType::Elevenlabs => elevenlabs::providers(name, settings),
         #[cfg(feature = "espeak")]
         ProviderType::Espeak => Ok(espeak::providers(name, settings)),
-        #[cfg(not(all(feature = "openai-http", feature = "elevenlabs", feature = "espeak")))]
+        #[cfg(feature = "whisper")]
+        ProviderType::Whisper => whisper::providers(name, settings),
+        #[cfg(not(all(
+            feature = "openai-http",
+            feature = "elevenlabs",
+            feature = "espeak",
+            feature = "whisper"
+        )))]
         kind => Err(wrong(name, "kind", format!("is `{}`, which {}", kind.word(), kind.remedy()))),
     }
 }

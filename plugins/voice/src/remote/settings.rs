@@ -44,6 +44,9 @@ pub struct ProviderSettings {
     /// The program of `espeak`, by name or absolute path; `espeak-ng` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<PathBuf>,
+    /// The file of `whisper`'s model, in GGML's format as whisper.cpp makes it; an absolute path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
 }
 
 const fn timeout_secs() -> u64 {
@@ -60,6 +63,8 @@ pub enum ProviderType {
     Elevenlabs,
     /// The program `espeak-ng`.
     Espeak,
+    /// whisper.cpp in the daemon, with a model file of the operator's.
+    Whisper,
 }
 
 impl ProviderType {
@@ -69,10 +74,12 @@ impl ProviderType {
             Self::OpenaiHttp => "openai-http",
             Self::Elevenlabs => "elevenlabs",
             Self::Espeak => "espeak",
+            Self::Whisper => "whisper",
         }
     }
 
-    pub(crate) const ALL: [Self; 3] = [Self::OpenaiHttp, Self::Elevenlabs, Self::Espeak];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::OpenaiHttp, Self::Elevenlabs, Self::Espeak, Self::Whisper];
 
     /// Whether this build has it.
     pub(crate) const fn is_built(self) -> bool {
@@ -80,11 +87,15 @@ impl ProviderType {
             Self::OpenaiHttp => cfg!(feature = "openai-http"),
             Self::Elevenlabs => cfg!(feature = "elevenlabs"),
             Self::Espeak => cfg!(feature = "espeak"),
+            Self::Whisper => cfg!(feature = "whisper"),
         }
     }
 
     pub(crate) const fn is_for(self, kind: ProviderKind) -> bool {
-        !matches!((self, kind), (Self::Espeak, ProviderKind::Stt))
+        !matches!(
+            (self, kind),
+            (Self::Espeak, ProviderKind::Stt) | (Self::Whisper, ProviderKind::Tts)
+        )
     }
 
     /// How a build gets it.
@@ -115,12 +126,21 @@ impl ProviderSettings {
             return Err(wrong(name, "key", why));
         }
         let is_program = self.kind == ProviderType::Espeak;
+        let is_file = self.kind == ProviderType::Whisper;
+        let is_here = is_program || is_file;
+        if is_file && !self.model.as_ref().is_some_and(|it| it.is_absolute()) {
+            let why =
+                "must be the absolute path of a GGML model, such as `/models/ggml-base.en.bin`";
+            return Err(wrong(name, "model", why));
+        }
         let out_of_place = [
-            ("base_url", is_program && self.base_url.is_some()),
-            ("key", is_program && self.key.is_some()),
-            ("stt_model", is_program && self.stt_model.is_some()),
-            ("tts_model", is_program && self.tts_model.is_some()),
+            ("base_url", is_here && self.base_url.is_some()),
+            ("key", is_here && self.key.is_some()),
+            ("stt_model", is_here && self.stt_model.is_some()),
+            ("tts_model", is_here && self.tts_model.is_some()),
+            ("voices", is_file && !self.voices.is_empty()),
             ("program", !is_program && self.program.is_some()),
+            ("model", !is_file && self.model.is_some()),
         ];
         match out_of_place.into_iter().find(|(_, is_set)| *is_set) {
             Some((key, _)) => {
@@ -146,6 +166,7 @@ mod tests {
     fn what_does_not_fit_is_named_and_a_key_is_never_shown() {
         assert_eq!(checked("x", r#"{"kind": "openai-http", "key": "env:K"}"#), Ok(()));
         assert_eq!(checked("local", r#"{"kind": "espeak", "program": "/bin/x"}"#), Ok(()));
+        assert_eq!(checked("w", r#"{"kind": "whisper", "model": "/m.bin"}"#), Ok(()));
         for (name, text, named) in [
             ("x", r#"{"kind": "other"}"#, "openai-http"),
             ("x", r#"{"kind": "espeak", "speed": 1}"#, "speed"),
@@ -153,6 +174,10 @@ mod tests {
             ("x", r#"{"kind": "espeak", "timeout_secs": 0}"#, "timeout_secs"),
             ("x", r#"{"kind": "espeak", "key": "env:K"}"#, "key"),
             ("x", r#"{"kind": "elevenlabs", "program": "/bin/x"}"#, "program"),
+            ("x", r#"{"kind": "espeak", "model": "/m.bin"}"#, "model"),
+            ("x", r#"{"kind": "whisper"}"#, "/models/ggml-base.en.bin"),
+            ("x", r#"{"kind": "whisper", "model": "m.bin"}"#, "absolute"),
+            ("x", r#"{"kind": "whisper", "model": "/m.bin", "stt_model": "m"}"#, "stt_model"),
             ("x", r#"{"kind": "elevenlabs", "key": "file:relative-sk-1234"}"#, "env:NAME"),
             ("x", r#"{"kind": "elevenlabs", "key": "sk-1234"}"#, "env:NAME"),
         ] {

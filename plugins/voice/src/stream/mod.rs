@@ -227,6 +227,7 @@ impl Stream {
             return false;
         }
         self.intake.lock().close();
+        self.settings.listen.cancel.cancel();
         self.changed.notify_all();
         self.hub.slots.look_again();
         self.hub.forget(self);

@@ -26,7 +26,7 @@ impl Settings {
         let words = is_set(options.words);
         let StreamOptions { model, language, prompt, .. } = options;
         Self {
-            listen: Listen { model, language, prompt, words },
+            listen: Listen { model, language, prompt, words, ..Listen::default() },
             streaming: options.streaming.unwrap_or(true),
             audio_meta: is_set(options.emit_audio_meta),
             diarizer,

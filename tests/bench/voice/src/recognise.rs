@@ -1,6 +1,6 @@
 //! Word errors on recordings, as they are and in noise, and the real-time factor.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use carport_bench_dispatch::{Error, stats};
 
@@ -9,7 +9,7 @@ use crate::{
     noise::{Colour, mixed},
     percent,
     samples::{self, Recording},
-    words::Score,
+    words::{Score, differences},
 };
 
 /// What is measured.
@@ -24,6 +24,12 @@ pub(crate) struct Args {
     /// How often each recording is mixed with other noise
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// Other people: folders with recordings and a `refs.json` that says by a file's name what is said in it
+    #[arg(long)]
+    people: Vec<PathBuf>,
+    /// Differences between what was said and what was heard, at the most so many
+    #[arg(long, default_value_t = 200)]
+    differences: usize,
 }
 
 /// What people say is to be heard as well as this.
@@ -38,13 +44,26 @@ struct Sums {
 }
 
 impl Sums {
-    async fn add(&mut self, lab: &Lab, of: &Recording, samples: &[f32]) -> Result<(), Error> {
+    /// Hears these samples of a recording, and tells what was misheard.
+    async fn add(
+        &mut self,
+        lab: &Lab,
+        of: &Recording,
+        samples: &[f32],
+    ) -> Result<Vec<(String, String)>, Error> {
         let (heard, took) = lab.transcribe(samples).await?;
         self.runs += 1;
         self.score.add(Score::of(&of.said, &heard));
         self.seconds += of.seconds();
         self.took += took;
-        Ok(())
+        Ok(differences(&of.said, &heard))
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.score.add(other.score);
+        self.seconds += other.seconds;
+        self.took += other.took;
     }
 
     fn row(&self, who: &str, noise: String, snr: String) -> [String; 9] {
@@ -64,22 +83,21 @@ impl Sums {
     }
 }
 
-/// Prints the table.
+/// Prints the table, and what was heard instead of what was said.
 pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
-    let lab = Lab::start(&["stt"]).await?;
-    let recordings = samples::all()?;
-    let of_kind = |kind: &'static str| recordings.iter().filter(move |it| it.kind == kind);
-    let mut rows = Vec::new();
-    for kind in ["people", "machines"] {
-        let mut sums = Sums::default();
-        for recording in of_kind(kind) {
-            sums.add(&lab, recording, &recording.samples).await?;
-        }
-        rows.push(sums.row(kind, "-".into(), "-".into()));
+    let mut recordings = samples::all()?;
+    recordings.extend(samples::more_people()?);
+    for folder in &args.people {
+        recordings.extend(samples::people(folder)?);
     }
-    let (meeting, mut sums) = (samples::meeting()?, Sums::default());
-    sums.add(&lab, &meeting, &meeting.samples).await?;
-    rows.push(sums.row(meeting.kind, "-".into(), "-".into()));
+    let of_kind = |kind: &'static str| recordings.iter().filter(move |it| it.kind == kind);
+    let lab = Lab::start(&["stt"]).await?;
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    for kind in ["people", "machines"] {
+        rows.extend(quiet(&lab, &mut wrong, kind, of_kind(kind)).await?);
+    }
+    let meeting = samples::meeting()?;
+    rows.extend(quiet(&lab, &mut wrong, meeting.kind, [&meeting]).await?);
     for colour in &args.noise {
         for snr in &args.snr {
             for kind in ["people", "machines"] {
@@ -97,6 +115,34 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Error> {
     let header =
         ["who", "noise", "SNR dB", "n", "words", "WER %", "letters %", "RTF", "goal, WER %"];
     stats::table(header, rows);
+    println!("{} places differ without noise", wrong.len());
+    stats::table(["source", "said", "heard"], wrong.into_iter().take(args.differences));
     lab.stop().await;
     Ok(())
+}
+
+/// The rows of some recordings without noise: all of them, and each source where there are several. What was
+/// misheard goes into `wrong`: source, said, heard.
+async fn quiet<'a>(
+    lab: &Lab,
+    wrong: &mut Vec<[String; 3]>,
+    kind: &str,
+    recordings: impl IntoIterator<Item = &'a Recording>,
+) -> Result<Vec<[String; 9]>, Error> {
+    let mut sources = BTreeMap::<&str, Sums>::new();
+    for recording in recordings {
+        let sums = sources.entry(&recording.source).or_default();
+        let misheard = sums.add(lab, recording, &recording.samples).await?;
+        let source = || recording.source.clone();
+        wrong.extend(misheard.into_iter().map(|(said, heard)| [source(), said, heard]));
+    }
+    let mut all = Sums::default();
+    sources.values().for_each(|it| all.join(it));
+    let mut rows = vec![all.row(kind, "-".into(), "-".into())];
+    if sources.len() > 1 {
+        rows.extend(
+            sources.iter().map(|(it, sums)| sums.row(&format!("~ {it}"), "-".into(), "-".into())),
+        );
+    }
+    Ok(rows)
 }

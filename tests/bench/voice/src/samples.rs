@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(crate) struct Recording {
     /// Who speaks: `people` or `machines`.
     pub(crate) kind: &'static str,
+    /// Which people, or which machine.
+    pub(crate) source: String,
     pub(crate) samples: Vec<f32>,
     pub(crate) said: String,
 }
@@ -31,25 +33,39 @@ fn place(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../plugins/voice/tests/samples").join(name)
 }
 
-fn sound(name: &str) -> Result<Vec<f32>, Error> {
-    Ok(mono_16k(Decoder::of_file(&place(name), Limits::default())?)?)
+fn sound(path: &Path) -> Result<Vec<f32>, Error> {
+    Ok(mono_16k(Decoder::of_file(path, Limits::default())?)?)
 }
 
-fn facts(name: &str) -> Result<Value, Error> {
-    Ok(serde_json::from_slice(&fs::read(place(name))?)?)
+fn facts(path: &Path) -> Result<Value, Error> {
+    let read = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(serde_json::from_slice(&read)?)
+}
+
+/// The people of a folder whose `refs.json` says by a file's name what is said in it. The source is the part
+/// of the name before the first `_`.
+pub(crate) fn people(folder: &Path) -> Result<Vec<Recording>, Error> {
+    let files = facts(&folder.join("refs.json"))?;
+    let files = files.as_object().ok_or("refs.json is an object")?;
+    let recording = |(name, said): (&String, &Value)| {
+        let said = said.as_str().ok_or("refs.json holds texts")?.to_owned();
+        let source = name.split('_').next().unwrap_or(name).to_owned();
+        Ok(Recording { kind: "people", source, samples: sound(&folder.join(name))?, said })
+    };
+    files.into_iter().map(recording).collect()
+}
+
+/// More people than the tests need, who are in the folder of this benchmark.
+pub(crate) fn more_people() -> Result<Vec<Recording>, Error> {
+    people(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/people"))
 }
 
 /// Every recording whose words are known: the reader's files, and the turns of the meeting one by one. A
 /// turn of the reader's that is one of the files again is not counted twice.
 pub(crate) fn all() -> Result<Vec<Recording>, Error> {
-    let mut all = Vec::new();
-    let files = facts("refs.json")?;
-    for (name, said) in files.as_object().ok_or("refs.json is an object")? {
-        let said = said.as_str().ok_or("refs.json holds texts")?.to_owned();
-        all.push(Recording { kind: "people", samples: sound(name)?, said });
-    }
-    let meeting = sound("meeting_3spk.wav")?;
-    for turn in facts("meeting_3spk.json")?.as_array().ok_or("the meeting is a list")? {
+    let mut all = people(&place(""))?;
+    let meeting = sound(&place("meeting_3spk.wav"))?;
+    for turn in facts(&place("meeting_3spk.json"))?.as_array().ok_or("the meeting is a list")? {
         let said = turn["text"].as_str().ok_or("a turn has a text")?.to_owned();
         if all.iter().any(|it: &Recording| it.said == said) {
             continue;
@@ -57,16 +73,20 @@ pub(crate) fn all() -> Result<Vec<Recording>, Error> {
         let at = |seconds: f64| ((seconds * f64::from(RATE)) as usize).min(meeting.len());
         let time = |name: &str| turn[name].as_f64().ok_or("a turn has its times");
         let cut = at((time("start")? - MARGIN).max(0.0))..at(time("end")? + MARGIN);
-        let kind = if turn["speaker"] == "reader" { "people" } else { "machines" };
-        all.push(Recording { kind, samples: meeting[cut].to_vec(), said });
+        let speaker = turn["speaker"].as_str().ok_or("a turn has a speaker")?;
+        let (kind, source) =
+            if speaker == "reader" { ("people", "librivox") } else { ("machines", speaker) };
+        let samples = meeting[cut].to_vec();
+        all.push(Recording { kind, source: source.to_owned(), samples, said });
     }
     Ok(all)
 }
 
 /// The meeting as it is, with all that is said in it.
 pub(crate) fn meeting() -> Result<Recording, Error> {
-    let turns = facts("meeting_3spk.json")?;
+    let turns = facts(&place("meeting_3spk.json"))?;
     let texts = turns.as_array().into_iter().flatten().filter_map(|it| it["text"].as_str());
     let said = texts.collect::<Vec<_>>().join(" ");
-    Ok(Recording { kind: "the meeting", samples: sound("meeting_3spk.wav")?, said })
+    let samples = sound(&place("meeting_3spk.wav"))?;
+    Ok(Recording { kind: "the meeting", source: String::new(), samples, said })
 }

@@ -1,11 +1,122 @@
 //! How far a text is from what was said.
 
+/// What is said in thinking and means nothing.
+const FILLERS: [&str; 6] = ["uh", "um", "uhm", "hm", "hmm", "mm"];
+
 /// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, nothing but letters
-/// and digits, "mister" in full.
+/// and digits, "mister" in full, numbers below a thousand in words, the old "tatter'd" as "tattered", without
+/// [`FILLERS`].
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let text = text.to_lowercase().replace(['-', '–', '—', '/', '_'], " ").replace("mr.", "mister");
-    let letters = |word: &str| word.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
-    text.split_whitespace().map(letters).filter(|it| !it.is_empty()).collect()
+    let text = text.to_lowercase().replace('’', "'").replace(['-', '–', '—', '/', '_'], " ");
+    let word = |word: &str| {
+        let old = word.trim_end_matches(|it: char| !it.is_alphanumeric()).strip_suffix("'d");
+        let letters = |it: &str| it.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
+        // "They'd" and its like stay as they are.
+        let word =
+            old.filter(|it| it.len() > 4).map_or_else(|| letters(word), |it| letters(it) + "ed");
+        match word.as_str() {
+            "mr" => vec!["mister".to_owned()],
+            "" => vec![],
+            filler if FILLERS.contains(&filler) => vec![],
+            other => number(other).unwrap_or_else(|| vec![word]),
+        }
+    };
+    text.split_whitespace().flat_map(word).collect()
+}
+
+const SMALL: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] =
+    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+
+/// A whole number below a thousand in words, as it is counted.
+fn number(digits: &str) -> Option<Vec<String>> {
+    let plain = digits.len() == 1 || !digits.starts_with('0');
+    let value: usize = digits.parse().ok().filter(|it| plain && *it < 1000)?;
+    let mut words = Vec::new();
+    if value >= 100 {
+        words.extend([SMALL[value / 100], "hundred"]);
+    }
+    let rest = value % 100;
+    match rest {
+        0 if value > 0 => {}
+        0..20 => words.push(SMALL[rest]),
+        _ => {
+            words.push(TENS[rest / 10 - 2]);
+            words.extend((rest % 10 > 0).then(|| SMALL[rest % 10]));
+        }
+    }
+    Some(words.into_iter().map(str::to_owned).collect())
+}
+
+/// What was said and what was heard instead, where they differ: neighbours together, "-" for nothing.
+pub(crate) fn differences(said: &str, heard: &str) -> Vec<(String, String)> {
+    let (said, heard) = (words(said), words(heard));
+    // `left[i][j]`: the edits between what follows the i-th word said and the j-th heard.
+    let mut left = vec![vec![0; heard.len() + 1]; said.len() + 1];
+    for i in (0..=said.len()).rev() {
+        for j in (0..=heard.len()).rev() {
+            left[i][j] = match (said.get(i), heard.get(j)) {
+                (Some(one), Some(other)) => (left[i + 1][j + 1] + usize::from(one != other))
+                    .min(left[i + 1][j] + 1)
+                    .min(left[i][j + 1] + 1),
+                _ => said.len() - i + heard.len() - j,
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let (mut found, mut run) = (Vec::new(), (Vec::new(), Vec::new()));
+    while i < said.len() || j < heard.len() {
+        let (one, other) = (said.get(i), heard.get(j));
+        if one == other {
+            close(&mut run, &mut found);
+            (i, j) = (i + 1, j + 1);
+            continue;
+        }
+        // What is left after a word was changed, left out or put in: the cheapest of those that can be.
+        let after = |i: usize, j: usize| left.get(i).and_then(|row| row.get(j)).copied();
+        let [change, out, more] = [after(i + 1, j + 1), after(i + 1, j), after(i, j + 1)];
+        let best = [change, out, more].into_iter().flatten().min();
+        if change == best || out == best {
+            run.0.extend(one.cloned());
+            i += 1;
+        }
+        if change == best || out != best {
+            run.1.extend(other.cloned());
+            j += 1;
+        }
+    }
+    close(&mut run, &mut found);
+    found
+}
+
+/// Adds a run of words that differ, if there is one, and begins another.
+fn close(run: &mut (Vec<String>, Vec<String>), found: &mut Vec<(String, String)>) {
+    let (said, heard) = std::mem::take(run);
+    let text = |words: Vec<String>| if words.is_empty() { "-".into() } else { words.join(" ") };
+    if !said.is_empty() || !heard.is_empty() {
+        found.push((text(said), text(heard)));
+    }
 }
 
 /// Levenshtein's distance: what has to be changed, left out or put in.
@@ -67,5 +178,26 @@ mod tests {
         assert_eq!((score.word_edits, score.letter_edits), (2, 2));
         assert_eq!(Score::of("", "a b").word_edits, 2);
         assert_eq!(Score::of("a b", "").word_edits, 2);
+    }
+
+    #[test]
+    fn spelling_and_fillers_are_no_errors_and_other_words_are() {
+        assert_eq!(Score::of("Uh, the tatter'd weed, um", "the tattered weed").word_edits, 0);
+        assert_eq!(words("He’d say: “I'd deserv’d, they'd.”"), words("Hed say id deserved theyd"));
+        assert_eq!(Score::of("tatter'd", "tatter").word_edits, 1);
+        let counted = "zero ten nineteen forty forty two six hundred one hundred eleven";
+        assert_eq!(words("0, 10, 19, 40, 42, 600, 111"), words(counted));
+        assert_eq!(words("1000 007 2nd"), ["1000", "007", "2nd"]);
+        assert_eq!(Score::of("Mr Fox's forty", "mister foxes 14").word_edits, 2);
+    }
+
+    #[test]
+    fn differences_are_told_by_their_neighbours() {
+        let pair = |said: &str, heard: &str| (said.to_owned(), heard.to_owned());
+        let found = differences("a file system b c d", "a filesystem b x d e");
+        assert_eq!(found, [pair("file system", "filesystem"), pair("c", "x"), pair("-", "e")]);
+        assert_eq!(differences("", "a"), [pair("-", "a")]);
+        assert_eq!(differences("a b", ""), [pair("a b", "-")]);
+        assert!(differences("same, words", "Same words!").is_empty());
     }
 }
