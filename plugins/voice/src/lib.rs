@@ -25,7 +25,10 @@ use std::{sync::Arc, time::Duration};
 use carport_core::{Bytes, Guarded, Identity, Plugin, Result, RpcError, Session, StartContext};
 use carport_inference_api::INFERENCE;
 use carport_voice_api::{EndReason, OwnerMay, VOICE};
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout},
+};
 
 #[cfg(feature = "local")]
 pub use carport_voice_local::Places;
@@ -67,6 +70,8 @@ carport_core::plugin!(Voice {
     notifications: [VoiceEvent],
 });
 
+/// How long the last events of streams may take to leave when the daemon ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often is looked for what nobody uses any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -157,7 +162,7 @@ impl Plugin for Voice {
 
     async fn shutdown(&self) {
         let streams: Vec<_> = self.hub.streams.lock().values().cloned().collect();
-        for stream in streams {
+        for stream in &streams {
             stream.close(EndReason::Shutdown);
         }
         let talks: Vec<_> = self.hub.talks.lock().clone();
@@ -169,6 +174,12 @@ impl Plugin for Voice {
         for making in speeches {
             making.cancel();
         }
+        let farewell = async {
+            for stream in &streams {
+                stream.told_all().await;
+            }
+        };
+        let _ = timeout(FAREWELL, farewell).await;
     }
 }
 

@@ -185,11 +185,12 @@ mod tests {
     #[test]
     fn what_another_build_would_have_is_listed_with_the_way_to_it() {
         let rows = absent(|it| it == ProviderType::Elevenlabs);
-        let brief: Vec<_> = rows.iter().map(|it| (it.kind, &*it.id, it.available)).collect();
+        let brief: Vec<_> = rows.iter().map(|it| (it.kind, &*it.id)).collect();
         let (stt, tts) = (ProviderKind::Stt, ProviderKind::Tts);
         let expected =
-            [(stt, "openai-http", false), (tts, "openai-http", false), (tts, "espeak", false)];
+            [(stt, "openai-http"), (tts, "openai-http"), (tts, "espeak"), (stt, "whisper")];
         assert_eq!(brief, expected);
+        assert!(rows.iter().all(|it| !it.available));
         let reasons = rows.iter().map(|it| it.reason.as_deref().unwrap_or_default());
         assert!(
             reasons.into_iter().all(|it| it.contains("voice-") && it.contains("voice.providers"))

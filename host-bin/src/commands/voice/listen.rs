@@ -33,6 +33,8 @@ const ID: &str = "listen";
 const SHOWN: usize = 72;
 /// How long to wait for room if the daemon does not say.
 const RETRY_MS: u64 = 200;
+/// What may wait when a stop is asked for, for it is heard within a moment.
+const BACKLOG_MS: u64 = 1000;
 
 /// What is listened to.
 #[derive(Debug, clap::Args)]
@@ -119,8 +121,12 @@ pub(super) async fn run(
 /// Pushes all of the sound, or what of it was read when it is enough, and stops; what the stop was
 /// answered with.
 async fn feed(link: &Link, sound: Source, real_time: bool, enough: &Notify) -> Result<Value, Exit> {
+    let heard = async {
+        push_all(link, sound, real_time).await?;
+        caught_up(link).await
+    };
     tokio::select! {
-        pushed = push_all(link, sound, real_time) => pushed?,
+        heard = heard => heard?,
         () = enough.notified() => {}
     }
     Ok(link.raw("voice.transcribe_stream.stop", &json!({ "session_id": ID })).await?)
@@ -141,8 +147,16 @@ async fn push_all(link: &Link, sound: Source, real_time: bool) -> Result<(), Exi
     Ok(())
 }
 
+/// Waits until little of the sound waits to be heard: a stop gives up what takes longer than 10 s.
+async fn caught_up(link: &Link) -> Result<(), Exit> {
+    while push(link, &[]).await?["buffered_ms"].as_u64() > Some(BACKLOG_MS) {
+        sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+    Ok(())
+}
+
 /// Pushes a piece as soon as there is room for it.
-async fn push(link: &Link, piece: &[u8]) -> Result<(), CallError> {
+async fn push(link: &Link, piece: &[u8]) -> Result<Value, CallError> {
     let params = json!({ "session_id": ID, "pcm_b64": STANDARD.encode(piece) });
     loop {
         match link.raw("voice.transcribe_stream.push", &params).await {
@@ -150,7 +164,7 @@ async fn push(link: &Link, piece: &[u8]) -> Result<(), CallError> {
                 let after = error.data.as_ref().and_then(|it| it["retry_after_ms"].as_u64());
                 sleep(Duration::from_millis(after.unwrap_or(RETRY_MS))).await;
             }
-            pushed => return pushed.map(drop),
+            pushed => return pushed,
         }
     }
 }
@@ -220,6 +234,9 @@ impl Screen {
         let segments = stopped["segments"].as_array().map_or(0, Vec::len);
         let ms = stopped["audio_ms"].as_u64().unwrap_or_default();
         self.output.note(format_args!("{} in {}", count(segments, "segment"), clock(ms)));
+        if stopped["truncated"] == true {
+            self.output.note("the rest was not heard: the daemon took longer than 10 s for it");
+        }
     }
 }
 

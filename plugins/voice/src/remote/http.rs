@@ -12,9 +12,7 @@ use reqwest::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use super::{
-    ProviderSettings, pcm::Pieces, secret::SecretRef, tls::tls, waiting::unless_cancelled, wrong,
-};
+use super::{ProviderSettings, pcm::Pieces, secret::SecretRef, waiting::unless_cancelled, wrong};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -64,15 +62,13 @@ impl Remote {
         let base = base.strip_suffix("/v1").unwrap_or(base).to_owned();
         check_address(name, &base, settings.key.is_some())?;
         let timeout = Duration::from_secs(settings.timeout_secs);
-        let no_tls = || wrong(name, "base_url", "needs TLS, which could not be set up here");
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT)
             .read_timeout(timeout)
-            .tls_backend_preconfigured(tls().map_err(|_| no_tls())?)
             .build()
-            .map_err(|_| no_tls())?;
+            .map_err(|_| wrong(name, "base_url", "needs TLS, which could not be set up here"))?;
         let key = settings.key.as_deref().and_then(SecretRef::parse);
         let (name, runtime) = (name.to_owned(), Handle::current());
         Ok(Self { name, client, base, key, header, timeout, runtime })

@@ -14,8 +14,6 @@ mod pcm;
 mod pieces;
 mod secret;
 mod settings;
-#[cfg(feature = "remote")]
-mod tls;
 #[cfg(any(feature = "remote", feature = "espeak"))]
 mod waiting;
 #[cfg(feature = "whisper")]

@@ -284,6 +284,11 @@ impl Stream {
         self.line.make(Event::Warning { code, message, dropped_ms });
     }
 
+    /// Waits until its last event has left.
+    pub(crate) async fn told_all(&self) {
+        self.line.flushed().await;
+    }
+
     /// Lets its events out.
     pub(crate) fn go_live(&self) {
         self.line.go_live();
