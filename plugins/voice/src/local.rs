@@ -1,6 +1,6 @@
 //! The providers `local`: the models of this machine behind the traits of providers.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use carport_core::{Result as Answer, RpcError};
 use carport_voice_api::{
@@ -211,11 +211,16 @@ impl TextToSpeech for Mouth {
         let (phonemizer, hibari) = self.load()?;
         let style = Style { speed: say.speed as f32, ..Style::default() };
         for sentence in phonemizer.sentences(&say.text) {
-            let samples = match hibari.speak(&sentence.ids, style, say.cancel.flag()) {
+            let mut wanted = ControlFlow::Continue(());
+            let made = hibari.speak(&sentence.ids, style, say.cancel.flag(), &mut |samples| {
+                wanted = out(Sound::Samples(samples));
+                wanted
+            });
+            match made {
                 Err(RunError::Cancelled) => break,
                 made => made.map_err(failed)?,
-            };
-            if out(Sound::Samples(samples)).is_break() {
+            }
+            if wanted.is_break() {
                 break;
             }
         }

@@ -1,6 +1,8 @@
 //! What the models cost on this machine: `measure WAV...` prints times, real-time factors and memory.
 
-use std::{error::Error, fs, path::Path, sync::atomic::AtomicBool, time::Instant};
+use std::{
+    error::Error, fs, ops::ControlFlow, path::Path, sync::atomic::AtomicBool, time::Instant,
+};
 
 use carport_voice_audio::{Decoder, Limits, mono_16k};
 use carport_voice_local::{Activity, Local, Locator, Places, Recognizer, SPEECH_RATE, Style};
@@ -44,9 +46,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         156, 39, 62, 16, 156, 86, 123, 83, 123, 68, 4, 0,
     ];
     for _ in 0..3 {
-        let cancel = AtomicBool::new(false);
-        let (sound, took) = timed("one sentence", || voice.speak(&ids, Style::default(), &cancel));
-        println!("  {:.3} of real time", took * f64::from(SPEECH_RATE) / sound?.len() as f64);
+        let (cancel, mut samples) = (AtomicBool::new(false), 0);
+        let mut count = |sound: Vec<f32>| {
+            samples += sound.len();
+            ControlFlow::Continue(())
+        };
+        let speak = || voice.speak(&ids, Style::default(), &cancel, &mut count);
+        let (made, took) = timed("one sentence", speak);
+        made?;
+        println!("  {:.3} of real time", took * f64::from(SPEECH_RATE) / samples as f64);
     }
     Ok(())
 }

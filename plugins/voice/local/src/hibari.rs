@@ -1,6 +1,7 @@
 //! The voice hibari (English, 24 kHz): a small acoustic network, and a vocoder behind it.
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     sync::{
         Arc,
@@ -21,6 +22,9 @@ use crate::{
 const ACOUSTIC: &str = "hibari.onnx";
 /// What the network predicts: five parts of the spectrum, and the pitch.
 const OUTPUTS: usize = 6;
+
+/// Samples that are handed out first.
+const HEAD: usize = RATE as usize / 5;
 
 /// Samples a second of what is spoken.
 pub const SPEECH_RATE: u32 = RATE;
@@ -71,30 +75,47 @@ impl Hibari {
         Ok(Self { acoustic, ids, speed, outputs, vocoder: Vocoder::new(), threads })
     }
 
-    /// Speaks one sentence: samples of 24 kHz within -1..=1, mono. `ids` are phonemes of the voice's
-    /// `vocab.json` between two pads (0), at most [`MAX_IDS`]; without a phoneme there is no sound.
-    /// `cancel` is looked at before the network runs and then at every frame of 12.5 ms.
+    /// Speaks one sentence, handing out samples of 24 kHz within -1..=1, mono: the first 200 ms as soon as
+    /// they are made, then the rest; until `out` breaks. `ids` are phonemes of the voice's `vocab.json`
+    /// between two pads (0), at most [`MAX_IDS`]; without a phoneme there is no sound. `cancel` is looked
+    /// at before the network runs and then at every frame of 12.5 ms. No thread is held while `out` runs.
     pub fn speak(
         &self,
         ids: &[i32],
         style: Style,
         cancel: &AtomicBool,
-    ) -> Result<Vec<f32>, RunError> {
+        out: &mut dyn FnMut(Vec<f32>) -> ControlFlow<()>,
+    ) -> Result<(), RunError> {
         if ids.len() > MAX_IDS {
             return Err(RunError::TooLong { got: ids.len(), limit: MAX_IDS, unit: "phonemes" });
         }
         if ids.iter().all(|it| *it == 0) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let cancelled = || cancel.load(Ordering::Relaxed);
         if cancelled() {
             return Err(RunError::Cancelled);
         }
-        self.threads.run(|options| {
-            let spectra = self.spectra(ids, style.speed, options)?;
-            let sound = self.vocoder.waveform(&spectra, style.seed, cancelled);
-            sound.ok_or(RunError::Cancelled)
-        })
+        let spectra = self.threads.run(|options| self.spectra(ids, style.speed, options))?;
+        let (mut piece, mut enough) = (Vec::new(), HEAD);
+        let made = self.vocoder.waveform(&spectra, style.seed, |hop| {
+            piece.extend_from_slice(hop);
+            match cancelled() {
+                true => ControlFlow::Break(()),
+                false if piece.len() < enough => ControlFlow::Continue(()),
+                false => {
+                    enough = usize::MAX;
+                    out(std::mem::take(&mut piece))
+                }
+            }
+        });
+        if cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        if made.is_continue() && !piece.is_empty() {
+            let _ = out(piece);
+        }
+        Ok(())
     }
 
     fn spectra(&self, ids: &[i32], speed: f32, options: &RunOptions) -> Result<Spectra, RunError> {

@@ -4,7 +4,7 @@
 //! shaped noise, and a part with phases of its own:
 //! `S = exp(lh) exp(i pi tanh(theta)) STFT(pulses(f0)) + exp(ln) Z + exp(lr) exp(i phi)`.
 
-use std::{f32::consts::PI, f64, sync::Arc};
+use std::{f32::consts::PI, f64, ops::ControlFlow, sync::Arc};
 
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex32};
 
@@ -59,14 +59,14 @@ impl Vocoder {
         }
     }
 
-    /// The waveform, [`HOP`] samples for each frame; `None` as soon as `cancelled` says so, which is asked
-    /// at every frame. The same seed gives the same samples.
+    /// Makes the waveform, and hands out [`HOP`] samples for each frame as soon as no later frame changes
+    /// them, until it is told to stop. The same seed gives the same samples.
     pub(crate) fn waveform(
         &self,
         spectra: &Spectra,
         seed: u64,
-        cancelled: impl Fn() -> bool,
-    ) -> Option<Vec<f32>> {
+        mut out: impl FnMut(&[f32]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let frames = spectra.pitch.len();
         let pulses = pulses(&spectra.pitch);
         let mut noise = Noise::new(seed);
@@ -75,27 +75,33 @@ impl Vocoder {
         let mut piece = vec![0.0; WINDOW];
         let mut bins = self.forward.make_output_vec();
         for frame in 0..frames {
-            if cancelled() {
-                return None;
-            }
             for (i, sample) in piece.iter_mut().enumerate() {
                 // A unit cosine has the height 1 in the spectrum.
                 let scale = self.window[i] / (WINDOW as f32 / 4.0);
                 *sample = mirrored(&pulses, frame * HOP + i) * scale;
             }
-            self.forward.process(&mut piece, &mut bins).ok()?;
+            self.forward.process(&mut piece, &mut bins).expect("buffers of the plan's lengths");
             shape(&mut bins, spectra, frame, &mut noise);
-            self.inverse.process(&mut bins, &mut piece).ok()?;
+            self.inverse.process(&mut bins, &mut piece).expect("buffers of the plan's lengths");
             for (i, sample) in piece.iter().enumerate() {
                 let window = self.window[i];
                 sound[frame * HOP + i] += sample / WINDOW as f32 * window;
                 weight[frame * HOP + i] += window * window;
             }
+            // The first half of a window lies before the beginning.
+            if frame * HOP >= WINDOW / 2 {
+                out(&levelled(&sound, &weight, frame))?;
+            }
         }
-        let middle = WINDOW / 2..WINDOW / 2 + frames * HOP;
-        let pairs = sound[middle.clone()].iter().zip(&weight[middle]);
-        Some(pairs.map(|(sample, weight)| (sample / weight.max(1e-11)).clamp(-1.0, 1.0)).collect())
+        (frames.max(WINDOW / 2 / HOP)..frames + WINDOW / 2 / HOP)
+            .try_for_each(|hop| out(&levelled(&sound, &weight, hop)))
     }
+}
+
+/// One hop of the sum of windows, brought to the height of the sound.
+fn levelled(sound: &[f32], weight: &[f32], hop: usize) -> [f32; HOP] {
+    let of = |it: &[f32], i: usize| it.get(hop * HOP + i).copied().unwrap_or_default();
+    std::array::from_fn(|i| (of(sound, i) / of(weight, i).max(1e-11)).clamp(-1.0, 1.0))
 }
 
 /// The spectrum of one frame, from that of its pulses.
@@ -177,9 +183,17 @@ impl Noise {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
+
+    fn whole(vocoder: &Vocoder, spectra: &Spectra, seed: u64) -> Vec<f32> {
+        let mut made = Vec::new();
+        let flow = vocoder.waveform(spectra, seed, |hop| {
+            made.extend_from_slice(hop);
+            ControlFlow::Continue(())
+        });
+        assert!(flow.is_continue());
+        made
+    }
 
     fn spectra(frames: usize, filter: f32, noise: f32) -> Spectra {
         let part = |value: f32| vec![value; BINS * frames];
@@ -194,7 +208,7 @@ mod tests {
     #[test]
     fn a_flat_filter_gives_the_pulses_back() {
         let spectra = spectra(40, (WINDOW as f32 / 4.0).ln(), -50.0);
-        let made = Vocoder::new().waveform(&spectra, 1, || false).unwrap();
+        let made = whole(&Vocoder::new(), &spectra, 1);
         let pulses = pulses(&spectra.pitch);
         assert_eq!(made.len(), 40 * HOP);
         // Away from the ends, and where nothing was cut at full scale.
@@ -215,7 +229,7 @@ mod tests {
     fn a_seed_decides_the_noise() {
         let spectra = spectra(10, -50.0, 0.0);
         let vocoder = Vocoder::new();
-        let made = |seed| vocoder.waveform(&spectra, seed, || false).unwrap();
+        let made = |seed| whole(&vocoder, &spectra, seed);
         assert_eq!(made(7), made(7));
         assert_ne!(made(7), made(8));
         let (mut noise, mut sum, mut square) = (Noise::new(3), 0.0f64, 0.0f64);
@@ -228,10 +242,17 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_is_seen_at_the_next_frame() {
-        let asked = Cell::new(0);
-        let cancelled = || asked.replace(asked.get() + 1) == 5;
-        assert!(Vocoder::new().waveform(&spectra(100, 0.0, 0.0), 1, cancelled).is_none());
-        assert_eq!(asked.get(), 6);
+    fn nothing_is_made_after_a_stop_and_what_was_handed_out_is_final() {
+        let (vocoder, spectra) = (Vocoder::new(), spectra(100, 0.0, 0.0));
+        let (all, mut some) = (whole(&vocoder, &spectra, 1), Vec::new());
+        let flow = vocoder.waveform(&spectra, 1, |hop| {
+            some.extend_from_slice(hop);
+            if some.len() < 5 * HOP { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        assert!(flow.is_break() && some == all[..5 * HOP]);
+        for frames in 0..4 {
+            let made = whole(&vocoder, &self::spectra(frames, 0.0, 0.0), 1);
+            assert_eq!(made.len(), frames * HOP);
+        }
     }
 }

@@ -63,7 +63,7 @@ fn number(digits: &str) -> Option<Vec<String>> {
         0..20 => words.push(SMALL[rest]),
         _ => {
             words.push(TENS[rest / 10 - 2]);
-            words.extend((rest % 10 > 0).then(|| SMALL[rest % 10]));
+            words.extend((!rest.is_multiple_of(10)).then(|| SMALL[rest % 10]));
         }
     }
     Some(words.into_iter().map(str::to_owned).collect())

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
@@ -32,9 +33,33 @@ fn ids(phonemes: &str) -> Vec<i32> {
     [0].into_iter().chain(known).chain([0]).collect()
 }
 
-fn speak(phonemes: &str, style: Style) -> Vec<f32> {
+/// All pieces of a sentence.
+fn pieces(ids: &[i32], style: Style, cancel: &AtomicBool) -> Result<Vec<Vec<f32>>, RunError> {
+    let mut pieces = Vec::new();
     let voice = LOCAL.speech().unwrap();
-    voice.speak(&ids(phonemes), style, &AtomicBool::new(false)).unwrap()
+    voice.speak(ids, style, cancel, &mut |samples| {
+        pieces.push(samples);
+        ControlFlow::Continue(())
+    })?;
+    Ok(pieces)
+}
+
+fn speak(phonemes: &str, style: Style) -> Vec<f32> {
+    pieces(&ids(phonemes), style, &AtomicBool::new(false)).unwrap().concat()
+}
+
+#[test]
+fn a_sentence_begins_before_it_is_made() {
+    let cancel = AtomicBool::new(false);
+    let made = pieces(&ids(SENTENCES[0].1), Style::default(), &cancel).unwrap();
+    assert_eq!((made.len(), made[0].len()), (2, SPEECH_RATE as usize / 5));
+    let mut heard = 0;
+    let voice = LOCAL.speech().unwrap();
+    let done = voice.speak(&ids(SENTENCES[0].1), Style::default(), &cancel, &mut |_| {
+        heard += 1;
+        ControlFlow::Break(())
+    });
+    assert_eq!((done, heard), (Ok(()), 1), "nobody wants the rest");
 }
 
 #[test]
@@ -72,8 +97,7 @@ fn a_seed_decides_every_sample() {
 
 #[test]
 fn there_are_bounds_to_a_sentence() {
-    let voice = LOCAL.speech().unwrap();
-    let speak = |ids: &[i32]| voice.speak(ids, Style::default(), &AtomicBool::new(false));
+    let speak = |ids: &[i32]| pieces(ids, Style::default(), &AtomicBool::new(false));
     assert_eq!(speak(&[]), Ok(vec![]));
     assert_eq!(speak(&[0, 0]), Ok(vec![]));
     let too_long = RunError::TooLong { got: MAX_IDS + 1, limit: MAX_IDS, unit: "phonemes" };
@@ -83,14 +107,13 @@ fn there_are_bounds_to_a_sentence() {
 
 #[test]
 fn a_cancel_ends_a_sentence_within_itself() {
-    let voice = LOCAL.speech().unwrap();
     let long = ids(&SENTENCES[0].1.repeat(7));
     let cancel = AtomicBool::new(true);
-    assert_eq!(voice.speak(&long, Style::default(), &cancel), Err(RunError::Cancelled));
+    assert_eq!(pieces(&long, Style::default(), &cancel), Err(RunError::Cancelled));
     cancel.store(false, Ordering::Relaxed);
     let began = Instant::now();
     std::thread::scope(|scope| {
-        let speaking = scope.spawn(|| voice.speak(&long, Style::default(), &cancel));
+        let speaking = scope.spawn(|| pieces(&long, Style::default(), &cancel));
         cancel.store(true, Ordering::Relaxed);
         assert_eq!(speaking.join().unwrap(), Err(RunError::Cancelled));
     });
