@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     config::Config,
     event::{WarningCode, What},
-    live::{Live, Order, Stage},
+    live::{Live, Order, Stage, Wanted},
     remembering,
     shelf::{Kept, Shelf},
 };
@@ -171,15 +171,14 @@ impl Hall {
         if summarize {
             self.sum_up_live(live, by != EndedBy::Shutdown).await;
         }
-        self.tell_starter(live);
-        self.followers.remove_key(&live.id);
+        live.tell_no_more(&self.followers);
         self.live.lock().remove(&live.id);
         live.stage.send_replace(Stage::Over);
         self.retire().await;
     }
 
     async fn sum_up_live(&self, live: &Live, may_ask: bool) {
-        let view = live.view();
+        let view = live.view(Wanted::ALL);
         let mut meeting = view.meeting;
         let summed = self.sum_up(&mut meeting, view.segments, live.graph.as_ref(), may_ask).await;
         live.change(&self.followers, |state| {
@@ -194,17 +193,6 @@ impl Hall {
             state.summary = summed.made;
             (warning.into_iter().chain(summary).collect(), ())
         });
-    }
-
-    /// Whoever started a meeting that failed hears of it without having asked.
-    fn tell_starter(&self, live: &Live) {
-        let meeting = live.meeting();
-        let Some(starter) = live.starter.upgrade().filter(|_| meeting.status == Status::Failed)
-        else {
-            return;
-        };
-        let what = What::Status { status: meeting.status, ended_by: meeting.ended_by };
-        starter.notify(&crate::MeetingEvent { meeting_id: live.id.clone(), cursor: 0, what });
     }
 
     /// Removes the oldest meetings that are over, beyond how many are kept.

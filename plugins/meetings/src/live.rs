@@ -6,7 +6,9 @@ use std::{
 };
 
 use carport_core::{Caller, Guarded, Identity, Result, RpcError, Session, Subscribers};
-use carport_meetings_record::{Change, EndedBy, Ledger, Meeting, Segment, Status, SummaryKind};
+use carport_meetings_record::{
+    Change, EndedBy, Ledger, Meeting, Segment, Status, SummaryKind, page,
+};
 use carport_memory_api::GraphRef;
 use carport_voice_api::{EndReason, Event, Stream};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -85,13 +87,48 @@ pub(crate) struct State {
     /// Sources that give no sound any more.
     gone: BTreeSet<String>,
     pub(crate) summary: Option<Made>,
+    /// Nothing more happens: nobody listens any more.
+    told_all: bool,
 }
 
 /// A meeting as it is at a moment, as readers see it.
 pub(crate) struct View {
     pub(crate) meeting: Meeting,
+    /// Those that were asked for.
     pub(crate) segments: Vec<Segment>,
+    /// The number of the first behind these, if there is one.
+    pub(crate) next: Option<u64>,
     pub(crate) summary: Option<String>,
+}
+
+/// Which segments are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The number of the first.
+    pub(crate) from: u64,
+    /// How many at most.
+    pub(crate) limit: usize,
+    /// Bytes at most, about.
+    pub(crate) bytes: usize,
+}
+
+impl Wanted {
+    /// All of them.
+    pub(crate) const ALL: Self = Self { from: 0, limit: usize::MAX, bytes: usize::MAX };
+}
+
+impl View {
+    /// Of a meeting with these stored segments.
+    pub(crate) fn new(
+        meeting: Meeting,
+        segments: &[Segment],
+        summary: Option<String>,
+        wanted: Wanted,
+    ) -> Self {
+        let page = page(segments, wanted.from, wanted.limit, wanted.bytes);
+        let segments = page.segments.into_iter().map(|it| meeting.shown(it)).collect();
+        Self { segments, next: page.next, summary, meeting }
+    }
 }
 
 impl Live {
@@ -108,6 +145,7 @@ impl Live {
             to_ingest: VecDeque::new(),
             gone: BTreeSet::new(),
             summary: None,
+            told_all: false,
             ledger: Ledger::new(meeting),
         };
         Self {
@@ -150,8 +188,8 @@ impl Live {
         Kept::new(self.meeting(), self.graph.as_ref())
     }
 
-    pub(crate) fn view(&self) -> View {
-        self.state.lock().view()
+    pub(crate) fn view(&self, wanted: Wanted) -> View {
+        self.state.lock().view(wanted)
     }
 
     /// Whether this caller may end it or write to it.
@@ -174,13 +212,14 @@ impl Live {
         &self,
         followers: &Subscribers<String>,
         caller: &Caller,
+        wanted: Wanted,
     ) -> Result<(View, u64)> {
         let mut state = self.state.lock();
         let session = caller.session();
         state.listeners.retain(|it| it.upgrade().is_some_and(|it| !it.is_closed()));
         let is_new =
             !state.listeners.iter().any(|it| std::ptr::eq(it.as_ptr(), Arc::as_ptr(session)));
-        if *self.stage.borrow() < Stage::Over {
+        if !state.told_all {
             if is_new && state.listeners.len() >= MOST_LISTENERS {
                 return Err(RpcError::limit(
                     "connections that follow a meeting",
@@ -192,13 +231,30 @@ impl Live {
                 state.listeners.push(Arc::downgrade(session));
             }
         }
-        Ok((state.view(), state.cursor))
+        Ok((state.view(wanted), state.cursor))
     }
 
     pub(crate) fn unfollow(&self, followers: &Subscribers<String>, session: &Session) -> bool {
         let mut state = self.state.lock();
         state.listeners.retain(|it| !std::ptr::eq(it.as_ptr(), session));
         followers.unsubscribe(&self.id, session)
+    }
+
+    /// Nothing more happens. Whoever started a meeting that failed hears of it without having asked.
+    pub(crate) fn tell_no_more(&self, followers: &Subscribers<String>) {
+        let mut state = self.state.lock();
+        state.told_all = true;
+        followers.remove_key(&self.id);
+        let meeting = state.ledger.meeting();
+        let is_new = |it: &Arc<Session>| {
+            !state.listeners.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(it)))
+        };
+        let starter = self.starter.upgrade().filter(|_| meeting.status == Status::Failed);
+        if let Some(starter) = starter.filter(is_new) {
+            let what = What::Status { status: meeting.status, ended_by: meeting.ended_by };
+            let (meeting_id, cursor) = (self.id.clone(), state.cursor);
+            starter.notify(&MeetingEvent { meeting_id, cursor, what });
+        }
     }
 
     /// Changes it and tells of what came of that, in one step.
@@ -263,8 +319,8 @@ impl Live {
         source: &str,
         reason: EndReason,
     ) -> bool {
-        let is_lost = reason == EndReason::Error;
-        let message = "the source failed and gives no sound any more";
+        let is_lost = matches!(reason, EndReason::Error | EndReason::Idle);
+        let message = "the source failed or was silent for too long, and is heard no more";
         self.change(followers, |state| {
             state.gone.insert(source.to_owned());
             let sources = &state.ledger.meeting().sources;
@@ -283,12 +339,8 @@ impl Live {
 }
 
 impl State {
-    fn view(&self) -> View {
-        let meeting = self.ledger.meeting();
-        View {
-            segments: self.ledger.segments().iter().map(|it| meeting.shown(it)).collect(),
-            summary: self.summary.as_ref().map(|it| it.0.clone()),
-            meeting: meeting.clone(),
-        }
+    fn view(&self, wanted: Wanted) -> View {
+        let summary = self.summary.as_ref().map(|it| it.0.clone());
+        View::new(self.ledger.meeting().clone(), self.ledger.segments(), summary, wanted)
     }
 }

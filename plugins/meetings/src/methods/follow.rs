@@ -1,12 +1,12 @@
 //! `meeting.subscribe`, `meeting.unsubscribe`: follows a meeting.
 
 use carport_core::{Access, Caller, Method, Result};
-use carport_meetings_record::{Meeting, Segment, page};
+use carport_meetings_record::{Meeting, Segment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_REPLY, check_id, get::view};
-use crate::Meetings;
+use crate::{Meetings, live::Wanted};
 
 /// Follows a meeting: what was said so far, then `meeting.event` for whatever happens.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -44,13 +44,13 @@ impl Method for FollowMeeting {
 
     async fn run(self, meetings: &Meetings, caller: &Caller) -> Result<Followed> {
         let hall = &meetings.hall;
+        let (from, bytes) = (self.from.unwrap_or(0), MOST_REPLY);
+        let wanted = Wanted { from, limit: usize::MAX, bytes };
         let (view, cursor) = match hall.seen(&self.meeting_id, caller) {
-            Some(live) => live.follow(&hall.followers, caller)?,
-            None => (view(hall.shelf.clone(), &self.meeting_id, caller).await?, 0),
+            Some(live) => live.follow(&hall.followers, caller, wanted)?,
+            None => (view(hall.shelf.clone(), &self.meeting_id, caller, wanted).await?, 0),
         };
-        let page = page(&view.segments, self.from.unwrap_or(0), usize::MAX, MOST_REPLY);
-        let (next, transcript) = (page.next, page.segments.into_iter().cloned().collect());
-        Ok(Followed { meeting: view.meeting, transcript, cursor, next })
+        Ok(Followed { meeting: view.meeting, transcript: view.segments, cursor, next: view.next })
     }
 }
 

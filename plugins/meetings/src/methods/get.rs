@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use carport_core::{Access, Caller, Method, Result, Time, blocking_io, bounds};
 use carport_meetings_record::{
-    EndedBy, Meeting, Owner, Participant, Segment, Source, Status, SummaryInfo, page,
+    EndedBy, Meeting, Owner, Participant, Segment, Source, Status, SummaryInfo,
 };
 use carport_meetings_summary::without_title;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_REPLY, check_id, list::Root, not_found};
-use crate::{Meetings, hall::may_see, live::View, shelf::Shelf};
+use crate::{
+    Meetings,
+    hall::may_see,
+    live::{View, Wanted},
+    shelf::Shelf,
+};
 
 /// Segments of a page.
 const PAGE: u32 = 1000;
@@ -79,14 +84,12 @@ pub struct Got {
 }
 
 impl Got {
-    fn new(view: View, from: u64, limit: usize) -> Self {
-        let page = page(&view.segments, from, limit, MOST_REPLY);
-        let (next, transcript) = (page.next, page.segments.into_iter().cloned().collect());
+    fn new(view: View) -> Self {
         let Meeting { id, title, status, started_at, ended_at, ended_by, owner, .. } = view.meeting;
         let Meeting { sources, participants, duration_ms, segments, words, languages, .. } =
             view.meeting;
         let Meeting { summary: summary_info, ingest, version, .. } = view.meeting;
-        let summary = view.summary;
+        let (transcript, next, summary) = (view.segments, view.next, view.summary);
         Self {
             id,
             title,
@@ -125,20 +128,27 @@ impl Method for GetMeeting {
 
     async fn run(self, meetings: &Meetings, caller: &Caller) -> Result<Got> {
         let (id, hall) = (self.meeting_id, &meetings.hall);
+        let (from, limit) = (self.from.unwrap_or(0), self.limit.unwrap_or(PAGE) as usize);
+        let wanted = Wanted { from, limit, bytes: MOST_REPLY };
         let view = match hall.root(self.root.as_deref())? {
             Root::Own => match hall.seen(&id, caller) {
-                Some(live) => live.view(),
-                None => view(hall.shelf.clone(), &id, caller).await?,
+                Some(live) => live.view(wanted),
+                None => view(hall.shelf.clone(), &id, caller, wanted).await?,
             },
-            Root::Listed(shelf) => view(shelf, &id, caller).await?,
+            Root::Listed(shelf) => view(shelf, &id, caller, wanted).await?,
             Root::Empty => return Err(not_found(&id)),
         };
-        Ok(Got::new(view, self.from.unwrap_or(0), self.limit.unwrap_or(PAGE) as usize))
+        Ok(Got::new(view))
     }
 }
 
 /// A meeting that is over, as its files say, if the caller may see it.
-pub(super) async fn view(shelf: Arc<Shelf>, id: &str, caller: &Caller) -> Result<View> {
+pub(super) async fn view(
+    shelf: Arc<Shelf>,
+    id: &str,
+    caller: &Caller,
+    wanted: Wanted,
+) -> Result<View> {
     let (name, identity) = (id.to_owned(), caller.identity().clone());
     let read = blocking_io(move || {
         let kept = shelf.kept(&name)?.filter(|it| may_see(&identity, &it.meeting.owner));
@@ -148,8 +158,7 @@ pub(super) async fn view(shelf: Arc<Shelf>, id: &str, caller: &Caller) -> Result
             Some(_) => shelf.summary(&name)?.map(|it| without_title(&it).to_owned()),
             None => None,
         };
-        let segments = found.segments.iter().map(|it| kept.meeting.shown(it)).collect();
-        Ok(Some(View { meeting: kept.meeting, segments, summary }))
+        Ok(Some(View::new(kept.meeting, &found.segments, summary, wanted)))
     });
     read.await.map_err(|error| crate::broken(&error))?.ok_or_else(|| not_found(id))
 }

@@ -9,7 +9,7 @@ use super::{MOST_REPLY, check_id, forbidden, may_change, not_found};
 use crate::{
     Meetings,
     hall::Hall,
-    live::{Made, Stage},
+    live::{Made, Stage, Wanted},
     shelf::Kept,
 };
 
@@ -100,7 +100,7 @@ impl Method for StopMeeting {
         }
         hall.end_with(&live, EndedBy::Stop, summarize);
         live.reached(Stage::Over).await;
-        let view = live.view();
+        let view = live.view(Wanted::ALL);
         let made = live.state.lock().summary.clone();
         Ok(Stopped::new(view.meeting, view.segments, made))
     }

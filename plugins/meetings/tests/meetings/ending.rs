@@ -215,3 +215,28 @@ async fn the_oldest_go_when_only_so_many_are_kept() {
     until(async || !lab.has_file("a")).await;
     assert!(lab.has_file("b") && lab.has_file("c"));
 }
+
+#[tokio::test]
+async fn a_client_that_vanishes_while_it_starts_leaves_nothing_open() {
+    let lab = Lab::start().await;
+    for nth in 0..20 {
+        let id = format!("m{nth}");
+        let mut client = lab.host.client().await;
+        client.send("meeting.start", json!({ "id": id })).await;
+        if nth % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        client.vanish();
+        lab.host.emptied().await;
+    }
+    // Whatever began has ended, and its place is free.
+    let is_open = |nth: i32| {
+        let id = format!("m{nth}");
+        lab.has_file(&format!("{id}/meeting.json"))
+            && lab.file(&id, "meeting.json").contains("\"recording\"")
+    };
+    until(async || !(0..20).any(is_open)).await;
+    let mut client = lab.host.client().await;
+    begin(&mut client, "next").await;
+    begin(&mut client, "and-next").await;
+}

@@ -165,3 +165,31 @@ async fn text_from_elsewhere_goes_the_same_way() {
     let nowhere = json!({ "meeting_id": "m9", "segments": [{ "text": "x" }] });
     assert_eq!(refused(&mut client, "append", nowhere).await.0, -32007);
 }
+
+/// From the moment a stream tells of a segment to the moment a follower has it: `cargo test -- --ignored
+/// --nocapture` prints what the layer adds.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_the_layer_adds_is_measured() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let stream = begin(&mut client, "m1").await;
+    call(&mut client, "subscribe", json!({ "meeting_id": "m1" })).await;
+    lab.voice.says(&stream, 0, "S1", "The first.");
+    while event(&mut client).await["type"] != "segment" {}
+    let mut took = Vec::new();
+    for n in 1..=2000 {
+        let began = std::time::Instant::now();
+        lab.voice.says(&stream, n, "S1", "A segment of some words as people say them.");
+        assert_eq!(event(&mut client).await["segment"]["n"], n);
+        took.push(began.elapsed());
+    }
+    took.sort();
+    let at = |share: usize| took[took.len() * share / 100];
+    eprintln!(
+        "from a stream to a follower: median {:?}, 99 % {:?}, most {:?}",
+        at(50),
+        at(99),
+        took[took.len() - 1]
+    );
+}
