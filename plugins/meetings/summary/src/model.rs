@@ -78,9 +78,9 @@ pub fn answer(text: &str) -> Option<String> {
     for line in text.lines() {
         let line = line.trim_end();
         if line.starts_with('#') {
-            let is_named = |it: &&str| line.eq_ignore_ascii_case(it);
+            let is_named = |it: &str| line.eq_ignore_ascii_case(it);
             current =
-                SECTIONS.iter().position(|it| is_named(&it)).filter(|at| found[*at].is_none());
+                SECTIONS.iter().position(|it| is_named(it)).filter(|at| found[*at].is_none());
             current.into_iter().for_each(|at| found[at] = Some(String::new()));
         } else if let Some(section) = current.and_then(|at| found[at].as_mut()) {
             section.push_str(line);
