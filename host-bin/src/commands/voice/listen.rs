@@ -79,7 +79,7 @@ pub(super) async fn run(
         },
     });
     link.raw("voice.transcribe_stream.start", &start).await?;
-    let mut fed = pin!(feed(link, sound, wanted.real_time));
+    let mut fed = pin!(hear(link, sound, wanted.real_time));
     let mut ended = pin!(interrupted());
     let stopped = loop {
         tokio::select! {
@@ -98,8 +98,13 @@ pub(super) async fn run(
     screen.summary(&stopped)
 }
 
-/// Pushes all of the sound and stops; what the stop was answered with.
-async fn feed(link: &Link, sound: Source, real_time: bool) -> Result<Value, Exit> {
+/// Pushes all of the sound to a stream of this connection.
+pub(in crate::commands) async fn feed(
+    link: &Link,
+    stream: &str,
+    sound: Source,
+    real_time: bool,
+) -> Result<(), Exit> {
     let (began, mut sent_ms) = (Instant::now(), 0);
     let mut pieces = sound.pieces();
     while let Some(piece) = pieces.recv().await {
@@ -109,14 +114,20 @@ async fn feed(link: &Link, sound: Source, real_time: bool) -> Result<Value, Exit
             sent_ms += PIECE_MS;
             sleep_until(began + Duration::from_millis(sent_ms)).await;
         }
-        push(link, &piece).await?;
+        push(link, stream, &piece).await?;
     }
+    Ok(())
+}
+
+/// Pushes all of the sound and stops; what the stop was answered with.
+async fn hear(link: &Link, sound: Source, real_time: bool) -> Result<Value, Exit> {
+    feed(link, ID, sound, real_time).await?;
     Ok(link.raw("voice.transcribe_stream.stop", &json!({ "session_id": ID })).await?)
 }
 
 /// Pushes a piece as soon as there is room for it.
-async fn push(link: &Link, piece: &[u8]) -> Result<(), CallError> {
-    let params = json!({ "session_id": ID, "pcm_b64": STANDARD.encode(piece) });
+async fn push(link: &Link, stream: &str, piece: &[u8]) -> Result<(), CallError> {
+    let params = json!({ "session_id": stream, "pcm_b64": STANDARD.encode(piece) });
     loop {
         match link.raw("voice.transcribe_stream.push", &params).await {
             Err(CallError::Rpc(error)) if error.code == codes::OVERLOADED => {

@@ -9,10 +9,10 @@ use crate::{
     output::Output,
 };
 
-mod listen;
+pub(super) mod listen;
 mod models;
 mod say;
-mod source;
+pub(super) mod source;
 mod transcribe;
 
 /// Flags of `carport voice`.
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
 }
 
 /// A place in a recording: minutes, seconds and tenths.
-fn clock(ms: u64) -> String {
+pub(super) fn clock(ms: u64) -> String {
     format!("{:02}:{:02}.{}", ms / 60_000, ms / 1000 % 60, ms / 100 % 10)
 }
 

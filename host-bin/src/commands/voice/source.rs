@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::exit::Exit;
 
 /// How long a piece sounds.
-pub(super) const PIECE_MS: u64 = 100;
+pub(in crate::commands) const PIECE_MS: u64 = 100;
 /// Pieces that are read ahead.
 const AHEAD: usize = 8;
 /// Samples a second on standard input.
@@ -19,10 +19,10 @@ const RAW_RATE: u32 = 16_000;
 
 /// What the pieces are, as the daemon calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Format {
-    pub(super) rate: u32,
-    pub(super) channels: u16,
-    pub(super) name: &'static str,
+pub(in crate::commands) struct Format {
+    pub(in crate::commands) rate: u32,
+    pub(in crate::commands) channels: u16,
+    pub(in crate::commands) name: &'static str,
     /// Bytes of a sample.
     width: usize,
 }
@@ -36,7 +36,7 @@ impl Format {
 }
 
 /// Sound that is open.
-pub(super) struct Source {
+pub(in crate::commands) struct Source {
     format: Format,
     bytes: Box<dyn Read + Send>,
 }
@@ -44,7 +44,7 @@ pub(super) struct Source {
 /// Why a file is not taken.
 #[derive(Debug, thiserror::Error)]
 enum SourceError {
-    #[error("{0}; `carport voice listen` takes WAV files, `carport voice transcribe` others too")]
+    #[error("{0}; WAV files are taken; `carport voice transcribe` takes others too")]
     NoWav(hound::Error),
     #[error("{0}-bit {1} samples; 16-bit and 32-bit float samples are taken")]
     Samples(u16, &'static str),
@@ -52,7 +52,7 @@ enum SourceError {
 
 impl Source {
     /// Opens a file, or standard input for `-`.
-    pub(super) fn open(from: &str) -> Result<Self, Exit> {
+    pub(in crate::commands) fn open(from: &str) -> Result<Self, Exit> {
         if from == "-" {
             let format = Format { rate: RAW_RATE, channels: 1, name: "s16le", width: 2 };
             return Ok(Self { format, bytes: Box::new(io::stdin()) });
@@ -76,12 +76,12 @@ impl Source {
         Ok(Self { format, bytes: Box::new(reader.into_inner().take(length)) })
     }
 
-    pub(super) fn format(&self) -> Format {
+    pub(in crate::commands) fn format(&self) -> Format {
         self.format
     }
 
     /// Reads on a thread of its own; standard input may never end.
-    pub(super) fn pieces(mut self) -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    pub(in crate::commands) fn pieces(mut self) -> mpsc::Receiver<io::Result<Vec<u8>>> {
         let (send, pieces) = mpsc::channel(AHEAD);
         std::thread::spawn(move || {
             while let Some(piece) = self.next().transpose() {
@@ -137,6 +137,6 @@ mod tests {
     fn what_is_not_taken_says_what_is() {
         let told = |it: Cursor<Vec<u8>>| Source::wav(it).err().map(|it| it.to_string());
         assert!(told(wav(8, 1, 10)).unwrap().contains("8-bit integer"));
-        assert!(told(Cursor::new(b"OggS".to_vec())).unwrap().contains("takes WAV files"));
+        assert!(told(Cursor::new(b"OggS".to_vec())).unwrap().contains("WAV files are taken"));
     }
 }
