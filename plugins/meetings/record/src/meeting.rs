@@ -33,7 +33,8 @@ pub struct Meeting {
     pub sources: Vec<Source>,
     /// Who speaks, in order of appearance.
     pub participants: Vec<Participant>,
-    /// How long it was; while it is recorded, the end of what was said last.
+    /// How long it was, or what was said in it where a file is heard faster than it sounds; while it is
+    /// recorded, the end of what was said last.
     pub duration_ms: u64,
     /// Segments of its transcript.
     pub segments: u64,
@@ -199,8 +200,9 @@ impl Meeting {
         match (from, to) {
             (Status::Recording, Status::Ended | Status::Interrupted | Status::Failed) => {
                 let at = at.max(self.started_at);
-                self.duration_ms =
-                    u64::try_from((*at - *self.started_at).num_milliseconds()).unwrap_or(0);
+                let passed = (*at - *self.started_at).num_milliseconds();
+                // A file may be heard faster than it sounds.
+                self.duration_ms = self.duration_ms.max(u64::try_from(passed).unwrap_or(0));
                 (self.ended_at, self.ended_by) = (Some(at), Some(by));
             }
             (Status::Interrupted, Status::Ended) => {}
