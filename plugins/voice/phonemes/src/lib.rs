@@ -23,5 +23,6 @@ mod tag_file;
 mod tagger;
 mod tokens;
 
+pub use numbers::cardinal;
 pub use open::Error;
 pub use phonemizer::{MAX_IDS, Phonemizer, Sentence, Sentences};

@@ -41,8 +41,8 @@ impl From<&'static str> for Word {
     }
 }
 
-/// "one hundred twenty three": no "and", no hyphens.
-pub(crate) fn cardinal(n: u64) -> Vec<&'static str> {
+/// A whole number in words, "one hundred twenty three": no "and", no hyphens.
+pub fn cardinal(n: u64) -> Vec<&'static str> {
     let mut words = Vec::new();
     for scale in (0..SCALES.len()).rev() {
         // The highest scale is 10^18, which 64 bits hold.

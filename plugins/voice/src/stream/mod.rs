@@ -186,7 +186,7 @@ impl Stream {
         // What is missing is known only before the end empties the queue.
         truncated |= !drain && self.intake.lock().has_more();
         truncated &= self.close(EndReason::Stop);
-        self.line.flushed().await;
+        self.told_all().await;
         Ok(self.summary(truncated))
     }
 

@@ -8,11 +8,9 @@ use std::{
 
 use carport_bench_dispatch::{Error, process, stats};
 use carport_voice_phonemes::{Phonemizer, Sentence};
+use strsim::generic_levenshtein;
 
-use crate::{
-    sentences::{self, lines},
-    words::edits,
-};
+use crate::sentences::{self, lines};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -121,7 +119,7 @@ fn joined(sentences: &[Sentence]) -> String {
 /// Phonemes that have to be changed, left out or put in.
 fn distance(ours: &str, expected: &str) -> usize {
     let phonemes = |text: &str| text.chars().collect::<Vec<_>>();
-    edits(&phonemes(ours), &phonemes(expected))
+    generic_levenshtein(&phonemes(ours), &phonemes(expected))
 }
 
 /// How long 16 KiB of prose take, and its first sentence.

@@ -1,5 +1,8 @@
 //! How far a text is from what was said.
 
+use carport_voice_phonemes::cardinal;
+use strsim::generic_levenshtein;
+
 /// What is said in thinking and means nothing.
 const FILLERS: [&str; 6] = ["uh", "um", "uhm", "hm", "hmm", "mm"];
 
@@ -24,49 +27,11 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().flat_map(word).collect()
 }
 
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] =
-    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-
 /// A whole number below a thousand in words, as it is counted.
 fn number(digits: &str) -> Option<Vec<String>> {
     let plain = digits.len() == 1 || !digits.starts_with('0');
-    let value: usize = digits.parse().ok().filter(|it| plain && *it < 1000)?;
-    let mut words = Vec::new();
-    if value >= 100 {
-        words.extend([SMALL[value / 100], "hundred"]);
-    }
-    let rest = value % 100;
-    match rest {
-        0 if value > 0 => {}
-        0..20 => words.push(SMALL[rest]),
-        _ => {
-            words.push(TENS[rest / 10 - 2]);
-            words.extend((!rest.is_multiple_of(10)).then(|| SMALL[rest % 10]));
-        }
-    }
-    Some(words.into_iter().map(str::to_owned).collect())
+    let value = digits.parse().ok().filter(|it| plain && *it < 1000)?;
+    Some(cardinal(value).into_iter().map(str::to_owned).collect())
 }
 
 /// What was said and what was heard instead, where they differ: neighbours together, "-" for nothing.
@@ -119,20 +84,6 @@ fn close(run: &mut (Vec<String>, Vec<String>), found: &mut Vec<(String, String)>
     }
 }
 
-/// Levenshtein's distance: what has to be changed, left out or put in.
-pub(crate) fn edits<T: PartialEq>(given: &[T], expected: &[T]) -> usize {
-    let mut row: Vec<usize> = (0..=expected.len()).collect();
-    for (i, one) in given.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in expected.iter().enumerate() {
-            let change = diagonal + usize::from(one != other);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[expected.len()]
-}
-
 /// Errors over several texts.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Score {
@@ -151,9 +102,9 @@ impl Score {
         let (said_letters, heard_letters) = (letters(&said), letters(&heard));
         Self {
             words: said.len(),
-            word_edits: edits(&heard, &said),
+            word_edits: generic_levenshtein(&heard, &said),
             letters: said_letters.len(),
-            letter_edits: edits(&heard_letters, &said_letters),
+            letter_edits: generic_levenshtein(&heard_letters, &said_letters),
         }
     }
 

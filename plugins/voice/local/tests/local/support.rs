@@ -65,17 +65,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 
 /// How many words must be put in, taken out or changed.
 pub(crate) fn word_errors(said: &str, heard: &str) -> usize {
-    let (said, heard) = (words(said), words(heard));
-    let mut row: Vec<usize> = (0..=heard.len()).collect();
-    for (i, word) in said.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in heard.iter().enumerate() {
-            let changed = diagonal + usize::from(word != other);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[heard.len()]
+    strsim::generic_levenshtein(&words(said), &words(heard))
 }
 
 #[test]
