@@ -51,6 +51,8 @@ enum Command {
     Agents(commands::agents::Args),
     /// Keep facts, find them and hand them on
     Memory(commands::memory::Args),
+    /// Record meetings, show them and hand them on
+    Meetings(commands::meetings::Args),
     /// Turn recordings into text and text into speech
     Voice(commands::voice::Args),
     /// List and decide what waits for a person
@@ -111,6 +113,7 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Runs(args) => commands::runs::run(args, &global).await,
         Command::Agents(args) => commands::agents::run(args, &global).await,
         Command::Memory(args) => commands::memory::run(args, &global).await,
+        Command::Meetings(args) => commands::meetings::run(args, &global).await,
         Command::Voice(args) => commands::voice::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,

@@ -7,6 +7,7 @@ carport_core::link! {
         "replan", "supervision", "session.init", "session.policy.open", "session.policy.close",
         "agents.register_basics",
     },
+    "meetings" => carport_meetings { "meeting" },
     "memory" => carport_memory { "memory" },
     "presence" => carport_presence {
         "host.agents", "host.register_agent", "host.unregister_agent", "host.set_status",

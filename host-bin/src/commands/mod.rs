@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod meetings;
 pub(crate) mod memory;
 pub(crate) mod methods;
 pub(crate) mod plugins;

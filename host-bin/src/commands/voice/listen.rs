@@ -3,21 +3,12 @@
 use std::{
     io::{self, Write},
     pin::pin,
-    time::Duration,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use carport_core::codes;
 use serde_json::{Value, json};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::sync::Notify;
 
-use super::{
-    clock,
-    source::{PIECE_MS, Source},
-};
+use super::{clock, pushing::hear, source::Source};
 use crate::{
     client::{
         interrupt::interrupted,
@@ -31,10 +22,6 @@ use crate::{
 const ID: &str = "listen";
 /// Characters of a partial text on a terminal: its end says most, and it must not wrap.
 const SHOWN: usize = 72;
-/// How long to wait for room if the daemon does not say.
-const RETRY_MS: u64 = 200;
-/// What may wait when a stop is asked for, for it is heard within a moment.
-const BACKLOG_MS: u64 = 1000;
 
 /// What is listened to.
 #[derive(Debug, clap::Args)]
@@ -121,52 +108,11 @@ pub(super) async fn run(
 /// Pushes all of the sound, or what of it was read when it is enough, and stops; what the stop was
 /// answered with.
 async fn feed(link: &Link, sound: Source, real_time: bool, enough: &Notify) -> Result<Value, Exit> {
-    let heard = async {
-        push_all(link, sound, real_time).await?;
-        caught_up(link).await
-    };
     tokio::select! {
-        heard = heard => heard?,
+        heard = hear(link, ID, sound, real_time) => heard?,
         () = enough.notified() => {}
     }
     Ok(link.raw("voice.transcribe_stream.stop", &json!({ "session_id": ID })).await?)
-}
-
-async fn push_all(link: &Link, sound: Source, real_time: bool) -> Result<(), Exit> {
-    let (began, mut sent_ms) = (Instant::now(), 0);
-    let mut pieces = sound.pieces();
-    while let Some(piece) = pieces.recv().await {
-        let piece = piece.map_err(|error| Exit::failed(format!("the sound: {error}")))?;
-        if real_time {
-            // A piece has been said by the time it is sent.
-            sent_ms += PIECE_MS;
-            sleep_until(began + Duration::from_millis(sent_ms)).await;
-        }
-        push(link, &piece).await?;
-    }
-    Ok(())
-}
-
-/// Waits until little of the sound waits to be heard: a stop gives up what takes longer than 10 s.
-async fn caught_up(link: &Link) -> Result<(), Exit> {
-    while push(link, &[]).await?["buffered_ms"].as_u64() > Some(BACKLOG_MS) {
-        sleep(Duration::from_millis(RETRY_MS)).await;
-    }
-    Ok(())
-}
-
-/// Pushes a piece as soon as there is room for it.
-async fn push(link: &Link, piece: &[u8]) -> Result<Value, CallError> {
-    let params = json!({ "session_id": ID, "pcm_b64": STANDARD.encode(piece) });
-    loop {
-        match link.raw("voice.transcribe_stream.push", &params).await {
-            Err(CallError::Rpc(error)) if error.code == codes::OVERLOADED => {
-                let after = error.data.as_ref().and_then(|it| it["retry_after_ms"].as_u64());
-                sleep(Duration::from_millis(after.unwrap_or(RETRY_MS))).await;
-            }
-            pushed => return pushed,
-        }
-    }
 }
 
 /// What is shown of a stream.

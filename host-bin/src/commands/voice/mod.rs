@@ -11,8 +11,9 @@ use crate::{
 
 mod listen;
 mod models;
+pub(super) mod pushing;
 mod say;
-mod source;
+pub(super) mod source;
 mod transcribe;
 mod waiting;
 
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
 }
 
 /// A place in a recording: minutes, seconds and tenths.
-fn clock(ms: u64) -> String {
+pub(super) fn clock(ms: u64) -> String {
     format!("{:02}:{:02}.{}", ms / 60_000, ms / 1000 % 60, ms / 100 % 10)
 }
 

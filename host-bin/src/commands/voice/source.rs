@@ -22,7 +22,7 @@ const AHEAD: usize = 8;
 const LIMITS: Limits = Limits { max_bytes: 64 << 30, max_ms: 24 * 3_600_000 };
 
 /// Sound that is open. Its pieces are 16-bit samples at 16 kHz, one channel.
-pub(super) enum Source {
+pub(in crate::commands) enum Source {
     /// WAV, MP3, FLAC or Ogg Vorbis.
     File(Box<Decoder>),
     /// Samples as the pieces have them.
@@ -43,7 +43,7 @@ type Take<'a> = &'a mut dyn FnMut(Vec<u8>) -> bool;
 
 impl Source {
     /// Opens a file, or standard input for `-`.
-    pub(super) fn open(from: &str) -> Result<Self, Exit> {
+    pub(in crate::commands) fn open(from: &str) -> Result<Self, Exit> {
         if from == "-" {
             return Ok(Self::Raw(Box::new(io::stdin())));
         }

@@ -60,6 +60,9 @@ impl Overrides {
             layer.set(&["agents", "inherit_env"], "all", from);
             layer.set(&["agents", "registry_foreign_paths"], "entries_only", from);
         }
+        if outline.has("meetings") {
+            layer.set(&["meetings", "foreign_root"], "empty", from);
+        }
         if outline.has("memory") {
             layer.set(&["memory", "unbound"], "shared", from);
             layer.set(&["memory", "shared_load"], true, from);

@@ -314,6 +314,25 @@ fn memory_is_shared_as_car_has_it() {
     assert_eq!(read(Some(Compat::Car)), (Unbound::Shared, true));
 }
 
+#[cfg(feature = "meetings")]
+#[test]
+fn a_directory_of_meetings_that_is_not_listed_is_empty_as_in_car() {
+    use carport_meetings::{Config, ForeignRoot, Meetings};
+
+    static MEETINGS: PluginEntry = PluginEntry::of::<Meetings>("1");
+    let read = |compat| {
+        let sources =
+            Sources { file: None, environment: Vec::new(), plugins: vec![&MEETINGS], bill: &BILL };
+        let overrides = Overrides { compat, ..Overrides::default() };
+        let configuration = Configuration::merge(sources, &overrides).unwrap();
+        let config: Config =
+            serde_json::from_value(configuration.plugins["meetings"].clone()).unwrap();
+        config.foreign_root
+    };
+    assert_eq!(read(None), ForeignRoot::Refuse);
+    assert_eq!(read(Some(Compat::Car)), ForeignRoot::Empty);
+}
+
 #[test]
 fn a_malformed_variable_is_named() {
     for (name, value) in [
