@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod interrupt;
 pub(crate) mod link;
 pub(crate) mod locate;
+pub(crate) mod meetings;
 pub(crate) mod memory;
 pub(crate) mod proof;
 pub(crate) mod runs;

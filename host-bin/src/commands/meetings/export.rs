@@ -7,8 +7,9 @@ use carport_meetings_record::{markdown, subrip, web_vtt};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Whole, show::from_sections};
+use super::show::from_sections;
 use crate::{
+    client::meetings::Whole,
     exit::Exit,
     output::{Output, count},
 };

@@ -1,27 +1,25 @@
 //! `carport meetings`: who said what, while it is said and afterwards.
 
-use carport_meetings_record::{Meeting, Segment, Status};
+use carport_meetings_record::{EndedBy, Meeting, Status};
 use clap::Subcommand;
-use serde::Deserialize;
-use serde_json::json;
 
+use super::runs::at_least_one;
 use crate::{
     cli::Global,
     client::{
         connect::connect,
-        link::{CallError, Link},
+        meetings::{Whole, list},
         proof::Role,
     },
     exit::Exit,
     output::{Cell, Output, Table, Tone},
 };
 
+mod change;
 mod export;
+mod follow;
 mod record;
 mod show;
-
-/// Meetings and segments of one page.
-const PAGE: usize = 1000;
 
 /// Flags of `carport meetings`.
 #[derive(Debug, clap::Args)]
@@ -35,18 +33,44 @@ enum What {
     /// List meetings, the newest first
     List {
         /// So many at most
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
         limit: usize,
     },
     /// Show a meeting: its summary and its transcript
     Show {
         /// The meeting: `carport meetings list` shows it
         meeting: String,
+        /// Show what was said so far, then what is said, to its end
+        #[arg(long)]
+        follow: bool,
     },
     /// Write a meeting for other programs: Markdown or subtitles
     Export(export::Export),
     /// Record a meeting from files, each a source of its own
     Record(record::Record),
+    /// Stop a meeting of any connection; one that was interrupted ends, and its summary is made
+    Stop {
+        /// The meeting: `carport meetings list` shows it
+        meeting: String,
+        /// Make no summary
+        #[arg(long)]
+        no_summary: bool,
+    },
+    /// Give a speaker a name
+    Name {
+        /// The meeting: `carport meetings list` shows it
+        meeting: String,
+        /// What the transcript calls the speaker, such as `S1`
+        label: String,
+        /// What it is to say instead
+        name: String,
+    },
+    /// Remove meetings that are over, and what the memory keeps of them, for good
+    Delete {
+        /// The meetings: `carport meetings list` shows them
+        #[arg(required = true)]
+        meetings: Vec<String>,
+    },
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
@@ -60,7 +84,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
                 false => output.table(&table(&meetings), "no meetings"),
             }
         }
-        What::Show { meeting } => {
+        What::Show { meeting, follow: true } => follow::run(&meeting, global, output).await,
+        What::Show { meeting, follow: false } => {
             let (link, _) = connect(global, &Role::Client).await?;
             show::run(&Whole::get(&link, &meeting).await?, output)
         }
@@ -68,72 +93,15 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
             let (link, _) = connect(global, &Role::Client).await?;
             export::run(&wanted, &Whole::get(&link, &wanted.meeting).await?, output)
         }
-        What::Record(wanted) => {
-            // Before there is a meeting that would have to wait.
-            let tracks = wanted.open()?;
-            let (link, inbox) = connect(global, &Role::Client).await?;
-            record::run(&wanted, tracks, &link, inbox, output).await
+        What::Record(wanted) => record::run(&wanted, global, output).await,
+        What::Stop { meeting, no_summary } => {
+            change::stop(&meeting, !no_summary, global, output).await
         }
-    }
-}
-
-/// A meeting with all of its transcript, as readers see it.
-struct Whole {
-    meeting: Meeting,
-    segments: Vec<Segment>,
-    summary: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Followed {
-    meeting: Meeting,
-}
-
-#[derive(Deserialize)]
-struct GetPage {
-    transcript: Vec<Segment>,
-    summary: Option<String>,
-    next: Option<u64>,
-}
-
-impl Whole {
-    async fn get(link: &Link, id: &str) -> Result<Self, CallError> {
-        // The record as it is; a subscription ends with the connection, and this one is given back.
-        let beyond = json!({ "meeting_id": id, "from": u64::MAX });
-        let Followed { meeting } = link.ask("meeting.subscribe", &beyond).await?;
-        link.raw("meeting.unsubscribe", &json!({ "meeting_id": id })).await?;
-        let mut whole = Self { meeting, segments: Vec::new(), summary: None };
-        let mut from = Some(0);
-        while let Some(at) = from {
-            let params = json!({ "meeting_id": id, "from": at, "limit": PAGE });
-            let page: GetPage = link.ask("meeting.get", &params).await?;
-            whole.segments.extend(page.transcript);
-            whole.summary = page.summary;
-            from = page.next.filter(|next| *next > at);
+        What::Name { meeting, label, name } => {
+            change::name(&meeting, &label, &name, global, output).await
         }
-        Ok(whole)
+        What::Delete { meetings } => change::delete(&meetings, global, output).await,
     }
-}
-
-#[derive(Deserialize)]
-struct ListPage {
-    meetings: Vec<Meeting>,
-    next: Option<String>,
-}
-
-/// The newest meetings, at most `limit` of them.
-async fn list(link: &Link, limit: usize) -> Result<Vec<Meeting>, CallError> {
-    let (mut meetings, mut before) = (Vec::new(), None);
-    while meetings.len() < limit {
-        let params = json!({ "limit": PAGE.min(limit - meetings.len()), "before": before });
-        let page: ListPage = link.ask("meeting.list", &params).await?;
-        meetings.extend(page.meetings);
-        before = page.next;
-        if before.is_none() {
-            break;
-        }
-    }
-    Ok(meetings)
 }
 
 fn table(meetings: &[Meeting]) -> Table {
@@ -141,7 +109,7 @@ fn table(meetings: &[Meeting]) -> Table {
     for meeting in meetings {
         table.row([
             Cell::new(&meeting.id).tone(Tone::Name),
-            Cell::new(word(meeting.status)).tone(tone(meeting.status)),
+            Cell::new(stands(meeting.status, meeting.ended_by)).tone(tone(meeting.status)),
             Cell::new(meeting.started_at.format("%Y-%m-%d %H:%M:%SZ")),
             Cell::number(took(meeting.duration_ms)),
             Cell::number(meeting.segments),
@@ -151,12 +119,18 @@ fn table(meetings: &[Meeting]) -> Table {
     table
 }
 
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Recording => "recording",
-        Status::Ended => "ended",
-        Status::Interrupted => "interrupted",
-        Status::Failed => "failed",
+/// Where a meeting stands, and why if that does not go without saying.
+fn stands(status: Status, ended_by: Option<EndedBy>) -> &'static str {
+    match (status, ended_by) {
+        (Status::Recording, _) => "recording",
+        (Status::Interrupted, _) => "interrupted",
+        (Status::Failed, _) => "failed",
+        (Status::Ended, None | Some(EndedBy::Stop | EndedBy::WriteError)) => "ended",
+        (Status::Ended, Some(EndedBy::Disconnect)) => "ended (disconnect)",
+        (Status::Ended, Some(EndedBy::Limit)) => "ended (limit)",
+        (Status::Ended, Some(EndedBy::End)) => "ended (end)",
+        (Status::Ended, Some(EndedBy::Shutdown)) => "ended (shutdown)",
+        (Status::Ended, Some(EndedBy::Crash)) => "ended (crash)",
     }
 }
 
@@ -190,14 +164,31 @@ mod tests {
             "list",
             "list --limit 3",
             "show m1",
+            "show --follow m1",
             "export m1",
             "export m1 --format vtt -o m1.vtt",
             "record --from a.wav b.wav",
             "record --from a.wav --speaker Ann --from b.wav --speaker Bo",
+            "record --from a.wav --namespace team",
+            "stop m1 --no-summary",
+            "name m1 S1 Ann",
+            "delete m1 m2",
         ] {
             assert!(reads(right), "{right}");
         }
-        for wrong in ["", "show", "export", "export m1 --format pdf", "record", "record --from"] {
+        for wrong in [
+            "",
+            "list --limit 0",
+            "show",
+            "export",
+            "export m1 --format pdf",
+            "record",
+            "record --from",
+            "record --from a.wav --agent ../a",
+            "stop",
+            "name m1 S1",
+            "delete",
+        ] {
             assert!(!reads(wrong), "{wrong}");
         }
     }

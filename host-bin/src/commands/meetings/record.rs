@@ -2,21 +2,30 @@
 
 use std::{path::Path, pin::pin};
 
-use futures_util::future::try_join_all;
+use carport_core::codes;
+use futures_util::future::join_all;
+use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::{
-    show::{from_sections, line},
-    took,
+    change::tell,
+    follow::{Screen, reminded},
 };
 use crate::{
+    cli::Global,
     client::{
+        connect::connect_in,
         interrupt::interrupted,
-        link::{CallError, Inbox, Incoming, Link},
+        link::{CallError, Inbox, Link},
+        locate::Located,
+        meetings::{self, MeetingTrail, Stopped},
+        memory::Facts,
+        proof::{Role, agent_id},
     },
     commands::voice::{pushing, source::Source},
-    exit::Exit,
-    output::{Output, Tone, count, one_line},
+    exit::{Code, Exit},
+    output::{Output, count, one_line},
 };
 
 /// Sources of one meeting.
@@ -50,10 +59,16 @@ pub(super) struct Record {
     /// The provider: `carport voice models` lists them (default: local)
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
+    /// Keep what is said in the memory of this namespace
+    #[arg(long, value_name = "NS")]
+    namespace: Option<String>,
+    /// Record as this agent, with its own token: its memory, unless a namespace is given
+    #[arg(long, value_name = "ID", value_parser = agent_id)]
+    agent: Option<String>,
 }
 
 /// A file that is open.
-pub(super) struct Track {
+struct Track {
     name: String,
     speaker: Option<String>,
     sound: Source,
@@ -61,10 +76,17 @@ pub(super) struct Track {
 
 impl Record {
     /// Opens the files, which lie on this side.
-    pub(super) fn open(&self) -> Result<Vec<Track>, Exit> {
+    fn open(&self) -> Result<Vec<Track>, Exit> {
         if self.from.len() > MOST {
             return Err(Exit::usage(format!(
                 "a meeting has at most {MOST} sources; mix some files down first"
+            )));
+        }
+        if self.speakers.len() > self.from.len() {
+            return Err(Exit::usage(format!(
+                "{} speakers for {}; `--speaker` names who speaks in the first file, the second, ...",
+                self.speakers.len(),
+                count(self.from.len(), "file"),
             )));
         }
         let track = |(at, from): (usize, &String)| {
@@ -72,6 +94,25 @@ impl Record {
             Ok(Track { name: name(from, at), speaker, sound: Source::open(from)? })
         };
         self.from.iter().enumerate().map(track).collect()
+    }
+
+    /// What the meeting is started with.
+    fn start(&self, tracks: &[Track], ingest: bool) -> Value {
+        let source = |track: &Track| {
+            json!({
+                "source": track.name, "speaker": track.speaker, "audio_source": { "kind": "pcm_push" },
+            })
+        };
+        json!({
+            "id": self.id,
+            "title": self.title,
+            "sources": tracks.iter().map(source).collect::<Vec<_>>(),
+            "options": {
+                "provider": self.provider, "language": self.language, "diarizer": self.diarize,
+                "streaming": false,
+            },
+            "ingest": ingest,
+        })
     }
 }
 
@@ -83,104 +124,133 @@ fn name(from: &str, at: usize) -> String {
     format!("{}-{}", if word.trim_matches('-').is_empty() { "track" } else { &word }, at + 1)
 }
 
-pub(super) async fn run(
+#[derive(Deserialize)]
+struct Started {
+    id: String,
+    sources: Vec<Stream>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    voice_session_id: String,
+}
+
+pub(super) async fn run(wanted: &Record, global: &Global, output: Output) -> Result<(), Exit> {
+    // Before there is a connection that would have to wait.
+    let tracks = wanted.open()?;
+    let role = wanted.agent.clone().map_or(Role::Client, Role::Agent);
+    let namespace = wanted.namespace.as_deref();
+    let (link, inbox) = connect_in(&Located::find(global)?, &role, namespace).await?;
+    let ingest = remembers(&link).await?;
+    if !ingest {
+        output
+            .note("the memory will not have it: `--namespace NS` or `--agent ID` says whose it is");
+    }
+    let started: Started = link.ask("meeting.start", &wanted.start(&tracks, ingest)).await?;
+    let id = started.id.clone();
+    let recorded = record(wanted, started, tracks, &link, inbox, output).await;
+    recorded.map_err(|exit| reminded(exit, &id))
+}
+
+async fn record(
     wanted: &Record,
+    started: Started,
     tracks: Vec<Track>,
     link: &Link,
     mut inbox: Inbox,
     output: Output,
 ) -> Result<(), Exit> {
-    let source = |track: &Track| {
-        json!({
-            "source": track.name, "speaker": track.speaker, "audio_source": { "kind": "pcm_push" },
-        })
-    };
-    let start = json!({
-        "id": wanted.id,
-        "title": wanted.title,
-        "sources": tracks.iter().map(source).collect::<Vec<_>>(),
-        "options": {
-            "provider": wanted.provider, "language": wanted.language, "diarizer": wanted.diarize,
-            "streaming": false,
-        },
-    });
-    let started = link.raw("meeting.start", &start).await?;
-    let id = started["id"].as_str().unwrap_or_default().to_owned();
-    link.raw("meeting.subscribe", &json!({ "meeting_id": id })).await?;
-    let streams = started["sources"].as_array().into_iter().flatten();
-    let streams: Vec<_> =
-        streams.filter_map(|it| it["voice_session_id"].as_str().map(str::to_owned)).collect();
-    let mut fed = pin!(hear(link, &id, streams, tracks, wanted.real_time));
-    let mut ended = pin!(interrupted());
-    let stopped = loop {
+    let mut screen = Screen { trail: MeetingTrail::of(&started.id), output };
+    screen.attach(link, true).await?;
+    let enough = Notify::new();
+    let mut fed = pin!(feed(link, &started, tracks, wanted.real_time, &enough));
+    let mut interrupt = pin!(interrupted());
+    let mut interruption = None;
+    let Fed { heard, stopped } = loop {
         tokio::select! {
             news = inbox.recv() => match news {
-                Some(news) => show(&id, &news, output)?,
+                Some(news) => screen.hear(link, &news).await?,
                 None => return Err(CallError::Ended(link.ended().await).into()),
             },
-            stopped = &mut fed => break stopped?,
-            exit = &mut ended => return Err(exit),
+            fed = &mut fed => break fed,
+            exit = &mut interrupt => {
+                // What was said so far is still heard; who asks twice does not wait for it.
+                if let Some(exit) = interruption.replace(exit) {
+                    return Err(exit);
+                }
+                enough.notify_one();
+                interrupt.set(interrupted());
+            }
         }
     };
+    // Every event was sent before the reply.
     while let Ok(news) = inbox.try_recv() {
-        show(&id, &news, output)?;
+        screen.hear(link, &news).await?;
     }
-    summary(&stopped, output)
+    let is_over = screen.trail.ended().is_some();
+    match stopped {
+        Ok(stopped) => {
+            if !output.is_json() {
+                tell(&stopped, output)?;
+            }
+            heard.map_err(|exit| match &exit.rpc {
+                Some(rpc) if rpc.code == codes::NOT_FOUND => cut_off(&started.id),
+                _ => exit,
+            })?;
+            interruption.map_or(Ok(()), Err)
+        }
+        Err(CallError::Rpc(_)) if is_over => Err(cut_off(&started.id)),
+        // That there is nothing to stop any more says less.
+        Err(error) => heard.and(Err(error.into())),
+    }
 }
 
-/// Pushes all files side by side, then stops the meeting; what that was answered with.
-async fn hear(
+/// A stream is not there any more: somebody stopped the meeting, or the source failed, or a limit was reached.
+fn cut_off(id: &str) -> Exit {
+    let why = format!(
+        "the meeting or a source of it was over before all was heard; `carport meetings show {}` has what was said",
+        one_line(id)
+    );
+    Exit::new(Code::Answered, why)
+}
+
+/// How the files of a meeting were heard, and what its stop was answered with.
+struct Fed {
+    heard: Result<(), Exit>,
+    stopped: Result<Stopped, CallError>,
+}
+
+/// Pushes all files side by side, or what of them was read when it is enough, then stops the meeting.
+async fn feed(
     link: &Link,
-    id: &str,
-    streams: Vec<String>,
+    started: &Started,
     tracks: Vec<Track>,
     real_time: bool,
-) -> Result<Value, Exit> {
+    enough: &Notify,
+) -> Fed {
+    let streams = started.sources.iter().zip(tracks);
     let feeds = streams
-        .iter()
-        .zip(tracks)
-        .map(|(stream, track)| pushing::hear(link, stream, track.sound, real_time));
-    try_join_all(feeds).await?;
-    Ok(link.raw("meeting.stop", &json!({ "meeting_id": id })).await?)
+        .map(|(to, track)| pushing::hear(link, &to.voice_session_id, track.sound, real_time));
+    let heard = tokio::select! {
+        // A file that breaks off is no reason not to hear the others.
+        heard = join_all(feeds) => heard.into_iter().collect(),
+        () = enough.notified() => Ok(()),
+    };
+    Fed { heard, stopped: meetings::stop(link, &started.id, true).await }
 }
 
-fn show(id: &str, news: &Incoming, output: Output) -> Result<(), Exit> {
-    let Incoming::Notice(notice) = news else { return Ok(()) };
-    let event = &notice.params;
-    if notice.method != "meeting.event" || event["meeting_id"] != id {
-        return Ok(());
-    }
-    if output.is_json() {
-        return output.object(event);
-    }
-    match event["type"].as_str().unwrap_or_default() {
-        "segment" => {
-            let text = |name: &str| event["segment"][name].as_str().unwrap_or_default();
-            let at = event["segment"]["start_ms"].as_u64().unwrap_or_default();
-            output.line(line(at, text("speaker"), text("text")))
+/// Whether this connection's memory lasts longer than the connection.
+async fn remembers(link: &Link) -> Result<bool, CallError> {
+    match (Facts { link, tenant: None }).stats().await {
+        Ok(stats) => Ok(stats.graph != "session"),
+        // Another program's memory does not say.
+        Err(CallError::Rpc(error))
+            if [codes::METHOD_NOT_FOUND, codes::UNAVAILABLE].contains(&error.code) =>
+        {
+            Ok(true)
         }
-        "warning" => {
-            let why = one_line(event["message"].as_str().unwrap_or_default()).into_owned();
-            output.line(Tone::Warn.paint(why))
-        }
-        _ => Ok(()),
+        Err(error) => Err(error),
     }
-}
-
-fn summary(stopped: &Value, output: Output) -> Result<(), Exit> {
-    if output.is_json() {
-        return Ok(());
-    }
-    if let Some(summary) = stopped["summary"].as_str().filter(|it| !it.is_empty()) {
-        output.text(&format!("\n{}\n", from_sections(summary)))?;
-    }
-    let meeting = &stopped["meeting"];
-    let segments =
-        meeting["segments"].as_u64().and_then(|it| usize::try_from(it).ok()).unwrap_or_default();
-    let took = took(meeting["duration_ms"].as_u64().unwrap_or_default());
-    let id = one_line(stopped["id"].as_str().unwrap_or_default()).into_owned();
-    output.note(format_args!("meeting {id}: {} in {took}", count(segments, "segment")));
-    Ok(())
 }
 
 #[cfg(test)]

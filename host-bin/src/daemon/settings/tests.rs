@@ -295,19 +295,23 @@ fn agents_are_as_car_has_them_where_there_are_agents() {
     assert!(read(&[], Some(Compat::Car)).plugins.is_empty());
 }
 
+/// What a plugin is started with.
+#[cfg(feature = "memory")]
+fn given(plugin: &'static PluginEntry, compat: Option<Compat>) -> serde_json::Value {
+    let sources =
+        Sources { file: None, environment: Vec::new(), plugins: vec![plugin], bill: &BILL };
+    let overrides = Overrides { compat, ..Overrides::default() };
+    let configuration = Configuration::merge(sources, &overrides).unwrap();
+    configuration.plugins[plugin.id].clone()
+}
+
 #[cfg(feature = "memory")]
 #[test]
 fn memory_is_shared_as_car_has_it() {
     use carport_memory::{Config, Memory, Unbound};
-
     static MEMORY: PluginEntry = PluginEntry::of::<Memory>("1");
     let read = |compat| {
-        let sources =
-            Sources { file: None, environment: Vec::new(), plugins: vec![&MEMORY], bill: &BILL };
-        let overrides = Overrides { compat, ..Overrides::default() };
-        let configuration = Configuration::merge(sources, &overrides).unwrap();
-        let config: Config =
-            serde_json::from_value(configuration.plugins["memory"].clone()).unwrap();
+        let config: Config = serde_json::from_value(given(&MEMORY, compat)).unwrap();
         (config.unbound, config.shared_load)
     };
     assert_eq!(read(None), (Unbound::Session, false));
@@ -318,19 +322,10 @@ fn memory_is_shared_as_car_has_it() {
 #[test]
 fn a_directory_of_meetings_that_is_not_listed_is_empty_as_in_car() {
     use carport_meetings::{Config, ForeignRoot, Meetings};
-
     static MEETINGS: PluginEntry = PluginEntry::of::<Meetings>("1");
-    let read = |compat| {
-        let sources =
-            Sources { file: None, environment: Vec::new(), plugins: vec![&MEETINGS], bill: &BILL };
-        let overrides = Overrides { compat, ..Overrides::default() };
-        let configuration = Configuration::merge(sources, &overrides).unwrap();
-        let config: Config =
-            serde_json::from_value(configuration.plugins["meetings"].clone()).unwrap();
-        config.foreign_root
-    };
-    assert_eq!(read(None), ForeignRoot::Refuse);
-    assert_eq!(read(Some(Compat::Car)), ForeignRoot::Empty);
+    let read = |compat| serde_json::from_value::<Config>(given(&MEETINGS, compat)).unwrap();
+    assert_eq!(read(None).foreign_root, ForeignRoot::Refuse);
+    assert_eq!(read(Some(Compat::Car)).foreign_root, ForeignRoot::Empty);
 }
 
 #[test]
