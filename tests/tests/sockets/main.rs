@@ -14,6 +14,7 @@ mod example_agents;
 mod meetings;
 mod meetings_commands;
 mod meetings_crash;
+mod meetings_many;
 mod memory;
 mod memory_crash;
 mod memory_learning;

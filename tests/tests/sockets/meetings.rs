@@ -133,7 +133,7 @@ pub(crate) async fn told(peer: &mut Peer, kind: &str) -> Value {
 }
 
 /// Names of what lies in the daemon's folder of meetings.
-fn on_disk(daemon: &Daemon) -> Vec<String> {
+pub(crate) fn on_disk(daemon: &Daemon) -> Vec<String> {
     let Ok(entries) = fs::read_dir(daemon.path("meetings")) else { return Vec::new() };
     let name = |it: std::io::Result<fs::DirEntry>| it.unwrap().file_name().into_string().unwrap();
     entries.map(name).collect()
