@@ -40,9 +40,13 @@ impl Segment {
     }
 }
 
+/// Bytes of a text; what a provider says beyond that is not taken.
+const MOST_TEXT: usize = 64 << 10;
+
 /// The text as it is written: trimmed, with single blanks. `None` if it is nothing that was said: no
 /// letter and no digit, or one bracketed mark as `[music]`, `(noise)`, `*laughs*`.
 pub fn spoken(text: &str) -> Option<String> {
+    let text = &text[..text.floor_char_boundary(MOST_TEXT)];
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_mark =
         [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*')].into_iter().any(|(open, close)| {
@@ -63,6 +67,7 @@ mod tests {
         {
             assert_eq!(spoken(mark), None, "{mark}");
         }
+        assert_eq!(spoken(&"é ".repeat(1 << 20)).map(|it| it.len() <= MOST_TEXT), Some(true));
         assert_eq!(spoken("  Turn \t left\nnow ").as_deref(), Some("Turn left now"));
         for speech in ["7", "ü", "(a) or (b)", "[noise] so", "*a* and *b*", "好"] {
             assert_eq!(spoken(speech).as_deref(), Some(speech));

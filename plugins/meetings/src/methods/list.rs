@@ -2,9 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use carport_core::{
-    Access, Caller, DiskSync, Durability, Method, Result, RpcError, blocking_io, bounds,
-};
+use carport_core::{Access, Caller, Method, Result, RpcError, blocking_io, bounds};
 use carport_meetings_record::Meeting;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,9 +59,8 @@ impl Hall {
         if root == self.shelf.root {
             return Ok(Root::Own);
         }
-        if let Some(listed) = self.config.roots.iter().find(|it| *it == root) {
-            let disk = DiskSync::new(Durability::Process);
-            return Ok(Root::Listed(Arc::new(Shelf::new(listed.clone(), disk))));
+        if let Some(listed) = self.listed.iter().find(|it| it.root == root) {
+            return Ok(Root::Listed(listed.clone()));
         }
         match self.config.foreign_root {
             ForeignRoot::Empty => Ok(Root::Empty),
