@@ -1,13 +1,14 @@
 //! Every meeting that is being recorded, and what they share.
 
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use carport_core::{
-    Caller, Clock, Counter, Guarded, Identity, Result, RpcError, Session, Subscribers, Tasks,
+    Caller, Clock, Counter, Guarded, Identity, Result, RpcError, Session, Subscribers, Tasks, Time,
     blocking_io,
 };
 use carport_inference_api::Inference;
@@ -235,17 +236,18 @@ impl Hall {
     async fn retire(&self) {
         let Some(keep) = self.config.keep else { return };
         let shelf = self.shelf.clone();
-        let mut over = match blocking_io(move || shelf.all()).await {
-            Ok(all) => all
-                .into_iter()
-                .filter(|it| it.meeting.status != Status::Recording)
-                .filter(|it| !self.live.lock().contains_key(&it.meeting.id))
-                .collect::<Vec<_>>(),
+        let over = blocking_io(move || {
+            let mut over = BTreeSet::new();
+            let is_over = |it: &Kept| it.meeting.status != Status::Recording;
+            shelf.each(|it| over.extend(is_over(&it).then(|| order(&it.meeting))))?;
+            Ok(over)
+        });
+        let mut over = match over.await {
+            Ok(over) => over,
             Err(error) => return tracing::error!(%error, "no old meeting was looked for"),
         };
-        over.sort_by(|one, other| order(&one.meeting, &other.meeting));
-        for kept in over.into_iter().skip(keep) {
-            let id = kept.meeting.id.clone();
+        over.retain(|(_, id)| !self.live.lock().contains_key(id));
+        for (_, id) in over.into_iter().skip(keep) {
             match self.remove(&id).await {
                 Ok(_) => {
                     tracing::info!(meeting = id, "a meeting beyond `meetings.keep` was removed")
@@ -318,9 +320,9 @@ impl Hall {
     }
 }
 
-/// Newest first, then by id.
-pub(crate) fn order(one: &Meeting, other: &Meeting) -> std::cmp::Ordering {
-    other.started_at.cmp(&one.started_at).then_with(|| one.id.cmp(&other.id))
+/// A meeting's place in a list: the newest first, then by id.
+pub(crate) fn order(meeting: &Meeting) -> (Reverse<Time>, String) {
+    (Reverse(meeting.started_at), meeting.id.clone())
 }
 
 /// An agent sees what it started.

@@ -62,6 +62,15 @@ impl Behind {
     fn now() -> Self {
         Self { since: Instant::now(), told: false }
     }
+
+    /// Tells once that it takes long.
+    fn tell(&mut self, hall: &Hall, live: &Live) {
+        if !self.told && self.since.elapsed() >= LATE {
+            self.told = true;
+            let message = "the memory takes longer than 30 s; nothing is lost";
+            live.warn(&hall.followers, WarningCode::IngestLate, None, message);
+        }
+    }
 }
 
 /// Hands over what a dead daemon may have kept from the memory: as many turns of the end as a graph holds.
@@ -96,15 +105,14 @@ async fn hand_over(
 ) -> bool {
     let mut pause = PAUSE;
     loop {
+        behind.tell(hall, live);
         let trying = hall.memory.ingest(graph, turn.clone());
         tokio::pin!(trying);
         let outcome = loop {
             tokio::select! {
                 outcome = &mut trying => break outcome,
                 () = sleep(LATE.saturating_sub(behind.since.elapsed())), if !behind.told => {
-                    behind.told = true;
-                    let message = "the memory takes longer than 30 s; nothing is lost";
-                    live.warn(&hall.followers, WarningCode::IngestLate, None, message);
+                    behind.tell(hall, live);
                 }
             }
         };

@@ -159,10 +159,9 @@ impl Shelf {
         Ok(text.map(|it| String::from_utf8_lossy(&it).into_owned()))
     }
 
-    /// Every meeting. A directory that holds none is logged once.
-    pub(crate) fn all(&self) -> io::Result<Vec<Kept>> {
-        let mut all = Vec::new();
-        let Some(entries) = if_there(fs::read_dir(&self.root))? else { return Ok(all) };
+    /// Shows every meeting, one at a time. A directory that holds none is logged once.
+    pub(crate) fn each(&self, mut show: impl FnMut(Kept)) -> io::Result<()> {
+        let Some(entries) = if_there(fs::read_dir(&self.root))? else { return Ok(()) };
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
@@ -173,7 +172,7 @@ impl Shelf {
             let named = |it: &Kept| encode_name("id", &it.meeting.id).is_ok_and(|it| *it == *name);
             let why = match record(&entry.path()) {
                 Ok(kept) if named(&kept) => {
-                    all.push(kept);
+                    show(kept);
                     continue;
                 }
                 Ok(_) => "it has another id".into(),
@@ -183,7 +182,7 @@ impl Shelf {
                 tracing::warn!(directory = %entry.path().display(), why, "a directory holds no meeting");
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Removes a meeting; `false` if there was nothing of this name.
@@ -213,13 +212,12 @@ impl Shelf {
                 tracing::error!(%error, "what was left of a meeting could not be removed");
             }
         }
-        for kept in self.all()? {
+        self.each(|kept| {
             let id = kept.meeting.id.clone();
             if let Err(error) = self.interrupt(kept) {
                 tracing::error!(meeting = id, %error, "a meeting of an earlier daemon could not be closed");
             }
-        }
-        Ok(())
+        })
     }
 
     fn interrupt(&self, kept: Kept) -> io::Result<()> {

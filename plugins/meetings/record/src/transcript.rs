@@ -178,8 +178,8 @@ pub fn page(segments: &[Segment], wanted: Wanted) -> Page<'_> {
     Page { segments: taken, next }
 }
 
-/// About how long a segment's JSON is.
-fn size(segment: &Segment) -> usize {
+/// About how long a segment's JSON is, and no shorter.
+pub fn size(segment: &Segment) -> usize {
     let words = segment.words.iter().flatten().map(|word| word.text.len() + 80).sum::<usize>();
     segment.text.len() * 2 + segment.speaker.len() + segment.source.len() + words + 200
 }

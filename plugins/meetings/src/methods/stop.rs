@@ -1,7 +1,7 @@
 //! `meeting.stop`.
 
 use carport_core::{Access, Caller, Method, Result, RpcError, Time, blocking_io};
-use carport_meetings_record::{EndedBy, Meeting, Segment, Status, SummaryKind};
+use carport_meetings_record::{EndedBy, Meeting, Segment, Status, SummaryKind, size};
 use carport_memory_api::GraphRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,7 @@ impl Stopped {
         let all = segments.len();
         let mut room = MOST_REPLY;
         let fits = |it: &&Segment| {
-            let size = it.text.len() + 200 + it.words.iter().flatten().count() * 80;
-            room = room.saturating_sub(size);
+            room = room.saturating_sub(size(it));
             room > 0
         };
         let last = segments.iter().rev().take(MOST_SEGMENTS).take_while(fits).count();
