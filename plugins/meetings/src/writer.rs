@@ -159,7 +159,7 @@ impl Writer {
         let is_full = {
             let meeting = self.live.meeting();
             meeting.segments >= MOST_SEGMENTS
-                || Duration::from_millis(meeting.duration_ms) >= MOST_LENGTH
+                || Duration::from_millis(meeting.duration_ms) > MOST_LENGTH
         };
         if is_full {
             self.hall.end(&self.live, EndedBy::Limit);
