@@ -1,17 +1,19 @@
 //! Every meeting that is being recorded, and what they share.
 
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use carport_core::{
-    Caller, Clock, Guarded, Identity, Result, RpcError, Session, Subscribers, Tasks, blocking_io,
+    Caller, Clock, Counter, Guarded, Identity, Result, RpcError, Session, Subscribers, Tasks, Time,
+    blocking_io,
 };
 use carport_inference_api::Inference;
 use carport_meetings_record::{EndedBy, Meeting, Owner, Status};
-use carport_memory_api::Memory;
+use carport_memory_api::{GraphRef, Memory};
 use carport_voice_api::Voice;
 use futures_util::future::join_all;
 use tokio::{
@@ -27,10 +29,8 @@ use crate::{
     shelf::{Kept, Shelf},
 };
 
-/// Meetings of one connection, and of all.
-const MEETINGS: (usize, usize) = (2, 8);
 /// How long a meeting's end waits for its memory.
-const CATCH_UP: Duration = Duration::from_secs(10);
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(10);
 /// When an end that could not be written is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How long sources may take over their end when the daemon stops.
@@ -52,6 +52,12 @@ pub(crate) struct Hall {
     pub(crate) live: Guarded<BTreeMap<String, Place>>,
     /// Meetings that are over and are being changed.
     pub(crate) changing: Guarded<BTreeMap<String, Weak<Mutex<()>>>>,
+    /// The graphs of meetings whose graph ends with its connection, while that is open.
+    pub(crate) passing: Guarded<BTreeMap<String, GraphRef>>,
+    /// Other directories of meetings.
+    pub(crate) listed: Vec<Arc<Shelf>>,
+    /// Segments in which nothing was said.
+    pub(crate) ignored: Counter,
 }
 
 /// A meeting that begins or is being recorded.
@@ -87,12 +93,17 @@ impl Hall {
             Place::Taken(serial) => *serial == session.serial(),
             Place::Live(live) => live.serial == session.serial(),
         };
-        if live.values().filter(is_own).count() >= MEETINGS.0 {
-            return Err(RpcError::limit("meetings of a connection at once", MEETINGS.0 as u64));
+        let (own, most) = (self.config.live_per_connection, self.config.live);
+        if live.values().filter(is_own).count() >= own {
+            let what = "meetings of one connection at once (`meetings.live_per_connection`)";
+            return Err(RpcError::limit(what, own as u64));
         }
-        if live.len() >= MEETINGS.1 {
-            let why = format!("{} meetings are recorded already; try again later", MEETINGS.1);
-            return Err(RpcError::overloaded(why).with("limit", MEETINGS.1));
+        if live.len() >= most {
+            let why = format!(
+                "meetings that are recorded at once (`meetings.live`): the limit is {most}; \
+                 try again later"
+            );
+            return Err(RpcError::overloaded(why).with("limit", most));
         }
         live.insert(id.to_owned(), Place::Taken(session.serial()));
         Ok(Reserved { hall: self, id })
@@ -150,7 +161,7 @@ impl Hall {
         }
     }
 
-    async fn conclude(&self, live: &Arc<Live>, by: EndedBy, summarize: bool) {
+    async fn conclude(self: &Arc<Self>, live: &Arc<Live>, by: EndedBy, summarize: bool) {
         let (drain, patience) = match by {
             EndedBy::WriteError => (false, SHORT),
             EndedBy::Shutdown => (true, SHORT),
@@ -158,13 +169,30 @@ impl Hall {
         };
         let streams = live.streams.get().map(Vec::as_slice).unwrap_or_default();
         // One that has ended already says that it is not there.
-        if timeout(patience, join_all(streams.iter().map(|it| it.stop(drain)))).await.is_err() {
-            join_all(streams.iter().map(|it| it.stop(false))).await;
+        tokio::select! {
+            _ = join_all(streams.iter().map(|it| it.stop(drain))) => {}
+            () = self.runs_out(patience) => {
+                tracing::warn!(meeting = live.id, "a source was not waited for to its end");
+            }
         }
-        let (done, closed) = oneshot::channel();
+        let (done, is_closed) = oneshot::channel();
         let to = if by == EndedBy::WriteError { Status::Failed } else { Status::Ended };
-        let _ = live.orders.send(Order::Close { to, by, done });
-        let _ = closed.await;
+        let closed = live.clone();
+        let mut closing = Box::pin(async move {
+            closed.orders.ask(Order::Close { to, by, done }).await;
+            let _ = is_closed.await;
+        });
+        if by != EndedBy::WriteError {
+            closing.await;
+        } else if timeout(SHORT, &mut closing).await.is_err() {
+            // Its writer hangs in the disk, and comes to its end when that goes on.
+            self.tasks.spawn("close a transcript", closing);
+            if live.finish(to, self.clock.now(), by) {
+                let what = What::Status { status: to, ended_by: Some(by) };
+                live.change(&self.followers, |_| (vec![what], ()));
+                self.clone().record_later(live.kept());
+            }
+        }
         live.stage.send_replace(Stage::Complete);
         let patience = if by == EndedBy::Shutdown { SHORT / 3 } else { CATCH_UP };
         let _ = timeout(patience, live.remembered.subscribe().wait_for(|it| *it)).await;
@@ -175,6 +203,15 @@ impl Hall {
         self.live.lock().remove(&live.id);
         live.stage.send_replace(Stage::Over);
         self.retire().await;
+    }
+
+    /// Waits so long, and less once the daemon stops.
+    async fn runs_out(&self, patience: Duration) {
+        let mut stopping = self.stopping.clone();
+        let stops = async { drop(stopping.wait_for(|it| *it).await) };
+        if timeout(patience, stops).await.is_ok() {
+            sleep(SHORT.min(patience)).await;
+        }
     }
 
     async fn sum_up_live(&self, live: &Live, may_ask: bool) {
@@ -199,16 +236,18 @@ impl Hall {
     async fn retire(&self) {
         let Some(keep) = self.config.keep else { return };
         let shelf = self.shelf.clone();
-        let mut over = match blocking_io(move || shelf.all()).await {
-            Ok(all) => all
-                .into_iter()
-                .filter(|it| it.meeting.status != Status::Recording)
-                .collect::<Vec<_>>(),
+        let over = blocking_io(move || {
+            let mut over = BTreeSet::new();
+            let is_over = |it: &Kept| it.meeting.status != Status::Recording;
+            shelf.each(|it| over.extend(is_over(&it).then(|| order(&it.meeting))))?;
+            Ok(over)
+        });
+        let mut over = match over.await {
+            Ok(over) => over,
             Err(error) => return tracing::error!(%error, "no old meeting was looked for"),
         };
-        over.sort_by(|one, other| order(&one.meeting, &other.meeting));
-        for kept in over.into_iter().skip(keep) {
-            let id = kept.meeting.id.clone();
+        over.retain(|(_, id)| !self.live.lock().contains_key(id));
+        for (_, id) in over.into_iter().skip(keep) {
             match self.remove(&id).await {
                 Ok(_) => {
                     tracing::info!(meeting = id, "a meeting beyond `meetings.keep` was removed")
@@ -243,28 +282,47 @@ impl Hall {
         });
     }
 
-    /// Removes a meeting that is not being recorded, and its fact; `false` if there was none.
+    /// Removes a meeting that is over, of the memory first, so that what fails can be tried again; `false` if
+    /// there was none.
     pub(crate) async fn remove(&self, id: &str) -> Result<bool> {
         let _held = self.hold(id).await;
-        let (shelf, owned) = (self.shelf.clone(), id.to_owned());
-        let removed = blocking_io(move || {
-            let graph = shelf.kept(&owned)?.and_then(|it| it.graph());
-            Ok((shelf.remove(&owned)?, graph))
-        });
-        let (removed, graph) = removed.await.map_err(|error| crate::broken(&error))?;
-        if let Some(graph) = graph {
-            let (origin, fact) = (remembering::origin(id), remembering::fact_id(id));
-            if let Err(error) = self.memory.forget(&graph, &origin, &fact).await {
-                tracing::error!(meeting = id, %error, "a meeting's summary is still in the memory");
-            }
+        let (shelf, name) = (self.shelf.clone(), id.to_owned());
+        let kept = blocking_io(move || shelf.kept(&name)).await;
+        let Some(kept) = kept.map_err(|error| crate::broken(&error))? else { return Ok(false) };
+        self.check_over(&kept.meeting)?;
+        if let Some(graph) = self.graph_of(&kept) {
+            remembering::forget(&*self.memory, &graph, id).await?;
         }
-        Ok(removed)
+        let (shelf, name) = (self.shelf.clone(), id.to_owned());
+        let removed = blocking_io(move || shelf.remove(&name)).await;
+        self.passing.lock().remove(id);
+        removed.map_err(|error| crate::broken(&error))
+    }
+
+    /// Refuses to change a meeting that begins or ends at this moment.
+    pub(crate) fn check_over(&self, meeting: &Meeting) -> Result<()> {
+        let is_live = self.live.lock().contains_key(&meeting.id);
+        match is_live || meeting.status == Status::Recording {
+            false => Ok(()),
+            true => Err(RpcError::conflict(format!("meeting `{}` is busy; try again", meeting.id))),
+        }
+    }
+
+    /// Where a meeting's turns went, if that graph may be there still.
+    pub(crate) fn graph_of(&self, kept: &Kept) -> Option<GraphRef> {
+        kept.graph().or_else(|| self.passing.lock().get(&kept.meeting.id).cloned())
+    }
+
+    /// The graph of a connection is gone with it.
+    pub(crate) fn pass(&self, session: &Session) {
+        let own = GraphRef::Session(session.id().to_owned());
+        self.passing.lock().retain(|_, graph| *graph != own);
     }
 }
 
-/// Newest first, then by id.
-pub(crate) fn order(one: &Meeting, other: &Meeting) -> std::cmp::Ordering {
-    other.started_at.cmp(&one.started_at).then_with(|| one.id.cmp(&other.id))
+/// A meeting's place in a list: the newest first, then by id.
+pub(crate) fn order(meeting: &Meeting) -> (Reverse<Time>, String) {
+    (Reverse(meeting.started_at), meeting.id.clone())
 }
 
 /// An agent sees what it started.

@@ -6,16 +6,17 @@ mod hall;
 mod live;
 mod methods;
 mod opening;
+mod queue;
 mod remembering;
 mod shelf;
 mod summing;
 mod transcript;
 mod writer;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use carport_core::{
-    DiskSync, Durability, Guarded, Plugin, Result, RpcError, Session, StartContext, Subscribers,
+    Counter, DiskSync, Durability, Guarded, Plugin, Result, RpcError, Session, StartContext, Subscribers,
     blocking_io,
 };
 use carport_inference_api::INFERENCE;
@@ -66,10 +67,7 @@ impl Plugin for Meetings {
 
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
         let config: Config = cx.config()?;
-        if let Some(root) = config.roots.iter().find(|it| !it.is_absolute()) {
-            let why = format!("`meetings.roots`: {} is not absolute", root.display());
-            return Err(RpcError::internal(why));
-        }
+        config.check()?;
         let disk = DiskSync::new(cx.durability());
         let shelf = Arc::new(Shelf::new(cx.state_dir("meetings")?, disk.clone()));
         let left = shelf.clone();
@@ -82,7 +80,11 @@ impl Plugin for Meetings {
                 }
             });
         }
+        let listed = |root: &PathBuf| {
+            Arc::new(Shelf::new(root.clone(), DiskSync::new(Durability::Process)))
+        };
         let hall = Arc::new(Hall {
+            listed: config.roots.iter().map(listed).collect(),
             config,
             clock: cx.clock(),
             tasks: cx.tasks(),
@@ -94,6 +96,12 @@ impl Plugin for Meetings {
             stopping: cx.stopping(),
             live: Guarded::default(),
             changing: Guarded::default(),
+            passing: Guarded::default(),
+            ignored: cx.metrics().register(
+                "meetings_ignored",
+                "Segments of streams in which nothing was said",
+                Counter::default(),
+            ),
         });
         Ok(Self { hall })
     }
@@ -103,6 +111,7 @@ impl Plugin for Meetings {
         let own =
             self.hall.all().into_iter().filter(|it| it.serial == session.serial() && !it.outlives);
         self.end(own.collect(), by, Stage::Complete, LEAVING).await;
+        self.hall.pass(session);
     }
 
     fn shutdown_limit(&self) -> Duration {

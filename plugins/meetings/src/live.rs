@@ -5,18 +5,21 @@ use std::{
     sync::{Arc, OnceLock, Weak},
 };
 
-use carport_core::{Caller, Guarded, Identity, Result, RpcError, Session, Subscribers};
+use carport_core::{Caller, Guarded, Identity, Result, RpcError, Session, Subscribers, Time};
 use carport_meetings_record::{
     Change, EndedBy, Ledger, Meeting, Segment, Status, SummaryKind, page,
 };
 use carport_memory_api::GraphRef;
 use carport_voice_api::{EndReason, Event, Stream};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::{
     event::{MeetingEvent, WarningCode, What},
+    queue::Queue,
     shelf::Kept,
 };
+
+pub(crate) use carport_meetings_record::Wanted;
 
 /// Connections that may follow one meeting.
 const MOST_LISTENERS: usize = 32;
@@ -67,7 +70,7 @@ pub(crate) struct Live {
     pub(crate) outlives: bool,
     /// Where its turns go.
     pub(crate) graph: Option<GraphRef>,
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) orders: Queue,
     pub(crate) streams: OnceLock<Vec<Arc<dyn Stream>>>,
     pub(crate) stage: watch::Sender<Stage>,
     pub(crate) state: Guarded<State>,
@@ -101,35 +104,6 @@ pub(crate) struct View {
     pub(crate) summary: Option<String>,
 }
 
-/// Which segments are wanted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
-    /// The number of the first.
-    pub(crate) from: u64,
-    /// How many at most.
-    pub(crate) limit: usize,
-    /// Bytes at most, about.
-    pub(crate) bytes: usize,
-}
-
-impl Wanted {
-    /// All of them.
-    pub(crate) const ALL: Self = Self { from: 0, limit: usize::MAX, bytes: usize::MAX };
-}
-
-impl View {
-    /// Of a meeting with these stored segments.
-    pub(crate) fn new(
-        meeting: Meeting,
-        segments: &[Segment],
-        summary: Option<String>,
-        wanted: Wanted,
-    ) -> Self {
-        let page = page(segments, wanted.from, wanted.limit, wanted.bytes);
-        let segments = page.segments.into_iter().map(|it| meeting.shown(it)).collect();
-        Self { segments, next: page.next, summary, meeting }
-    }
-}
 
 impl Live {
     pub(crate) fn new(
@@ -137,7 +111,7 @@ impl Live {
         starter: &Arc<Session>,
         outlives: bool,
         graph: Option<GraphRef>,
-        orders: mpsc::UnboundedSender<Order>,
+        orders: Queue,
     ) -> Self {
         let state = State {
             cursor: 0,
@@ -284,8 +258,24 @@ impl Live {
         self.change(followers, |_| (vec![What::Warning { code, source, message }], ()));
     }
 
-    /// Lines that are in the file now: the ledger has them, the memory is to have them, listeners hear them.
-    /// Whether somebody appeared.
+    /// Where the first sample of a source lies on the meeting's clock. A file begins with the meeting, however
+    /// fast it is read; what is heard live began when it was heard first. Sound that is left out later is no
+    /// time: whoever pushes live sound with pauses pushes silence for them.
+    pub(crate) fn offset_ms(&self, source: &str) -> u64 {
+        let meeting = self.meeting();
+        let found = meeting.sources.iter().zip(self.streams.get().into_iter().flatten());
+        let stream = found.into_iter().find(|(it, _)| it.source == source && it.kind != "file");
+        let began = stream.and_then(|(_, stream)| stream.began()).unwrap_or(meeting.started_at);
+        u64::try_from((*began - *meeting.started_at).num_milliseconds()).unwrap_or(0)
+    }
+
+    /// Its recording is over; `false` if it was.
+    pub(crate) fn finish(&self, to: Status, at: Time, by: EndedBy) -> bool {
+        self.state.lock().ledger.meeting_mut().end(to, at, by).is_ok()
+    }
+
+    /// Lines that are in the file now: the ledger has them, the memory is to have them, listeners hear them,
+    /// unless they were told that it is over. Whether somebody appeared.
     pub(crate) fn commit(&self, followers: &Subscribers<String>, changes: Vec<Change>) -> bool {
         let appeared = self.change(followers, |state| {
             let (mut told, mut appeared) = (Vec::new(), false);
@@ -305,6 +295,9 @@ impl Live {
                     true => What::SegmentRevised { segment },
                     false => What::Segment { segment },
                 });
+            }
+            if state.ledger.meeting().status != Status::Recording {
+                told.clear();
             }
             (told, appeared)
         });
@@ -340,7 +333,9 @@ impl Live {
 
 impl State {
     fn view(&self, wanted: Wanted) -> View {
+        let (meeting, page) = (self.ledger.meeting().clone(), page(self.ledger.segments(), wanted));
+        let segments = page.segments.into_iter().map(|it| meeting.shown(it)).collect();
         let summary = self.summary.as_ref().map(|it| it.0.clone());
-        View::new(self.ledger.meeting().clone(), self.ledger.segments(), summary, wanted)
+        View { segments, next: page.next, summary, meeting }
     }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use carport_core::{Caller, Identity, Result, RpcError, Session, blocking_io};
 use carport_meetings_record::{EndedBy, Meeting, Owner, Participant, Role, Source};
+use carport_memory_api::GraphRef;
 use carport_voice_api::{
     AudioSource, Event, NewStream, Numbered, OwnerMay, Sink, Stream, StreamOptions, Terms,
 };
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     hall::{Hall, Place, taken},
-    live::{Live, Order},
+    live::{Live, Order, Stage},
+    queue::Queue,
     remembering,
     shelf::Kept,
     writer::Writer,
@@ -87,12 +88,10 @@ impl Hall {
         };
         let meeting = self.meeting(&wanted, identity);
         let outlives = self.config.keep_on_disconnect
-            && wanted.sources.iter().all(|it| goes_on(&it.audio, identity));
-        // It hears and pushes; only the meeting stops.
-        let terms =
-            Terms { owner_may: OwnerMay::Push, outlives_owner: outlives, ..Terms::default() };
-        let (orders, taken_up) = mpsc::unbounded_channel();
-        let opened = self.open(wanted, &meeting.sources, session, terms, &orders).await?;
+            && wanted.sources.iter().all(|it| goes_on(&it.audio));
+        let passing = graph.clone().filter(|it| matches!(it, GraphRef::Session(_)));
+        let (orders, taken_up) = Queue::new();
+        let opened = self.open(wanted, &meeting.sources, session, &orders).await?;
         let kept = Kept::new(meeting.clone(), graph.as_ref());
         let shelf = self.shelf.clone();
         let file = match blocking_io(move || shelf.begin(&kept)).await {
@@ -105,10 +104,14 @@ impl Hall {
         };
         let live = Arc::new(Live::new(meeting, session, outlives, graph, orders));
         let _ = live.streams.set(opened.0);
+        if let Some(graph) = passing {
+            self.passing.lock().insert(id.clone(), graph);
+        }
         self.live.lock().insert(id.clone(), Place::Live(live.clone()));
         let (hall, writing) = (self.clone(), live.clone());
         let writer = Writer { hall, live: writing, file, orders: taken_up, failed: false };
         self.tasks.spawn("write a transcript", writer.run());
+        self.tasks.spawn("watch over a transcript", watch_over(self.clone(), live.clone()));
         if let Some(graph) = live.graph.clone() {
             self.tasks.spawn(
                 "remember a meeting",
@@ -148,9 +151,10 @@ impl Hall {
         wanted: Wanted,
         sources: &[Source],
         owner: &Arc<Session>,
-        terms: Terms,
-        orders: &mpsc::UnboundedSender<Order>,
+        orders: &Queue,
     ) -> Result<Opened> {
+        // Only the meeting stops them, also when the connection or the daemon ends: its last words settle.
+        let terms = Terms { owner_may: OwnerMay::Push, outlives_owner: true, ..Terms::default() };
         let mut opened = Opened(Vec::new());
         for (source, known) in wanted.sources.into_iter().zip(sources) {
             let new = NewStream {
@@ -175,7 +179,7 @@ impl Hall {
 }
 
 /// Tells the writer what concerns a meeting. It runs under the stream's lock.
-fn sink(source: String, orders: mpsc::UnboundedSender<Order>) -> Sink {
+fn sink(source: String, orders: Queue) -> Sink {
     Arc::new(move |told: &Numbered| {
         let concerns = matches!(
             told.event,
@@ -185,8 +189,7 @@ fn sink(source: String, orders: mpsc::UnboundedSender<Order>) -> Sink {
                 | Event::SessionStopped { .. }
         );
         if concerns {
-            // Nobody listens once the meeting is closed.
-            let _ = orders.send(Order::Told { source: source.clone(), event: told.event.clone() });
+            orders.tell(Order::Told { source: source.clone(), event: told.event.clone() });
         }
     })
 }
@@ -208,12 +211,21 @@ fn kind(audio: &AudioSource) -> &'static str {
     }
 }
 
-/// Whether a source can go on without its connection. A stream without an owner is asked nothing about the
-/// microphone, so that only the host may have it open one.
-fn goes_on(audio: &AudioSource, identity: &Identity) -> bool {
+/// Whether a source can go on without its connection.
+fn goes_on(audio: &AudioSource) -> bool {
     match audio {
         AudioSource::PcmPush { .. } => false,
-        AudioSource::File { .. } => true,
-        AudioSource::Mic { .. } => *identity == Identity::Host,
+        AudioSource::File { .. } | AudioSource::Mic { .. } => true,
+    }
+}
+
+/// Ends a meeting of which something that was said found no room, even if its writer hangs in the disk.
+async fn watch_over(hall: Arc<Hall>, live: Arc<Live>) {
+    tokio::select! {
+        () = live.orders.loses() => {
+            tracing::error!(meeting = live.id, "a transcript is not written for too long");
+            hall.end(&live, EndedBy::WriteError);
+        }
+        () = live.reached(Stage::Over) => {}
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carport_core::codes;
+use carport_core::{Result, codes};
 use carport_meetings_record::{Meeting, Segment};
-use carport_memory_api::{GraphRef, NewFact, Turn};
+use carport_memory_api::{GraphRef, Memory, NewFact, Turn};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
     live::{Live, Stage},
 };
 
+/// Turns of a graph.
+const MOST_TURNS: usize = 2000;
 /// Bytes of a turn's text and speaker.
 const MOST_TEXT: usize = 4 << 10;
 const MOST_SPEAKER: usize = 64;
@@ -27,14 +29,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Hands over what is said until the meeting is over.
 pub(crate) async fn keep_up(hall: Arc<Hall>, live: Arc<Live>, graph: GraphRef) {
     let mut stage = live.stage.subscribe();
+    let mut behind = None;
     loop {
         if let Some(turn) = next(&live) {
-            if !hand_over(&hall, &live, &graph, turn).await {
+            let behind = behind.get_or_insert_with(Behind::now);
+            if !hand_over(&hall, &live, &graph, turn, behind).await {
                 live.state.lock().to_ingest.clear();
                 break;
             }
             continue;
         }
+        behind = None;
         // Everything is there; is anything to come?
         if *stage.borrow_and_update() >= Stage::Complete {
             break;
@@ -47,6 +52,41 @@ pub(crate) async fn keep_up(hall: Arc<Hall>, live: Arc<Live>, graph: GraphRef) {
     live.remembered.send_replace(true);
 }
 
+/// Since when the memory has not had everything, and whether that was told.
+struct Behind {
+    since: Instant,
+    told: bool,
+}
+
+impl Behind {
+    fn now() -> Self {
+        Self { since: Instant::now(), told: false }
+    }
+
+    /// Tells once that it takes long.
+    fn tell(&mut self, hall: &Hall, live: &Live) {
+        if !self.told && self.since.elapsed() >= LATE {
+            self.told = true;
+            let message = "the memory takes longer than 30 s; nothing is lost";
+            live.warn(&hall.followers, WarningCode::IngestLate, None, message);
+        }
+    }
+}
+
+/// Hands over what a dead daemon may have kept from the memory: as many turns of the end as a graph holds.
+/// Those that are there already stay as they are.
+pub(crate) async fn catch_up(
+    memory: &dyn Memory,
+    graph: &GraphRef,
+    meeting: &Meeting,
+    segments: &[Segment],
+) -> Result<()> {
+    for segment in &segments[segments.len().saturating_sub(MOST_TURNS)..] {
+        memory.ingest(graph, turn(meeting, segment)).await?;
+    }
+    Ok(())
+}
+
 /// What the memory is to have next. A correction that comes later puts its number in again.
 fn next(live: &Live) -> Option<Turn> {
     let mut state = live.state.lock();
@@ -56,18 +96,23 @@ fn next(live: &Live) -> Option<Turn> {
 }
 
 /// Tries until the memory has it; `false` if the graph is gone, or nobody waits any more.
-async fn hand_over(hall: &Hall, live: &Live, graph: &GraphRef, turn: Turn) -> bool {
-    let (began, mut pause, mut told) = (Instant::now(), PAUSE, false);
+async fn hand_over(
+    hall: &Hall,
+    live: &Live,
+    graph: &GraphRef,
+    turn: Turn,
+    behind: &mut Behind,
+) -> bool {
+    let mut pause = PAUSE;
     loop {
+        behind.tell(hall, live);
         let trying = hall.memory.ingest(graph, turn.clone());
         tokio::pin!(trying);
         let outcome = loop {
             tokio::select! {
                 outcome = &mut trying => break outcome,
-                () = sleep(LATE.saturating_sub(began.elapsed())), if !told => {
-                    told = true;
-                    let message = "the memory takes longer than 30 s; nothing is lost";
-                    live.warn(&hall.followers, WarningCode::IngestLate, None, message);
+                () = sleep(LATE.saturating_sub(behind.since.elapsed())), if !behind.told => {
+                    behind.tell(hall, live);
                 }
             }
         };
@@ -99,6 +144,23 @@ fn turn(meeting: &Meeting, segment: &Segment) -> Turn {
         at: segment.at,
         origin: origin(&meeting.id),
     }
+}
+
+/// Takes a meeting's turns and fact out of a graph that may be gone.
+pub(crate) async fn forget(memory: &dyn Memory, graph: &GraphRef, id: &str) -> Result<()> {
+    let origin = origin(id);
+    let fact = memory.forget(graph, &origin, &fact_id(id)).await.map(drop);
+    let turns = memory.forget_turns(graph, &origin).await.map(drop);
+    for outcome in [fact, turns] {
+        match outcome {
+            Err(error) if error.code == codes::UNAVAILABLE => {
+                tracing::warn!(meeting = id, %error, "a removed meeting is still in the memory");
+            }
+            Err(error) if error.code != codes::NOT_FOUND => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What the memory knows a meeting's turns and fact by.

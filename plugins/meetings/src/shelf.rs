@@ -3,14 +3,14 @@
 use std::{
     collections::HashSet,
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write},
+    io::{self, BufReader, Read as _, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use carport_core::{DiskSync, Durability, Guarded, encode_name};
-use carport_meetings_record::{Meeting, Read, read, recovered};
+use carport_meetings_record::{Meeting, Read, Wanted, read, recovered};
 use carport_memory_api::GraphRef;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,9 @@ const RECORD: &str = "meeting.json";
 pub(crate) const TRANSCRIPT: &str = "transcript.jsonl";
 const SUMMARY: &str = "summary.md";
 /// What is being made or removed; no name of a meeting begins so.
-const ASIDE: &str = ".";
+const ASIDE: [&str; 2] = [".new-", ".old-"];
+/// Bytes of a transcript that are read at once.
+const AT_ONCE: usize = 64 << 10;
 /// Bytes of a `meeting.json` and a `summary.md`.
 const MOST_BYTES: u64 = 256 << 10;
 
@@ -96,7 +98,7 @@ impl Shelf {
     /// The disk's; `AlreadyExists` if the name is taken.
     pub(crate) fn begin(&self, kept: &Kept) -> io::Result<Transcript> {
         let directory = self.directory(&kept.meeting.id)?;
-        let new = self.aside("new");
+        let new = self.aside(ASIDE[0]);
         fs::DirBuilder::new().mode(0o700).create(&new)?;
         let made = || -> io::Result<Transcript> {
             let transcript = Transcript::create(&new.join(TRANSCRIPT), self.disk.clone())?;
@@ -116,7 +118,7 @@ impl Shelf {
     }
 
     fn aside(&self, what: &str) -> PathBuf {
-        self.root.join(format!("{ASIDE}{what}-{}", uuid::Uuid::now_v7().simple()))
+        self.root.join(format!("{what}{}", uuid::Uuid::now_v7().simple()))
     }
 
     fn settle_root(&self) -> io::Result<()> {
@@ -143,13 +145,13 @@ impl Shelf {
         Ok(if_there(record(&directory))?.filter(|it| it.meeting.id == id))
     }
 
-    pub(crate) fn transcript(&self, id: &str) -> io::Result<Read> {
+    /// What is wanted of a transcript. A file of any length is read in little memory.
+    pub(crate) fn transcript(&self, id: &str, wanted: Wanted) -> io::Result<Read> {
         let path = self.directory(id)?.join(TRANSCRIPT);
-        let mut bytes = Vec::new();
-        if let Some(mut file) = if_there(open(&path))? {
-            file.read_to_end(&mut bytes)?;
+        match if_there(open(&path))? {
+            Some(file) => read(BufReader::with_capacity(AT_ONCE, file), wanted),
+            None => Ok(Read::default()),
         }
-        Ok(read(&bytes))
     }
 
     pub(crate) fn summary(&self, id: &str) -> io::Result<Option<String>> {
@@ -157,20 +159,20 @@ impl Shelf {
         Ok(text.map(|it| String::from_utf8_lossy(&it).into_owned()))
     }
 
-    /// Every meeting. A directory that holds none is logged once.
-    pub(crate) fn all(&self) -> io::Result<Vec<Kept>> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(&self.root)? {
+    /// Shows every meeting, one at a time. A directory that holds none is logged once.
+    pub(crate) fn each(&self, mut show: impl FnMut(Kept)) -> io::Result<()> {
+        let Some(entries) = if_there(fs::read_dir(&self.root))? else { return Ok(()) };
+        for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
-            if name.as_encoded_bytes().starts_with(ASIDE.as_bytes()) || !entry.file_type()?.is_dir()
-            {
+            // Names that begin with a point are somebody else's, or aside.
+            if name.as_encoded_bytes().starts_with(b".") || !entry.file_type()?.is_dir() {
                 continue;
             }
             let named = |it: &Kept| encode_name("id", &it.meeting.id).is_ok_and(|it| *it == *name);
             let why = match record(&entry.path()) {
                 Ok(kept) if named(&kept) => {
-                    all.push(kept);
+                    show(kept);
                     continue;
                 }
                 Ok(_) => "it has another id".into(),
@@ -180,12 +182,12 @@ impl Shelf {
                 tracing::warn!(directory = %entry.path().display(), why, "a directory holds no meeting");
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Removes a meeting; `false` if there was nothing of this name.
     pub(crate) fn remove(&self, id: &str) -> io::Result<bool> {
-        let old = self.aside("old");
+        let old = self.aside(ASIDE[1]);
         // Renamed first: what is half removed is no meeting.
         match fs::rename(self.directory(id)?, &old) {
             Ok(()) => {}
@@ -202,17 +204,20 @@ impl Shelf {
     pub(crate) fn recover(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes()) {
-                discard(&entry.path())?;
+            let name = entry.file_name();
+            let is_aside = |it: &&str| name.as_encoded_bytes().starts_with(it.as_bytes());
+            if ASIDE.iter().any(|it| is_aside(&it))
+                && let Err(error) = discard(&entry.path())
+            {
+                tracing::error!(%error, "what was left of a meeting could not be removed");
             }
         }
-        for kept in self.all()? {
+        self.each(|kept| {
             let id = kept.meeting.id.clone();
             if let Err(error) = self.interrupt(kept) {
                 tracing::error!(meeting = id, %error, "a meeting of an earlier daemon could not be closed");
             }
-        }
-        Ok(())
+        })
     }
 
     fn interrupt(&self, kept: Kept) -> io::Result<()> {
@@ -221,7 +226,7 @@ impl Shelf {
         if meeting.status != carport_meetings_record::Status::Recording {
             return Ok(());
         }
-        let found = self.transcript(&id)?;
+        let found = self.transcript(&id, Wanted::ALL)?;
         if !found.damaged.is_empty() {
             tracing::warn!(meeting = id, lines = ?found.damaged, "lines of a transcript do not read");
         }

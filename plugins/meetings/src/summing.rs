@@ -75,7 +75,7 @@ impl Hall {
             self.inference.as_ref().filter(|_| may_ask && self.config.summary == SummaryMode::Auto);
         let mut failure = None;
         if let Some(model) = model.filter(|it| it.is_ready(false)) {
-            let asked = timeout(PATIENCE, ask(&**model, segments)).await;
+            let asked = timeout(PATIENCE, Asked { model, of: &self.config.summary_model }.sum_up(segments)).await;
             match asked
                 .unwrap_or_else(|_| Err(RpcError::new(codes::DEADLINE, "no answer within 120 s")))
             {
@@ -102,32 +102,42 @@ impl Hall {
     }
 }
 
-/// Has a model sum it up: what does not fit at once becomes notes first.
-async fn ask(model: &dyn Inference, segments: &[Segment]) -> Result<String> {
-    let mut lines = summary::lines(segments);
-    let mut level = 0;
-    let whole = loop {
-        let parts = summary::cut(&lines, PART);
-        if let [whole] = parts.as_slice() {
-            break whole.clone();
-        }
-        if level == summary::MOST_LEVELS {
-            return Err(RpcError::internal("the transcript is too long"));
-        }
-        level += 1;
-        let all = parts.len();
-        let ask = |(at, part): (usize, String)| {
-            complete(model, summary::ask_for_notes(&part, at + 1, all), NOTES)
-        };
-        let notes =
-            stream::iter(parts.into_iter().enumerate()).map(ask).buffered(summary::MOST_AT_ONCE);
-        lines = notes.map_ok(|it| summary::data(&it)).try_collect().await?;
-    };
-    let answer = complete(model, summary::ask_for_summary(&whole, level > 0), MINUTES).await?;
-    summary::answer(&answer).ok_or_else(|| RpcError::internal("the model wrote no summary"))
+/// Whoever runs models, and which of them is asked.
+struct Asked<'a> {
+    model: &'a Arc<dyn Inference>,
+    of: &'a Option<String>,
 }
 
-async fn complete(model: &dyn Inference, prompt: String, most: u32) -> Result<String> {
-    let system = Some(summary::SYSTEM.to_owned());
-    model.complete(Request { system, prompt, max_tokens: Some(most), ..Request::default() }).await
+impl Asked<'_> {
+    /// Has a model sum it up: what does not fit at once becomes notes first.
+    async fn sum_up(&self, segments: &[Segment]) -> Result<String> {
+        let mut lines = summary::lines(segments);
+        let mut level = 0;
+        let whole = loop {
+            let parts = summary::cut(&lines, PART);
+            if let [whole] = parts.as_slice() {
+                break whole.clone();
+            }
+            if level == summary::MOST_LEVELS {
+                return Err(RpcError::internal("the transcript is too long"));
+            }
+            level += 1;
+            let all = parts.len();
+            let ask = |(at, part): (usize, String)| {
+                self.complete(summary::ask_for_notes(&part, at + 1, all), NOTES)
+            };
+            let notes = stream::iter(parts.into_iter().enumerate())
+                .map(ask)
+                .buffered(summary::MOST_AT_ONCE);
+            lines = notes.map_ok(|it| summary::data(&it)).try_collect().await?;
+        };
+        let answer = self.complete(summary::ask_for_summary(&whole, level > 0), MINUTES).await?;
+        summary::answer(&answer).ok_or_else(|| RpcError::internal("the model wrote no summary"))
+    }
+
+    async fn complete(&self, prompt: String, most: u32) -> Result<String> {
+        let (system, model) = (Some(summary::SYSTEM.to_owned()), self.of.clone());
+        let request = Request { system, prompt, model, max_tokens: Some(most), ..<_>::default() };
+        self.model.complete(request).await
+    }
 }

@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use carport_core::{Result, RpcError, blocking_io};
-use carport_meetings_record::{Change, EndedBy, Heard, NotTaken, Status, line};
+use carport_meetings_record::{
+    Change, EndedBy, Heard, MOST_LINE, NotTaken, Segment, Status, line,
+};
 use carport_voice_api::{Event, WarningCode as VoiceWarning};
 use tokio::{
-    sync::{mpsc::UnboundedReceiver, oneshot},
+    sync::{mpsc::Receiver, oneshot},
     time::{Instant, sleep_until},
 };
 
@@ -29,7 +31,7 @@ pub(crate) struct Writer {
     pub(crate) hall: Arc<Hall>,
     pub(crate) live: Arc<Live>,
     pub(crate) file: Transcript,
-    pub(crate) orders: UnboundedReceiver<Order>,
+    pub(crate) orders: Receiver<Order>,
     /// The transcript could not be written.
     pub(crate) failed: bool,
 }
@@ -64,11 +66,11 @@ impl Writer {
         let followers = &self.hall.followers;
         match event {
             Event::Transcript { segment } => {
-                // On the clock of a source whose first sample is the meeting's beginning.
-                let planned = self.live.state.lock().ledger.plan_spoken(source, 0, &segment);
+                let offset = self.live.offset_ms(source);
+                let planned = self.live.state.lock().ledger.plan_spoken(source, offset, &segment);
                 match planned {
                     Ok(change) => drop(self.write(vec![change]).await),
-                    Err(NotTaken::Ignored) => self.live.state.lock().ledger.ignore(),
+                    Err(NotTaken::Ignored) => drop(self.hall.ignored.inc()),
                     Err(NotTaken::Repeated | NotTaken::Stray) => {}
                 }
             }
@@ -141,8 +143,9 @@ impl Writer {
         if changes.is_empty() {
             return Ok(());
         }
+        let mut changes = changes;
         let lines: std::result::Result<String, _> =
-            changes.iter().map(|it| line(&it.segment)).collect();
+            changes.iter_mut().map(|it| readable(&mut it.segment)).collect();
         let lines = lines.map_err(RpcError::internal)?;
         if let Err(error) = self.file.append(&lines).await {
             tracing::error!(meeting = self.live.id, %error, "a transcript cannot be written");
@@ -153,7 +156,12 @@ impl Writer {
         if self.live.commit(&self.hall.followers, changes) {
             self.rewrite().await;
         }
-        if self.live.state.lock().ledger.meeting().segments >= MOST_SEGMENTS {
+        let is_full = {
+            let meeting = self.live.meeting();
+            meeting.segments >= MOST_SEGMENTS
+                || Duration::from_millis(meeting.duration_ms) > MOST_LENGTH
+        };
+        if is_full {
             self.hall.end(&self.live, EndedBy::Limit);
         }
         Ok(())
@@ -170,20 +178,28 @@ impl Writer {
     }
 
     async fn close(self, to: Status, by: EndedBy, done: oneshot::Sender<()>) {
-        let to = if self.failed { Status::Failed } else { to };
-        let by = if self.failed { EndedBy::WriteError } else { by };
-        let now = self.hall.clock.now();
-        {
-            let mut state = self.live.state.lock();
-            if let Err(error) = state.ledger.meeting_mut().end(to, now, by) {
-                tracing::error!(meeting = self.live.id, %error, "a meeting ends twice");
-            }
-        }
+        let has_failed = self.failed || self.live.orders.has_lost();
+        let to = if has_failed { Status::Failed } else { to };
+        let by = if has_failed { EndedBy::WriteError } else { by };
+        // Nobody waits for ever for a writer that hangs: it may have been told by then.
+        let is_new = self.live.finish(to, self.hall.clock.now(), by);
         if !self.rewrite().await {
             self.hall.clone().record_later(self.live.kept());
         }
-        let what = What::Status { status: to, ended_by: Some(by) };
-        self.live.change(&self.hall.followers, |_| (vec![what], ()));
+        if is_new {
+            let what = What::Status { status: to, ended_by: Some(by) };
+            self.live.change(&self.hall.followers, |_| (vec![what], ()));
+        }
         let _ = done.send(());
     }
+}
+
+/// The line of a segment, which a reader takes: without the times of its words if it is too long with them.
+fn readable(segment: &mut Segment) -> serde_json::Result<String> {
+    let whole = line(segment)?;
+    if whole.len() <= MOST_LINE {
+        return Ok(whole);
+    }
+    segment.words = None;
+    line(segment)
 }

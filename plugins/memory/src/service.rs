@@ -25,6 +25,8 @@ use crate::{
 
 /// Facts that one call may credit.
 const MOST_CREDITED: usize = 1000;
+/// Bytes of the origin of turns.
+const MOST_ORIGIN: usize = 256;
 
 /// The service, and what the methods use that it cannot express.
 pub(crate) struct Service {
@@ -125,6 +127,11 @@ impl Memory for Service {
             Ok((line.into_iter().collect(), is_its))
         };
         self.kept(graph).await?.change(plan).await
+    }
+
+    async fn forget_turns(&self, graph: &GraphRef, origin: &str) -> Result<usize> {
+        bounds::bytes("origin", origin, 0..=MOST_ORIGIN)?;
+        self.kept(graph).await?.forget_turns(origin).await
     }
 
     fn observe(&self, session: &Session, event: Event) {

@@ -17,6 +17,12 @@ pub struct Config {
     /// Seconds without sound after which a stream that is pushed to stops, 1 at the least.
     #[schemars(range(min = 1))]
     pub idle_secs: u64,
+    /// Streams of sound at once in all, 1 to 64. Each may hold a minute of sound.
+    #[schemars(range(min = 1, max = 64))]
+    pub streams: usize,
+    /// Streams of sound at once of one connection, 1 to 64.
+    #[schemars(range(min = 1, max = 64))]
+    pub streams_per_connection: usize,
     /// Who may listen to the daemon's microphone.
     pub mic: MicAccess,
     /// Whether the models of this machine are there as the providers `local`.
@@ -108,6 +114,8 @@ impl Default for Config {
         Self {
             audio_roots: Vec::new(),
             idle_secs: 300,
+            streams: 8,
+            streams_per_connection: 4,
             mic: MicAccess::default(),
             local: true,
             models: Vec::new(),
@@ -148,6 +156,11 @@ impl Config {
     pub(crate) fn check(&self) -> Result<()> {
         if self.idle_secs == 0 {
             return Err(RpcError::internal("`voice.idle_secs` must be 1 at the least"));
+        }
+        let most =
+            [("streams", self.streams), ("streams_per_connection", self.streams_per_connection)];
+        if let Some((name, _)) = most.iter().find(|(_, most)| !(1..=64).contains(most)) {
+            return Err(RpcError::internal(format!("`voice.{name}` must be 1 to 64")));
         }
         self.providers.iter().try_for_each(|(name, settings)| settings.check(name))?;
         match self.audio_roots.iter().find(|root| !root.is_absolute()) {

@@ -27,8 +27,6 @@ use crate::{
 /// Whose, and which of theirs. `None` is nobody's.
 pub(crate) type Key = (Option<u64>, String);
 
-/// Streams of one connection, and of all.
-const STREAMS: (usize, usize) = (4, 8);
 /// Speech streams of one connection.
 const TALKS: usize = 4;
 /// Speech streams of all connections and of other plugins.
@@ -98,8 +96,12 @@ impl Hub {
             return Err(RpcError::conflict(why));
         }
         let own = streams.keys().filter(|key| key.0.is_some() && key.0 == stream.key.0).count();
-        own_limit("streams of sound", own, STREAMS.0)?;
-        limit_in_all("streams of sound", streams.len(), STREAMS.1)?;
+        own_limit(
+            "streams of sound (`voice.streams_per_connection`)",
+            own,
+            self.config.streams_per_connection,
+        )?;
+        limit_in_all("streams of sound (`voice.streams`)", streams.len(), self.config.streams)?;
         streams.insert(stream.key.clone(), stream.clone());
         Ok(())
     }
@@ -247,7 +249,7 @@ fn may_talk(talks: &[Arc<Talk>], key: &Key) -> Result<()> {
 fn own_limit(what: &str, own: usize, most: usize) -> Result<()> {
     match own < most {
         true => Ok(()),
-        false => Err(RpcError::limit(format!("{what} of a connection"), most as u64)),
+        false => Err(RpcError::limit(format!("{what} of one connection"), most as u64)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_core::Result;
+use carport_core::{Result, Time};
 use carport_voice_api::{
     Accepted, NewStream, Opening, Provider, ProviderRow, Speech, SpeechOptions, Summary, Voice,
 };
@@ -44,6 +44,10 @@ struct Handle(HeldBack);
 impl carport_voice_api::Stream for Handle {
     fn opening(&self) -> Opening {
         self.0.opening.clone()
+    }
+
+    fn began(&self) -> Option<Time> {
+        self.0.began()
     }
 
     fn go_live(&self) {

@@ -5,6 +5,7 @@ mod conformance;
 mod discovery;
 mod golden;
 mod laws;
+mod meetings;
 mod transcripts;
 
 // Links every plugin of the full build.

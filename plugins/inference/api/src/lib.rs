@@ -16,6 +16,9 @@ pub struct Request {
     pub system: Option<String>,
     /// What the person says, 1 byte to 64 KiB.
     pub prompt: String,
+    /// The id of the model that is asked, `NAME/model`: that one or its error, never a substitute. The
+    /// service chooses if absent.
+    pub model: Option<String>,
     /// Only models that count as fast are taken.
     pub prefer_fast: bool,
     /// The most tokens of the answer; the service's own limit if absent.

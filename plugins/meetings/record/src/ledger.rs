@@ -8,6 +8,8 @@ use crate::{Meeting, Participant, Segment, spoken};
 
 /// Participants of a meeting.
 pub const MOST_PARTICIPANTS: usize = 64;
+/// Bytes of a label of a provider; with the source's name before it, `meeting.label` takes it.
+const MOST_LABEL: usize = 95;
 /// The label of whoever has no other.
 pub const UNKNOWN: &str = "speaker";
 
@@ -18,7 +20,6 @@ pub struct Ledger {
     segments: Vec<Segment>,
     /// Where what a stream numbers so stands in the transcript.
     places: HashMap<Place, usize>,
-    ignored: u64,
 }
 
 /// A segment of a stream: the source's name, and the stream's own number.
@@ -73,7 +74,7 @@ pub struct Applied {
 impl Ledger {
     /// Of a meeting that begins, with its sources.
     pub fn new(meeting: Meeting) -> Self {
-        Self { meeting, segments: Vec::new(), places: HashMap::new(), ignored: 0 }
+        Self { meeting, segments: Vec::new(), places: HashMap::new() }
     }
 
     /// The meeting as it is now.
@@ -89,11 +90,6 @@ impl Ledger {
     /// The transcript, in the order of its numbers.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
-    }
-
-    /// Segments of streams in which nothing was said.
-    pub fn ignored(&self) -> u64 {
-        self.ignored
     }
 
     /// The line of a segment whose speaker has settled. The stream's times count from `offset_ms` on the
@@ -178,11 +174,6 @@ impl Ledger {
         Some(Change { segment, place: None, enrolled })
     }
 
-    /// A segment was heard in which nothing was said.
-    pub fn ignore(&mut self) {
-        self.ignored += 1;
-    }
-
     /// Does what was written. Changes are applied in the order in which they were planned.
     pub fn apply(&mut self, change: Change) -> Applied {
         let Change { segment, place, enrolled } = change;
@@ -229,14 +220,16 @@ impl Ledger {
     /// Who speaks, and whether that is an enrolled voice. The first that there is: an enrolled voice,
     /// whoever the source belongs to, the diarizer's label, [`UNKNOWN`].
     fn speaker(&self, source: &str, heard: Option<&voice::Speaker>) -> (String, bool) {
+        let cut = |label: &str| label[..label.floor_char_boundary(MOST_LABEL)].to_owned();
+        let heard = heard.filter(|it| !it.label.is_empty());
         if let Some(voice) = heard.filter(|it| it.enrolled) {
-            return (voice.label.clone(), true);
+            return (cut(&voice.label), true);
         }
         let sources = &self.meeting.sources;
         let own = sources.iter().find(|it| it.source == source).and_then(|it| it.speaker.clone());
         let label = own.or_else(|| {
-            let label = &heard?.label;
-            Some(if sources.len() > 1 { format!("{source}:{label}") } else { label.clone() })
+            let label = cut(&heard?.label);
+            Some(if sources.len() > 1 { format!("{source}:{label}") } else { label })
         });
         (label.unwrap_or_else(|| UNKNOWN.into()), false)
     }

@@ -16,4 +16,4 @@ pub use meeting::{
     WrongChange,
 };
 pub use segment::{Segment, spoken};
-pub use transcript::{Page, Read, line, page, read, recovered};
+pub use transcript::{MOST_LINE, Page, Read, Wanted, line, page, read, recovered, size};

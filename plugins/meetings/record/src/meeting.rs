@@ -9,6 +9,8 @@ use crate::Segment;
 
 /// The version of the format of a meeting's files.
 const VERSION: u32 = 1;
+/// Languages that are named.
+const MOST_LANGUAGES: usize = 32;
 
 /// A meeting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -250,6 +252,7 @@ impl Meeting {
         self.segments += 1;
         self.words += segment.text.split_whitespace().count() as u64;
         if let Some(language) = &segment.language
+            && self.languages.len() < MOST_LANGUAGES
             && !self.languages.contains(language)
         {
             self.languages.push(language.clone());

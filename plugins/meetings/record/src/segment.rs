@@ -40,10 +40,15 @@ impl Segment {
     }
 }
 
-/// The text as it is written: trimmed, with single blanks. `None` if it is nothing that was said: no
+/// Bytes of a text; what a provider says beyond that is not taken.
+const MOST_TEXT: usize = 64 << 10;
+
+/// The text as it is written: trimmed, with single blanks and none of the characters that steer a terminal. `None` if it is nothing that was said: no
 /// letter and no digit, or one bracketed mark as `[music]`, `(noise)`, `*laughs*`.
 pub fn spoken(text: &str) -> Option<String> {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = &text[..text.floor_char_boundary(MOST_TEXT)];
+    let is_gap = |it: char| it.is_whitespace() || it.is_control();
+    let text = text.split(is_gap).filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ");
     let is_mark =
         [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*')].into_iter().any(|(open, close)| {
             let inside = text.strip_prefix(open).and_then(|it| it.strip_suffix(close));
@@ -63,6 +68,8 @@ mod tests {
         {
             assert_eq!(spoken(mark), None, "{mark}");
         }
+        assert_eq!(spoken(&"é ".repeat(1 << 20)).map(|it| it.len() <= MOST_TEXT), Some(true));
+        assert_eq!(spoken("\u{1b}[31mred\0\u{85}").as_deref(), Some("[31mred"));
         assert_eq!(spoken("  Turn \t left\nnow ").as_deref(), Some("Turn left now"));
         for speech in ["7", "ü", "(a) or (b)", "[noise] so", "*a* and *b*", "好"] {
             assert_eq!(spoken(speech).as_deref(), Some(speech));

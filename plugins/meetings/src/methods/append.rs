@@ -91,7 +91,7 @@ impl Method for AppendText {
         };
         let (reply, taken) = oneshot::channel();
         let texts = self.segments.into_iter().map(text).collect();
-        let _ = live.orders.send(Order::Texts { texts, reply });
+        live.orders.ask(Order::Texts { texts, reply }).await;
         let appended = taken.await.map_err(|_| over(&live.id))??;
         Ok(Appended { appended, segments: live.meeting().segments })
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{check_id, forbidden, may_change};
 use crate::Meetings;
 
-/// Removes a meeting that is over: its files, and the fact of its summary.
+/// Removes a meeting that is over: its files, and what the memory knows of it if its graph is there still.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DeleteMeeting {
     /// The meeting.

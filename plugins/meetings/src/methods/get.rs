@@ -153,12 +153,14 @@ pub(super) async fn view(
     let read = blocking_io(move || {
         let kept = shelf.kept(&name)?.filter(|it| may_see(&identity, &it.meeting.owner));
         let Some(kept) = kept else { return Ok(None) };
-        let found = shelf.transcript(&name)?;
+        let found = shelf.transcript(&name, wanted)?;
         let summary = match kept.meeting.summary {
             Some(_) => shelf.summary(&name)?.map(|it| without_title(&it).to_owned()),
             None => None,
         };
-        Ok(Some(View::new(kept.meeting, &found.segments, summary, wanted)))
+        let meeting = kept.meeting;
+        let segments = found.segments.iter().map(|it| meeting.shown(it)).collect();
+        Ok(Some(View { segments, next: found.next, summary, meeting }))
     });
     read.await.map_err(|error| crate::broken(&error))?.ok_or_else(|| not_found(id))
 }

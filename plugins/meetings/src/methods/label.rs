@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{check_id, forbidden, may_change, not_found};
-use crate::{Meetings, hall::Hall, live::Order, shelf::Kept};
+use crate::{Meetings, hall::Hall, live::{Order, Wanted}, shelf::Kept};
 
 /// Gives a speaker's label a name, which is shown instead from now on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ impl Method for NameLabel {
             }
             let (reply, named) = oneshot::channel();
             let (label, name) = (self.label.clone(), self.name.clone());
-            let _ = live.orders.send(Order::Name { label, name, reply });
+            live.orders.ask(Order::Name { label, name, reply }).await;
             if let Ok(named) = named.await {
                 return Ok(Named { relabelled: named?, meeting: live.meeting() });
             }
@@ -73,6 +73,7 @@ impl Hall {
             blocking_io(move || shelf.kept(&id)).await.map_err(|error| crate::broken(&error))?;
         let kept = kept.ok_or_else(|| not_found(&meeting_id))?;
         may_change(caller, &kept.meeting)?;
+        self.check_over(&kept.meeting)?;
         let (graph, mut meeting) = (kept.graph(), kept.meeting);
         let known = meeting.participants.iter_mut().find(|it| it.label == label);
         let known =
@@ -81,7 +82,7 @@ impl Hall {
         let (shelf, kept) = (self.shelf.clone(), Kept::new(meeting.clone(), graph.as_ref()));
         let written = blocking_io(move || {
             shelf.rewrite(&kept)?;
-            let found = shelf.transcript(&kept.meeting.id)?;
+            let found = shelf.transcript(&kept.meeting.id, Wanted::ALL)?;
             Ok(found.segments.iter().filter(|it| it.speaker == label).count())
         });
         let relabelled = written.await.map_err(|error| crate::broken(&error))?;

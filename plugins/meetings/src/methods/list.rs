@@ -1,20 +1,18 @@
 //! `meeting.list`.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
-use carport_core::{
-    Access, Caller, DiskSync, Durability, Method, Result, RpcError, blocking_io, bounds,
-};
+use carport_core::{Access, Caller, Identity, Method, Result, RpcError, blocking_io, bounds};
 use carport_meetings_record::Meeting;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check_id;
+use super::{MOST_REPLY, check_id};
 use crate::{
     Meetings,
     config::ForeignRoot,
     hall::{Hall, may_see, order},
-    shelf::Shelf,
+    shelf::{Kept, Shelf},
 };
 
 /// Meetings of a page.
@@ -61,9 +59,8 @@ impl Hall {
         if root == self.shelf.root {
             return Ok(Root::Own);
         }
-        if let Some(listed) = self.config.roots.iter().find(|it| *it == root) {
-            let disk = DiskSync::new(Durability::Process);
-            return Ok(Root::Listed(Arc::new(Shelf::new(listed.clone(), disk))));
+        if let Some(listed) = self.listed.iter().find(|it| it.root == root) {
+            return Ok(Root::Listed(listed.clone()));
         }
         match self.config.foreign_root {
             ForeignRoot::Empty => Ok(Root::Empty),
@@ -95,33 +92,60 @@ impl Method for ListMeetings {
             Root::Listed(shelf) => (shelf, false),
             Root::Empty => return Ok(Listed { meetings: Vec::new(), next: None }),
         };
-        let all = blocking_io(move || shelf.all()).await.map_err(|error| crate::broken(&error))?;
-        let mut all: Vec<_> = all.into_iter().map(|it| it.meeting).collect();
+        let (identity, before) = (caller.identity().clone(), self.before);
+        let page = blocking_io(move || read(&shelf, &identity, before.as_deref(), limit)).await;
+        let mut page = page.map_err(|error| crate::broken(&error))?.ok_or_else(|| {
+            let why = "no meeting here has this id; begin anew without it";
+            RpcError::invalid_params("before", why)
+        })?;
         if is_own {
             // What is being recorded is ahead of its file.
-            for meeting in &mut all {
+            for meeting in &mut page {
                 if let Some(live) = hall.find(&meeting.id) {
                     *meeting = live.meeting();
                 }
             }
         }
-        all.retain(|it| may_see(caller.identity(), &it.owner));
-        all.sort_by(order);
-        let begin = match &self.before {
-            None => 0,
-            Some(id) => {
-                let at = all.iter().position(|it| it.id == *id);
-                1 + at.ok_or_else(|| {
-                    RpcError::invalid_params(
-                        "before",
-                        "no meeting here has this id; begin anew without it",
-                    )
-                })?
-            }
+        let mut room = MOST_REPLY;
+        let fits = |it: &&Meeting| {
+            let size = serde_json::to_string(it).map_or(0, |it| it.len());
+            let has_room = size <= room || room == MOST_REPLY;
+            room = room.saturating_sub(size);
+            has_room
         };
-        let more = all.len() > begin + limit;
-        let page: Vec<_> = all.into_iter().skip(begin).take(limit).collect();
-        let next = page.last().filter(|_| more).map(|it| it.id.clone());
+        let shown = page.iter().take(limit).take_while(fits).count();
+        let has_more = page.len() > shown;
+        page.truncate(shown);
+        let next = page.last().filter(|_| has_more).map(|it| it.id.clone());
         Ok(Listed { meetings: page, next })
     }
+}
+
+/// What the caller sees of a page and one more; `None` if there is no meeting that it is to begin behind. However
+/// many meetings there are, no more than these are held.
+fn read(
+    shelf: &Shelf,
+    identity: &Identity,
+    before: Option<&str>,
+    limit: usize,
+) -> io::Result<Option<Vec<Meeting>>> {
+    let is_seen = |it: &Kept| may_see(identity, &it.meeting.owner);
+    let begin = match before {
+        None => None,
+        Some(id) => match shelf.kept(id)?.filter(is_seen) {
+            Some(kept) => Some(order(&kept.meeting)),
+            None => return Ok(None),
+        },
+    };
+    let mut page = BTreeMap::new();
+    shelf.each(|kept| {
+        let place = order(&kept.meeting);
+        if is_seen(&kept) && begin.as_ref().is_none_or(|begin| place > *begin) {
+            page.insert(place, kept.meeting);
+            if page.len() > limit + 1 {
+                page.pop_last();
+            }
+        }
+    })?;
+    Ok(Some(page.into_values().collect()))
 }

@@ -1,15 +1,18 @@
 //! `meeting.stop`.
 
 use carport_core::{Access, Caller, Method, Result, RpcError, Time, blocking_io};
-use carport_meetings_record::{EndedBy, Meeting, Segment, Status, SummaryKind};
+use carport_meetings_record::{EndedBy, Meeting, Segment, Status, SummaryKind, size};
+use carport_memory_api::GraphRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::{MOST_REPLY, check_id, forbidden, may_change, not_found};
 use crate::{
     Meetings,
-    hall::Hall,
+    hall::{CATCH_UP, Hall},
     live::{Made, Stage, Wanted},
+    remembering,
     shelf::Kept,
 };
 
@@ -58,8 +61,7 @@ impl Stopped {
         let all = segments.len();
         let mut room = MOST_REPLY;
         let fits = |it: &&Segment| {
-            let size = it.text.len() + 200 + it.words.iter().flatten().count() * 80;
-            room = room.saturating_sub(size);
+            room = room.saturating_sub(size(it));
             room > 0
         };
         let last = segments.iter().rev().take(MOST_SEGMENTS).take_while(fits).count();
@@ -107,24 +109,34 @@ impl Method for StopMeeting {
 }
 
 impl Hall {
+    async fn catch_up(&self, graph: &GraphRef, meeting: &Meeting, segments: &[Segment]) {
+        let catching = remembering::catch_up(&*self.memory, graph, meeting, segments);
+        match timeout(CATCH_UP, catching).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(meeting = meeting.id, %error, "the memory has not got all of a meeting");
+            }
+            Err(_) => {
+                tracing::error!(meeting = meeting.id, "the memory has not got all of a meeting in time");
+            }
+        }
+    }
+
     /// Stops a meeting that is over: one that was interrupted ends, and one without a summary gets it.
     async fn stop_again(&self, id: &str, caller: &Caller, summarize: bool) -> Result<Stopped> {
         let _held = self.hold(id).await;
         let (shelf, name) = (self.shelf.clone(), id.to_owned());
         let read = blocking_io(move || {
             let Some(kept) = shelf.kept(&name)? else { return Ok(None) };
-            Ok(Some((kept, shelf.transcript(&name)?.segments)))
+            Ok(Some((kept, shelf.transcript(&name, Wanted::ALL)?.segments)))
         });
         let read = read.await.map_err(|error| crate::broken(&error))?;
         let (kept, segments) = read.ok_or_else(|| not_found(id))?;
-        let graph = kept.graph();
+        let graph = self.graph_of(&kept);
         let mut meeting = kept.meeting;
         may_change(caller, &meeting)?;
+        self.check_over(&meeting)?;
         match meeting.status {
-            // One that begins or ends at this moment.
-            Status::Recording => {
-                return Err(RpcError::conflict(format!("meeting `{id}` is busy; try again")));
-            }
             Status::Interrupted => {
                 let ended = meeting.ended_at.unwrap_or(meeting.started_at);
                 meeting.end(Status::Ended, ended, EndedBy::Crash).map_err(RpcError::internal)?;
@@ -133,6 +145,9 @@ impl Hall {
                 blocking_io(move || shelf.rewrite(&kept))
                     .await
                     .map_err(|error| crate::broken(&error))?;
+                if let Some(graph) = &graph {
+                    self.catch_up(graph, &meeting, &segments).await;
+                }
             }
             _ if !summarize || meeting.summary.is_some() => {
                 let why = format!("meeting `{id}` has ended; `meeting.get` shows it");

@@ -40,7 +40,7 @@ async fn a_meeting_is_there_whole_and_its_name_taken_once() {
         let mut file = shelf.begin(&kept("M.1")).unwrap();
         assert_eq!(shelf.begin(&kept("M.1")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         file.append(&line(&segment(0)).unwrap()).await.unwrap();
-        assert_eq!(shelf.transcript("M.1").unwrap().segments, [segment(0)]);
+        assert_eq!(shelf.transcript("M.1", Wanted::ALL).unwrap().segments, [segment(0)]);
         assert_eq!(shelf.kept("M.1").unwrap().unwrap(), kept("M.1"));
         assert_eq!(shelf.kept("m.1").unwrap(), None, "names differ by case too");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing is left aside");
@@ -61,26 +61,55 @@ fn what_is_no_meeting_is_passed_over() {
     fs::copy(root.path().join("good/meeting.json"), root.path().join("other/meeting.json"))
         .unwrap();
     symlink(root.path().join("good"), root.path().join("link")).unwrap();
-    let listed: Vec<_> = shelf.all().unwrap().into_iter().map(|it| it.meeting.id).collect();
-    assert_eq!(listed, ["good"]);
+    let listed = || {
+        let mut ids = Vec::new();
+        shelf.each(|it| ids.push(it.meeting.id)).unwrap();
+        ids
+    };
+    assert_eq!(listed(), ["good"]);
     assert_eq!(shelf.told.lock().len(), 2, "a directory that holds no meeting is told of");
     assert_eq!(shelf.kept("other").unwrap(), None);
     assert!(shelf.kept("link").is_err());
     fs::remove_file(root.path().join("good/meeting.json")).unwrap();
     symlink("/etc/passwd", root.path().join("good/meeting.json")).unwrap();
-    assert!(shelf.kept("good").is_err() && shelf.all().unwrap().is_empty());
+    assert!(shelf.kept("good").is_err() && listed().is_empty());
+}
+
+#[test]
+fn a_huge_or_hostile_transcript_is_read_in_pages() {
+    use std::io::{Seek, SeekFrom};
+    let root = tempfile::tempdir().unwrap();
+    let shelf = shelf(root.path(), Durability::Process);
+    drop(shelf.begin(&kept("m")).unwrap());
+    let path = root.path().join("m").join(TRANSCRIPT);
+    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+    let lines = |numbers: std::ops::Range<u64>| -> String {
+        numbers.map(|n| line(&segment(n)).unwrap()).collect()
+    };
+    file.write_all(lines(0..500).as_bytes()).unwrap();
+    // A hole in the file, which takes no room on the disk.
+    file.seek(SeekFrom::Current(16 << 20)).unwrap();
+    file.write_all(b"\n\xff\xfe\n").unwrap();
+    file.write_all(lines(500..1000).as_bytes()).unwrap();
+    let wanted = Wanted { from: 498, limit: 4, bytes: 1 << 20 };
+    let found = shelf.transcript("m", wanted).unwrap();
+    let numbers: Vec<_> = found.segments.iter().map(|it| it.n).collect();
+    assert_eq!((numbers, found.next), (vec![498, 499, 500, 501], Some(502)));
+    assert_eq!((found.damaged, found.whole), (vec![501, 502], fs::metadata(&path).unwrap().len()));
+    assert_eq!(shelf.transcript("m", Wanted::ALL).unwrap().segments.len(), 1000);
 }
 
 #[test]
 fn what_was_half_made_or_half_removed_goes() {
     let root = tempfile::tempdir().unwrap();
     let shelf = shelf(root.path(), Durability::Process);
-    for name in [".new-1", ".old-2"] {
+    for name in [".new-1", ".old-2", ".git"] {
         fs::create_dir(root.path().join(name)).unwrap();
         fs::write(root.path().join(name).join("meeting.json"), "{").unwrap();
     }
     shelf.recover().unwrap();
-    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    let left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, [".git"], "what is somebody else's stays");
 }
 
 proptest! {

@@ -36,6 +36,25 @@ async fn a_killed_daemon_leaves_every_segment_that_was_seen() {
 }
 
 #[tokio::test]
+async fn what_the_memory_had_not_got_before_the_kill_it_gets_when_the_meeting_is_stopped() {
+    let lab = Lab::start().await;
+    let mut ann = lab.host.agent("ann").await;
+    *lab.memory.fails.lock().unwrap() = Some(carport_core::RpcError::internal("it is slow"));
+    let stream = begin(&mut ann, "m1").await;
+    for n in 0..3 {
+        lab.voice.says(&stream, n, "S1", &format!("Segment {n}."));
+    }
+    heard(&mut ann, "m1", 3).await;
+    let next = lab.killed().await;
+    let mut ann = next.host.agent("ann").await;
+    assert!(next.memory.turns.lock().unwrap().is_empty(), "nothing is touched before that");
+    call(&mut ann, "stop", json!({ "id": "m1" })).await;
+    let turns = next.memory.turns.lock().unwrap();
+    let keys: Vec<_> = turns.iter().map(|it| it.1.key.as_str()).collect();
+    assert_eq!(keys, ["meeting:m1:0", "meeting:m1:1", "meeting:m1:2"]);
+}
+
+#[tokio::test]
 async fn an_interrupted_meeting_may_end_without_a_summary() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;

@@ -1,5 +1,6 @@
 //! Endings: by whom, once, with everything that was said.
 
+use carport_core::RpcError;
 use carport_voice_api::EndReason;
 
 use super::*;
@@ -122,6 +123,22 @@ async fn a_clean_stop_of_the_daemon_ends_every_meeting() {
 }
 
 #[tokio::test]
+async fn a_meeting_whose_stop_takes_long_has_ended_when_the_daemon_has() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let stream = begin(&mut client, "m1").await;
+    lab.voice.says(&stream, 0, "S1", "It was said.");
+    heard(&mut client, "m1", 1).await;
+    lab.voice.drained.send_replace(false);
+    client.send("meeting.stop", json!({ "id": "m1" })).await;
+    // It is being stopped when this is answered, for calls begin in their order.
+    call(&mut client, "list", json!({})).await;
+    lab.host.stop().await;
+    let stored: Value = serde_json::from_str(&lab.file("m1", "meeting.json")).unwrap();
+    assert_eq!((&stored["status"], &stored["ended_by"]), (&json!("ended"), &json!("stop")));
+}
+
+#[tokio::test]
 async fn a_source_that_fails_is_told_and_the_others_go_on() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;
@@ -168,7 +185,6 @@ async fn a_meeting_of_files_may_outlive_its_connection() {
     let file = json!({ "kind": "file", "path": "talk.wav" });
     let started = call(&mut client, "start", json!({ "id": "m1", "audio_source": file })).await;
     let stream = started["voice_session_id"].as_str().unwrap().to_owned();
-    assert!(!lab.voice.opened.lock().unwrap()[0].1, "the stream is nobody's");
     begin(&mut client, "m2").await;
     client.vanish();
     lab.host.emptied_but(&other).await;
@@ -200,6 +216,73 @@ async fn a_deleted_meeting_is_gone_from_the_disk_and_its_fact_from_the_memory() 
         [("meeting:m1".to_owned(), "meeting-m1".to_owned())]
     );
     begin(&mut client, "m1").await;
+}
+
+#[tokio::test]
+async fn what_a_deleted_meeting_said_is_forgotten_in_its_graph_alone() {
+    let lab = Lab::start().await;
+    *lab.memory.is_own.lock().unwrap() = true;
+    let mut client = lab.host.client().await;
+    for id in ["m1", "m2"] {
+        let stream = begin(&mut client, id).await;
+        lab.voice.says(&stream, 0, "S1", &format!("Said in {id}."));
+        call(&mut client, "stop", json!({ "id": id, "summarize": id == "m2" })).await;
+    }
+    // The graph of a connection is there as long as that: a summary that is made later is kept in it.
+    call(&mut client, "stop", json!({ "id": "m1" })).await;
+    assert_eq!(lab.memory.facts.lock().unwrap().len(), 2);
+    // What the memory cannot forget now, it is asked again: the meeting stays.
+    *lab.memory.fails.lock().unwrap() = Some(RpcError::internal("the disk is full"));
+    assert_eq!(refused(&mut client, "delete", json!({ "meeting_id": "m1" })).await.0, -32603);
+    assert!(lab.has_file("m1/transcript.jsonl"));
+    *lab.memory.fails.lock().unwrap() = None;
+    assert_eq!(call(&mut client, "delete", json!({ "meeting_id": "m1" })).await["deleted"], true);
+    let left: Vec<_> =
+        lab.memory.turns.lock().unwrap().iter().map(|it| it.1.origin.clone()).collect();
+    assert_eq!((left, lab.has_file("m1")), (vec!["meeting:m2".to_owned()], false));
+}
+
+#[tokio::test]
+async fn what_finds_no_room_ends_the_meeting_and_is_never_lost_in_silence() {
+    let lab = Lab::start().await;
+    let (mut client, mut other) = (lab.host.client().await, lab.host.client().await);
+    let stream = begin(&mut client, "m1").await;
+    call(&mut other, "subscribe", json!({ "meeting_id": "m1" })).await;
+    // Nothing is written meanwhile, as on a disk that hangs: this thread is the daemon's only one.
+    for n in 0..1500 {
+        lab.voice.says(&stream, n, "S1", &format!("Segment {n}."));
+    }
+    let told = event(&mut client).await;
+    assert_eq!(
+        (&told["type"], &told["status"], &told["ended_by"]),
+        (&json!("status"), &json!("failed"), &json!("write_error"))
+    );
+    assert!(!lab.voice.is_open(&stream));
+    while event(&mut other).await["status"] != "failed" {}
+    let mut kept = Vec::new();
+    let mut from = json!(0);
+    while from != Value::Null {
+        let got = call(&mut client, "get", json!({ "meeting_id": "m1", "from": from })).await;
+        kept.extend(lines(&got["transcript"]).into_iter().map(|it| it.2));
+        from = got["next"].clone();
+    }
+    // What is there is the beginning of what was said, with no hole.
+    assert!((1000..1500).contains(&kept.len()), "{}", kept.len());
+    assert!(kept.iter().zip(0..).all(|(text, n)| *text == format!("Segment {n}.")));
+}
+
+#[tokio::test]
+async fn a_meeting_is_no_longer_than_it_may_be() {
+    let lab = Lab::start().await;
+    let (mut client, mut other) = (lab.host.client().await, lab.host.client().await);
+    let file = json!({ "kind": "file", "path": "day.wav" });
+    let started = call(&mut client, "start", json!({ "id": "m1", "audio_source": file })).await;
+    call(&mut other, "subscribe", json!({ "meeting_id": "m1" })).await;
+    // A file may be heard faster than it sounds.
+    let stream = started["voice_session_id"].as_str().unwrap();
+    lab.voice.says(stream, 12 * 3600, "S1", "It is late.");
+    while event(&mut other).await["ended_by"] != "limit" {}
+    assert!(!lab.voice.is_open(stream));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod crashing;
 mod ending;
 mod following;
+mod hanging;
 mod reading;
 mod remembering;
 mod script;

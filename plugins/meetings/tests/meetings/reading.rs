@@ -35,6 +35,36 @@ async fn the_newest_come_first_in_pages() {
 }
 
 #[tokio::test]
+async fn long_records_come_in_pages_that_fit_a_message() {
+    let lab = Lab::with(json!({ "summary": "off" })).await;
+    let mut client = lab.host.client().await;
+    begin(&mut client, "m").await;
+    call(&mut client, "stop", json!({ "id": "m" })).await;
+    let mut record: Value = serde_json::from_str(&lab.file("m", "meeting.json")).unwrap();
+    record["languages"] = json!(["x".repeat(200 << 10)]);
+    let root = lab.host.root().join("meetings");
+    for nth in 0..45 {
+        record["id"] = format!("m{nth:02}").into();
+        let directory = root.join(format!("m{nth:02}"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("meeting.json"), record.to_string()).unwrap();
+    }
+    let (mut ids, mut before) = (Vec::new(), Value::Null);
+    loop {
+        let page = call(&mut client, "list", json!({ "limit": 1000, "before": before })).await;
+        assert!(page.to_string().len() < 8 << 20);
+        let listed = page["meetings"].as_array().unwrap();
+        ids.extend(listed.iter().map(|it| it["id"].as_str().unwrap().to_owned()));
+        before = page["next"].clone();
+        if before == Value::Null {
+            break;
+        }
+    }
+    let expected = ["m".to_owned()].into_iter().chain((0..45).map(|nth| format!("m{nth:02}")));
+    assert_eq!(ids, expected.collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_transcript_comes_in_pages() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;

@@ -77,6 +77,28 @@ async fn a_failing_memory_delays_nobody_and_catches_up() {
 }
 
 #[tokio::test]
+async fn a_memory_that_is_late_is_told_once() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let stream = begin(&mut client, "m1").await;
+    call(&mut client, "subscribe", json!({ "meeting_id": "m1" })).await;
+    *lab.memory.fails.lock().unwrap() = Some(RpcError::internal("the disk is full"));
+    for n in 0..3 {
+        lab.voice.says(&stream, n, "S1", &format!("Segment {n}."));
+    }
+    let mut offered = lab.memory.offered.subscribe();
+    offered.wait_for(|it| *it >= 1).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    while event(&mut client).await["code"] != "ingest_late" {}
+    *lab.memory.fails.lock().unwrap() = None;
+    until(async || lab.memory.turns.lock().unwrap().len() == 3).await;
+    call(&mut client, "stop", json!({ "id": "m1" })).await;
+    assert!(!client.has_heard(|it| it["params"]["code"] == "ingest_late").await);
+}
+
+#[tokio::test]
 async fn a_graph_that_is_gone_gets_no_more_turns() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;

@@ -6,14 +6,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use carport_core::{Result, RpcError, Session};
+use carport_core::{Result, RpcError, Session, Time};
 use carport_inference_api::{Inference, Pieces, Request};
 use carport_memory_api::{
     ContextRequest, Event as Seen, GraphRef, Memory, NewFact, Question, Recalled, Turn,
 };
 use carport_voice_api::{
     Accepted, AudioSource, EndReason, Event, NewStream, Numbered, Opening, Provider, ProviderRow,
-    Segment, Sink, Speaker, Speech, SpeechOptions, Stream, StreamOptions, Summary, Voice,
+    OwnerMay, Segment, Sink, Speaker, Speech, SpeechOptions, Stream, StreamOptions, Summary, Terms,
+    Voice,
 };
 use tokio::sync::watch;
 
@@ -23,7 +24,7 @@ pub(crate) struct Script {
     /// Opening fails for the stream with this position.
     pub(crate) refuses: Mutex<Option<usize>>,
     /// Streams that were opened.
-    pub(crate) opened: Mutex<Vec<(String, bool, StreamOptions)>>,
+    pub(crate) opened: Mutex<Vec<(String, StreamOptions)>>,
     /// While shut, a stream that stops with `drain` waits.
     pub(crate) drained: watch::Sender<bool>,
 }
@@ -48,6 +49,7 @@ struct Scripted {
     last: Mutex<Vec<Event>>,
     drained: watch::Receiver<bool>,
     live: Mutex<bool>,
+    began: Mutex<Option<Time>>,
 }
 
 impl Scripted {
@@ -83,6 +85,9 @@ impl Stream for Scripted {
             sample_rate: 16_000,
             channels: 1,
         }
+    }
+    fn began(&self) -> Option<Time> {
+        *self.began.lock().unwrap()
     }
     fn go_live(&self) {
         *self.live.lock().unwrap() = true;
@@ -124,6 +129,11 @@ impl Script {
     /// What a stream tells while it stops.
     pub(crate) fn last_words(&self, id: &str, events: Vec<Event>) {
         *self.stream(id).last.lock().unwrap() = events;
+    }
+
+    /// The first sample of a stream was heard.
+    pub(crate) fn begins(&self, id: &str, at: Time) {
+        *self.stream(id).began.lock().unwrap() = Some(at);
     }
 
     /// A stream ends by itself.
@@ -175,13 +185,17 @@ impl Voice for Script {
         {
             return Err(RpcError::invalid_params("audio_source.path", "is empty"));
         }
-        opened.push((new.session_id.clone(), !new.terms.outlives_owner, new.options));
+        // The meeting alone ends it, and its owner hears of it.
+        let terms = Terms { owner_may: OwnerMay::Push, outlives_owner: true, tracks: false };
+        assert_eq!((new.terms, new.owner.is_some()), (terms, true));
+        opened.push((new.session_id.clone(), new.options));
         let scripted = Arc::new(Scripted {
             sink: Mutex::new(new.sink),
             seq: Mutex::default(),
             last: Mutex::default(),
             drained: self.drained.subscribe(),
             live: Mutex::default(),
+            began: Mutex::default(),
         });
         self.streams.lock().unwrap().insert(new.session_id, scripted.clone());
         Ok(scripted)
@@ -197,7 +211,9 @@ pub(crate) struct Notebook {
     pub(crate) turns: Mutex<Vec<(GraphRef, Turn)>>,
     pub(crate) facts: Mutex<Vec<NewFact>>,
     pub(crate) forgotten: Mutex<Vec<(String, String)>>,
-    /// What it says to every turn.
+    /// Whether a connection has a graph of its own.
+    pub(crate) is_own: Mutex<bool>,
+    /// What it says to every turn, and to whoever wants one forgotten.
     pub(crate) fails: Mutex<Option<RpcError>>,
     /// Turns that were offered.
     pub(crate) offered: watch::Sender<usize>,
@@ -208,6 +224,7 @@ impl Memory for Notebook {
     fn graph(&self, session: &Session) -> Result<GraphRef> {
         Ok(match session.identity().agent_id() {
             Some(agent) => GraphRef::Agent(agent.into()),
+            None if *self.is_own.lock().unwrap() => GraphRef::Session(session.id().into()),
             None => GraphRef::Shared,
         })
     }
@@ -232,6 +249,15 @@ impl Memory for Notebook {
     async fn forget(&self, _: &GraphRef, origin: &str, fact_id: &str) -> Result<bool> {
         self.forgotten.lock().unwrap().push((origin.into(), fact_id.into()));
         Ok(true)
+    }
+    async fn forget_turns(&self, graph: &GraphRef, origin: &str) -> Result<usize> {
+        if let Some(error) = self.fails.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let mut turns = self.turns.lock().unwrap();
+        let before = turns.len();
+        turns.retain(|(of, turn)| of != graph || turn.origin != origin);
+        Ok(before - turns.len())
     }
     fn observe(&self, _: &Session, _: Seen) {}
     async fn credit(&self, _: &GraphRef, _: Option<&str>, _: &[String], _: bool) -> Result<()> {

@@ -23,8 +23,8 @@ async fn a_meeting_is_on_disk_before_it_is_answered() {
         json!([{ "source": "main", "voice_session_id": stream, "kind": "pcm_push" }])
     );
     until(async || lab.voice.is_live(&stream)).await;
-    let (_, is_owned, options) = lab.voice.opened.lock().unwrap()[0].clone();
-    assert!(is_owned && options.settled == Some(true));
+    let (_, options) = lab.voice.opened.lock().unwrap()[0].clone();
+    assert_eq!(options.settled, Some(true));
 }
 
 #[tokio::test]
@@ -104,6 +104,34 @@ async fn one_id_is_one_meeting() {
     let mut host = lab.host.host().await;
     call(&mut host, "stop", json!({ "meeting_id": "m1" })).await;
     assert_eq!(refused(&mut one, "start", json!({ "id": "m1" })).await.0, -32008, "it is on disk");
+}
+
+#[tokio::test]
+async fn an_operator_may_allow_more_meetings() {
+    let limits = json!({ "live": 10, "live_per_connection": 9, "summary": "extractive" });
+    let lab = Lab::with(limits).await;
+    let (mut one, mut two) = (lab.host.client().await, lab.host.client().await);
+    let mut streams = Vec::new();
+    for nth in 0..9 {
+        streams.push(begin(&mut one, &format!("m{nth}")).await);
+    }
+    let error = one.raw("meeting.start", json!({})).await.unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["limit"]), (-32012, &json!(9)));
+    assert!(error.message.contains("`meetings.live_per_connection`"), "{}", error.message);
+    streams.push(begin(&mut two, "m9").await);
+    let error = two.raw("meeting.start", json!({})).await.unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["limit"]), (-32009, &json!(10)));
+    assert!(error.message.contains("`meetings.live`"), "{}", error.message);
+    // Each has its own.
+    for (nth, stream) in streams.iter().enumerate() {
+        lab.voice.says(stream, 0, "S1", &format!("Said in m{nth}."));
+    }
+    let mut host = lab.host.host().await;
+    for nth in 0..10 {
+        let stopped = call(&mut host, "stop", json!({ "id": format!("m{nth}") })).await;
+        let expected = [(0, "S1".to_owned(), format!("Said in m{nth}."))];
+        assert_eq!(lines(&stopped["transcript"]), expected);
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,19 @@ async fn a_model_sums_up_what_fits_at_once() {
 }
 
 #[tokio::test]
+async fn an_operator_may_name_the_model() {
+    for (config, model) in
+        [(json!({ "summary_model": "local/minutes" }), Some("local/minutes")), (json!({}), None)]
+    {
+        let lab = Lab::with(config).await;
+        *lab.model.answer.lock().unwrap() = Some(Ok("## Summary\n\nNotes.".into()));
+        stopped(&lab, 200).await;
+        let asked = lab.model.asked.lock().unwrap();
+        assert!(asked.len() > 4 && asked.iter().all(|it| it.model.as_deref() == model));
+    }
+}
+
+#[tokio::test]
 async fn a_long_meeting_is_condensed_in_parts() {
     let lab = Lab::with(json!({})).await;
     *lab.model.answer.lock().unwrap() = Some(Ok("## Summary\n\nNotes of a part.".into()));

@@ -1,5 +1,6 @@
 //! What is said becomes the transcript: once each, in order, with its speaker.
 
+use carport_core::Time;
 use carport_voice_api::{Event, Speaker};
 
 use super::*;
@@ -28,6 +29,9 @@ async fn the_transcript_is_what_was_settled() {
     }
     lab.voice.tell(&stream, corrected(0, "Ann"));
     lab.voice.tell(&stream, corrected(7, "Ann"));
+    heard(&mut client, "m1", 3).await;
+    let metrics = lab.host.host().await.raw("host.metrics", json!({})).await.unwrap();
+    assert!(metrics["text"].as_str().unwrap().contains("\ncarport_meetings_ignored_total 1\n"));
     lab.voice.last_words(&stream, vec![said(4, "S2", "Last words.")]);
     let stopped = call(&mut client, "stop", json!({ "meeting_id": "m1" })).await;
     let expected = [
@@ -106,6 +110,36 @@ async fn sources_are_interleaved_as_they_settle_and_speakers_named_after_them() 
     ];
     assert_eq!(lines(&got["transcript"]), expected);
     assert_eq!(got["transcript"][0]["start_ms"], 5000);
+}
+
+#[tokio::test]
+async fn a_source_that_begins_later_is_later_on_the_meetings_clock() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let (pushed, file) = (json!({ "kind": "pcm_push" }), json!({ "kind": "file", "path": "a.wav" }));
+    let source = |name: &str, audio: &Value| json!({ "source": name, "audio_source": audio });
+    let sources = [source("late", &pushed), source("file", &file), source("early", &pushed)];
+    let started = call(&mut client, "start", json!({ "id": "m1", "sources": sources })).await;
+    let stream =
+        |at: usize| started["sources"][at]["voice_session_id"].as_str().unwrap().to_owned();
+    let began: Time = serde_json::from_value(started["started_at"].clone()).unwrap();
+    let at = |ms| Time::from(*began + chrono::TimeDelta::milliseconds(ms));
+    lab.voice.begins(&stream(0), at(7000));
+    lab.voice.begins(&stream(1), at(9000));
+    // A clock that was set, or a push that is longer than the meeting.
+    lab.voice.begins(&stream(2), at(-3000));
+    for n in 0..3 {
+        lab.voice.says(&stream(n), 2, "S1", "Now.");
+    }
+    let got = heard(&mut client, "m1", 3).await;
+    let times: Vec<_> = (0..3)
+        .map(|n| {
+            let it = &got["transcript"][n];
+            (it["start_ms"].as_u64().unwrap(), it["end_ms"].as_u64().unwrap(), it["at"].clone())
+        })
+        .collect();
+    let time = |ms: u64| (ms, ms + 800, json!(at(i64::try_from(ms).unwrap())));
+    assert_eq!(times, [time(9000), time(2000), time(2000)]);
 }
 
 #[tokio::test]

@@ -214,6 +214,16 @@ pub trait Memory: Send + Sync {
     /// A file that cannot be read or written.
     async fn forget(&self, graph: &GraphRef, origin: &str, fact_id: &str) -> Result<bool>;
 
+    /// Removes every turn of a conversation. Returns how many there were. A turn of it that is ingested later
+    /// is kept.
+    ///
+    /// # Errors
+    /// A graph that is not there, a file that cannot be read or written, or a memory that removes no turns.
+    async fn forget_turns(&self, _graph: &GraphRef, _origin: &str) -> Result<usize> {
+        let why = "the memory that this daemon was given removes no turns of conversations";
+        Err(RpcError::unavailable("memory.forget_turns", why))
+    }
+
     /// Tells the memory of a connection what was seen. The last 512 events are held until
     /// `memory.maintain` reads them. Plain code that returns at once: whoever tells does not wait for
     /// what comes of it. What is told of a connection that ended is ignored.

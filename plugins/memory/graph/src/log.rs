@@ -24,6 +24,8 @@ pub enum Line {
     Use(Uses),
     /// A turn that is new, or takes the place of the one with its key.
     Turn(Turn),
+    /// All turns of this origin are gone.
+    Forget(String),
 }
 
 /// A fact of a tenant: the id alone where it is everybody's.
@@ -139,6 +141,7 @@ mod tests {
             (Line::Add(fact.into()), added),
             (Line::Del(Which::new("f".into(), None)), r#"{"del":"f"}"#),
             (Line::Del(Which::new("f".into(), Some("t"))), r#"{"del":{"id":"f","tenant_id":"t"}}"#),
+            (Line::Forget("m".into()), r#"{"forget":"m"}"#),
             (Line::Use(uses), r#"{"use":{"id":"f","uses":1,"wins":2,"losses":3}}"#),
             (
                 Line::Turn(turn),

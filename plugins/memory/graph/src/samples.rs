@@ -90,7 +90,10 @@ pub(crate) fn any_facts(most: usize) -> impl Strategy<Value = Vec<Fact>> {
 }
 
 pub(crate) fn any_turn() -> impl Strategy<Value = Turn> {
-    (0..6u32, 0..20i64, words(5)).prop_map(|(key, at, text)| turn(&format!("t{key}"), at, &text))
+    (0..6u32, 0..20i64, words(5)).prop_map(|(key, at, text)| Turn {
+        origin: format!("m{}", at % 3),
+        ..turn(&format!("t{key}"), at, &text)
+    })
 }
 
 pub(crate) fn any_line() -> impl Strategy<Value = Line> {
@@ -103,5 +106,6 @@ pub(crate) fn any_line() -> impl Strategy<Value = Line> {
             Line::Use(crate::Uses { id, tenant_id, uses: wins + 1, wins, losses: 2 })
         }),
         2 => any_turn().prop_map(Line::Turn),
+        1 => (0..3u32).prop_map(|at| Line::Forget(format!("m{at}"))),
     ]
 }

@@ -152,6 +152,32 @@ impl Kept {
         Ok(())
     }
 
+    /// Takes the turns of a conversation out. Those that wait for the disk are written first, or they would
+    /// come after the line that takes them out.
+    ///
+    /// # Errors
+    /// The file cannot be written. The graph is as before.
+    pub(crate) async fn forget_turns(self: &Arc<Self>, origin: &str) -> Result<usize> {
+        let mut pen = self.hold_pen().await?;
+        self.write_turns(&mut pen).await?;
+        let count = self.snapshot().turns_of(origin);
+        if count == 0 {
+            return Ok(0);
+        }
+        let line = Line::Forget(origin.into());
+        if let Some(pen) = &mut *pen {
+            pen.append(std::slice::from_ref(&line)).await.map_err(failed)?;
+        }
+        let mut state = self.state.lock();
+        // What came while the line was written is no part of what was asked to go, but is behind it in the file.
+        let later = state.unwritten.clone();
+        state.graph.apply(line);
+        later.into_iter().for_each(|it| state.graph.apply(it));
+        drop(state);
+        self.tidy_if_due(pen.as_ref());
+        Ok(count)
+    }
+
     /// The right to write. A file that somebody removed is made anew of what the graph holds: what was
     /// acknowledged is to be there after the next start.
     async fn hold_pen(self: &Arc<Self>) -> Result<MutexGuard<'_, Option<Pen>>> {

@@ -274,6 +274,37 @@ async fn turns_keep_the_order_of_their_times_then_of_their_coming() {
 }
 
 #[tokio::test]
+async fn a_conversation_is_forgotten_for_good_and_no_other() {
+    let host = TestHost::start().await;
+    let (memory, graph) = (host.service(&MEMORY), GraphRef::Namespace("team".into()));
+    let of = |origin: &str, key: &str, text: &str| Turn {
+        origin: origin.into(),
+        ..turn(&format!("{origin}:{key}"), 1, text)
+    };
+    for said in [of("m1", "0", "one"), of("m2", "0", "two"), of("m1", "1", "three")] {
+        memory.ingest(&graph, said).await.unwrap();
+    }
+    memory.add(&graph, NewFact { source: "m1".into(), ..NewFact::new("s", "b") }).await.unwrap();
+    assert_eq!(memory.forget_turns(&graph, "m3").await.unwrap(), 0);
+    assert_eq!(memory.forget_turns(&graph, "m1").await.unwrap(), 2);
+    assert_eq!(memory.forget_turns(&graph, "m1").await.unwrap(), 0);
+    let expected = "## Conversation\nBo: two";
+    assert!(context(&*memory, &graph).await.ends_with(expected));
+    let mut client = bound(&host, "team").await;
+    assert_eq!((count(&mut client).await, bodies(&mut client, "s").await), (1, vec!["b".into()]));
+    let next = again(&host).await;
+    assert!(context(&*next.service(&MEMORY), &graph).await.ends_with(expected), "after a restart");
+    // It may be spoken of again.
+    let memory = next.service(&MEMORY);
+    memory.ingest(&graph, of("m1", "0", "anew")).await.unwrap();
+    let last = again(&next).await;
+    assert!(context(&*last.service(&MEMORY), &graph).await.contains("Bo: anew"));
+    let gone = GraphRef::Session("nobody".into());
+    assert_eq!(why(memory.forget_turns(&gone, "m1").await).0, codes::NOT_FOUND);
+    assert_eq!(why(memory.forget_turns(&graph, &"x".repeat(257)).await).1, "origin");
+}
+
+#[tokio::test]
 async fn a_turn_of_any_time_is_read_again() {
     let host = TestHost::start().await;
     let (memory, graph) = (host.service(&MEMORY), GraphRef::Namespace("team".into()));

@@ -10,7 +10,7 @@ mod speech;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_core::{Result, ServiceKey, Session};
+use carport_core::{Result, ServiceKey, Session, Time};
 
 pub use event::{
     Caps, EndReason, ErrorCode, Event, FinalReason, Numbered, Segment, Speaker, TurnEvent,
@@ -124,6 +124,10 @@ pub struct Summary {
 pub trait Stream: Send + Sync {
     /// What it said when it was opened.
     fn opening(&self) -> Opening;
+
+    /// When the first sample that came in was heard, if one has come: that many milliseconds of its push
+    /// before that came. A file counts as heard when it is read.
+    fn began(&self) -> Option<Time>;
 
     /// Lets its events out; before, they wait. For whoever answers a call first.
     fn go_live(&self);

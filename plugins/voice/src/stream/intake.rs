@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration, time::Instant};
 use carport_core::Time;
 use carport_voice_api::{EndReason, Failure, FailureKind, Heard};
 use carport_voice_audio::{Format, Full, Ring};
+use chrono::TimeDelta;
 
 use super::arrivals::Arrivals;
 
@@ -30,6 +31,8 @@ pub(crate) struct Intake {
     stopped: bool,
     closed: bool,
     last_sound: Time,
+    /// When its first sample was heard.
+    began: Option<Time>,
     /// Since when the worker has been in its provider.
     pub(crate) busy_since: Option<Time>,
     pub(crate) told_slow: bool,
@@ -67,6 +70,7 @@ impl Intake {
             stopped: false,
             closed: false,
             last_sound: now,
+            began: None,
             busy_since: None,
             told_slow: false,
             open_segment: None,
@@ -94,7 +98,17 @@ impl Intake {
         }
         self.came += frames;
         self.last_sound = now;
+        if self.began.is_none() {
+            let length = i64::try_from(self.ring.format().ms(frames)).unwrap_or(0);
+            let began = now.checked_sub_signed(TimeDelta::milliseconds(length));
+            self.began = Some(began.map_or(now, Time::from));
+        }
         self.arrivals.note(self.ring.position_ms(), moment);
+    }
+
+    /// When its first sample was heard: a push of a live source comes when its sound is over.
+    pub(crate) fn began(&self) -> Option<Time> {
+        self.began
     }
 
     pub(crate) fn flush(&mut self) {
@@ -242,6 +256,20 @@ mod tests {
             ]
         );
         assert!(intake.is_ending());
+    }
+
+    #[test]
+    fn it_began_when_the_first_sample_was_heard() {
+        let (mut intake, moment) = (intake(), Instant::now());
+        let at = |ms| Time::from(*Time::default() + TimeDelta::milliseconds(ms));
+        intake.push(&[], at(1000), moment).unwrap();
+        assert_eq!(intake.began(), None, "nothing is no sound");
+        // 8000 frames of 4 bytes a second.
+        intake.push(&[1; 3200], at(5000), moment).unwrap();
+        intake.push(&[1; 3200], at(9000), moment).unwrap();
+        assert_eq!(intake.began(), Some(at(4900)));
+        intake.close();
+        assert_eq!(intake.began(), Some(at(4900)));
     }
 
     #[test]

@@ -92,6 +92,11 @@ impl Stream {
         (intake.ring.position_ms(), intake.ring.buffered_ms())
     }
 
+    /// When its first sample was heard.
+    pub(crate) fn began(&self) -> Option<Time> {
+        self.intake.lock().began()
+    }
+
     /// Whether its last event was made, so that its id is free.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)

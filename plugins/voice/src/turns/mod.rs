@@ -144,6 +144,7 @@ impl Running {
         Request {
             system: Some(self.new.overlay.clone()).filter(|it| !it.is_empty()),
             prompt: self.new.utterance.clone(),
+            model: None,
             prefer_fast: fast,
             max_tokens: None,
             remembers: (!fast).then(|| self.session.clone()),

@@ -1,6 +1,6 @@
 //! What is taken and what is refused: odd sound, too much of it, other people's streams.
 
-use carport_core::codes;
+use carport_core::{codes, testing::TestHost};
 use serde_json::{Value, json};
 
 use crate::{Lab, event, push, sound, start, stop, utterance};
@@ -168,6 +168,28 @@ async fn a_connection_sends_no_more_than_its_rate() {
     assert!((1..=500).contains(&wait), "{wait}");
     lab.knobs.loading.open();
     client.close().await;
+    lab.is_clean().await;
+}
+
+#[tokio::test]
+async fn an_operator_may_allow_more_streams() {
+    let limits = json!({ "streams": 10, "streams_per_connection": 9 });
+    let lab = Lab::with(TestHost::builder(), limits).await;
+    let (mut one, mut two) = (lab.host.client().await, lab.host.client().await);
+    for nth in 0..9 {
+        start(&mut one, &format!("s{nth}"), json!({})).await;
+    }
+    let params = json!({ "session_id": "more" });
+    let error = one.raw("voice.transcribe_stream.start", params.clone()).await.unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["limit"]), (codes::LIMIT, &json!(9)));
+    assert!(error.message.contains("`voice.streams_per_connection`"), "{}", error.message);
+    start(&mut two, "last", json!({})).await;
+    let error = two.raw("voice.transcribe_stream.start", params).await.unwrap_err();
+    assert_eq!((error.code, &error.data.unwrap()["limit"]), (codes::OVERLOADED, &json!(10)));
+    assert!(error.message.contains("`voice.streams`"), "{}", error.message);
+    for client in [one, two] {
+        client.vanish();
+    }
     lab.is_clean().await;
 }
 

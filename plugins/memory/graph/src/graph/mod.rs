@@ -118,6 +118,7 @@ impl Graph {
             Line::Del(which) => self.remove(&which),
             Line::Use(uses) => self.count_uses(&uses),
             Line::Turn(turn) => self.take_turn(turn),
+            Line::Forget(origin) => self.drop_turns_of(&origin),
         }
     }
 

@@ -134,6 +134,11 @@ impl Snapshot {
         self.turns.len()
     }
 
+    /// How many turns are of this conversation.
+    pub fn turns_of(&self, origin: &str) -> usize {
+        self.turns().filter(|it| it.source == origin).count()
+    }
+
     /// The turns, each as a fact, oldest first.
     pub(crate) fn turns(&self) -> impl DoubleEndedIterator<Item = &Arc<Fact>> {
         self.turns.values().filter_map(|at| Some(&self.docs.get(*at)?.fact))

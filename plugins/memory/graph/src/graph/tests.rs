@@ -40,6 +40,7 @@ impl Model {
                 }
                 self.turns.sort_by_key(|(arrived, turn)| (turn.at, *arrived));
             }
+            Line::Forget(origin) => self.turns.retain(|it| it.1.origin != origin),
         }
     }
 }

@@ -58,6 +58,14 @@ impl Graph {
         std::mem::take(&mut self.turns.dropped)
     }
 
+    pub(super) fn drop_turns_of(&mut self, origin: &str) {
+        let is_its = |at: &u32| self.now.docs.get(*at).is_some_and(|it| it.fact.source == origin);
+        let gone: Vec<u32> = self.now.turns.values().copied().filter(is_its).collect();
+        for at in gone {
+            self.drop_turn(at);
+        }
+    }
+
     /// Takes a turn out and says when it arrived.
     pub(super) fn drop_turn(&mut self, at: u32) -> Option<u64> {
         let doc = self.now.docs.get(at)?.clone();
