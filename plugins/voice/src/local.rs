@@ -209,7 +209,7 @@ impl TextToSpeech for Mouth {
 
     fn speak(&self, say: &Say, out: Out<'_>) -> Result<(), Failure> {
         let (phonemizer, hibari) = self.load()?;
-        let style = Style { speed: say.speed as f32, ..Style::default() };
+        let mut style = Style { speed: say.speed as f32, early: true, ..Style::default() };
         for sentence in phonemizer.sentences(&say.text) {
             let mut wanted = ControlFlow::Continue(());
             let made = hibari.speak(&sentence.ids, style, say.cancel.flag(), &mut |samples| {
@@ -243,6 +243,8 @@ impl SpeakerPrints for Prints {
     fn ready(&self) -> Result<(), Unready> {
         ready(&self.0, VoiceEncoder::MODEL)
     }
+            // The others are made while this one sounds.
+            style.early = false;
 
     fn threshold(&self) -> f32 {
         VoiceEncoder::THRESHOLD
