@@ -4,13 +4,13 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use carport_core::{Result as Answer, RpcError};
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Listen, ModelFacts, Out,
-    Pass, Prepared, PreparedStatus, Provider, Recogniser, Say, Sound, SpeakerPrints, SpeechToText,
-    TextToSpeech, Unready, Voiceprint,
+    About, Activity, Cancel, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Listen, ModelFacts,
+    Out, Pass, Prepared, PreparedStatus, Provider, Recogniser, Say, Sound, SpeakerPrints,
+    SpeechToText, TextToSpeech, Unready, Voiceprint,
 };
 use carport_voice_local::{
-    Hibari, Local, Locator, Manifest, ModelError, Moonshine, Once, Places, Recognizer, RunError,
-    SPEECH_RATE, Style, VoiceEncoder, voiced_ms,
+    Help, Hibari, Local, Locator, Manifest, ModelError, Moonshine, Once, Places, Recognizer,
+    RunError, SPEECH_RATE, Style, VoiceEncoder, voiced_ms,
 };
 use carport_voice_phonemes::Phonemizer;
 
@@ -128,7 +128,7 @@ impl SpeechToText for Ears {
     fn open(&self, _: &Listen, _: Ear) -> Result<Recogniser, Failure> {
         let moonshine = self.0.recognizer().map_err(unloaded)?;
         Ok(Recogniser::Segments {
-            decoder: Box::new(Hearing(moonshine)),
+            decoder: Box::new(Hearing::new(moonshine)),
             activity: Box::new(Scores::default()),
         })
     }
@@ -139,11 +139,34 @@ impl SpeechToText for Ears {
     }
 }
 
-struct Hearing(Arc<Moonshine>);
+/// Samples by which a segment that grew is known again.
+const MARK: usize = 512;
+
+/// Decodes one segment after the other. What it made of a segment so far helps with more of it.
+struct Hearing {
+    moonshine: Arc<Moonshine>,
+    /// The first samples of the segment, and its tokens.
+    former: (Vec<f32>, Vec<u32>),
+}
+
+impl Hearing {
+    fn new(moonshine: Arc<Moonshine>) -> Self {
+        Self { moonshine, former: Default::default() }
+    }
+}
 
 impl Decoder for Hearing {
-    fn decode(&mut self, samples: &[f32], _: Pass) -> Result<Decoded, Failure> {
-        let heard = self.0.decode(samples).map_err(failed)?;
+    fn decode(&mut self, samples: &[f32], _: Pass, stop: &Cancel) -> Result<Decoded, Failure> {
+        let mark = &samples[..samples.len().min(MARK)];
+        if self.former.0 != mark {
+            self.former = (mark.to_owned(), Vec::new());
+        }
+        let help = Help { draft: &self.former.1, stop: Some(stop.flag()) };
+        let heard = match self.moonshine.decode_with(samples, help) {
+            Err(RunError::Cancelled) => return Ok(Decoded::default()),
+            heard => heard.map_err(failed)?,
+        };
+        self.former.1 = heard.tokens;
         let confidence = (!heard.text.is_empty()).then_some(f64::from(heard.confidence));
         let language = Some(LANGUAGE.into());
         Ok(Decoded { text: heard.text, confidence, language, words: Vec::new() })
@@ -209,7 +232,7 @@ impl TextToSpeech for Mouth {
 
     fn speak(&self, say: &Say, out: Out<'_>) -> Result<(), Failure> {
         let (phonemizer, hibari) = self.load()?;
-        let style = Style { speed: say.speed as f32, ..Style::default() };
+        let mut style = Style { speed: say.speed as f32, early: true, ..Style::default() };
         for sentence in phonemizer.sentences(&say.text) {
             let mut wanted = ControlFlow::Continue(());
             let made = hibari.speak(&sentence.ids, style, say.cancel.flag(), &mut |samples| {
@@ -220,6 +243,8 @@ impl TextToSpeech for Mouth {
                 Err(RunError::Cancelled) => break,
                 made => made.map_err(failed)?,
             }
+            // The others are made while this one sounds.
+            style.early = false;
             if wanted.is_break() {
                 break;
             }

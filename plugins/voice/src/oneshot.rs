@@ -18,6 +18,7 @@ use crate::{
     counts::thread,
     files::Place,
     hub::Hub,
+    slots::Need,
     speech::making::Making,
     stream::{
         foreign::Order,
@@ -69,10 +70,10 @@ pub(crate) async fn apart<T: Send + 'static>(
     let slots = hub.slots.clone();
     let body = move || {
         let unwanted = || tell.is_closed();
-        let mut place = slots.take(waits, unwanted);
+        let mut place = slots.take(Need::Later, waits, unwanted);
         let mut go_on = || {
             if slots.is_wanted() && place.take().is_some() {
-                place = slots.take(waits, unwanted);
+                place = slots.take(Need::Later, waits, unwanted);
             }
             place.is_some() && !unwanted()
         };
@@ -180,6 +181,13 @@ impl Told for Book {
     fn since(&self, _: u64) -> u64 {
         0
     }
+
+    /// The whole file has a place.
+    fn begin(&self, _: Need<'_>) -> bool {
+        true
+    }
+
+    fn done(&self) {}
 
     fn tell(&self, event: Event, _: &[f32]) {
         if let Event::Final { segment, .. } = event

@@ -1,28 +1,46 @@
 //! How many blocking workers may work at once.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeSet,
     sync::{Arc, Condvar, PoisonError},
+    time::{Duration, Instant},
 };
 
 use carport_core::Guarded;
+use carport_voice_api::Cancel;
 
-/// One place fewer than the machine has cores, and one at the least. Who asked first is first to get one,
-/// so that a long file keeps no stream waiting for more than a decode.
+/// How long a text that may as well come later waits for a place. Sound that came meanwhile is heard then.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// One place fewer than the machine has cores, and one at the least. What somebody waits for comes first,
+/// then who asked first, so that a long file keeps no stream waiting for more than a decode.
 pub(crate) struct Slots {
     queue: Guarded<Queue>,
     changed: Condvar,
 }
 
-/// Who waits, by number.
+/// What a place is wanted for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Need<'a> {
+    /// Text for good or speech: somebody waits for it.
+    Now,
+    /// A whole file.
+    Later,
+    /// Text that will be replaced: soon or not at all, and called off when somebody else needs the place now.
+    Spare(&'a Cancel),
+}
+
+/// Who waits: those who need a place now before the others, by number.
 struct Queue {
     free: usize,
     next: u64,
-    waiting: VecDeque<u64>,
+    waiting: BTreeSet<(bool, u64)>,
+    /// What may be called off of the work that goes on.
+    spare: Vec<Cancel>,
 }
 
 /// A place. It is free again when this is dropped, by its worker or by whoever gives the worker up.
-pub(crate) struct Permit(Option<Arc<Slots>>);
+pub(crate) struct Permit(Option<(Arc<Slots>, Option<Cancel>)>);
 
 impl Slots {
     pub(crate) fn of_machine() -> Arc<Self> {
@@ -31,7 +49,7 @@ impl Slots {
     }
 
     fn new(free: usize) -> Arc<Self> {
-        let queue = Queue { free, next: 0, waiting: VecDeque::new() };
+        let queue = Queue { free, next: 0, waiting: BTreeSet::new(), spare: Vec::new() };
         Arc::new(Self { queue: Guarded::new(queue), changed: Condvar::new() })
     }
 
@@ -39,28 +57,49 @@ impl Slots {
     /// that only `waits`, for a server or a program, takes none from those who compute.
     pub(crate) fn take(
         self: &Arc<Self>,
+        need: Need<'_>,
         waits: bool,
         unwanted: impl Fn() -> bool,
     ) -> Option<Permit> {
         if waits {
             return Some(Permit(None));
         }
+        let until = Instant::now() + PATIENCE;
+        let (can_wait, spare) = match need {
+            Need::Now => (false, None),
+            Need::Later => (true, None),
+            Need::Spare(cancel) => (true, Some(cancel)),
+        };
         let mut queue = self.queue.lock();
-        let mine = queue.next;
+        let mine = (can_wait, queue.next);
         queue.next += 1;
-        queue.waiting.push_back(mine);
+        queue.waiting.insert(mine);
+        if !can_wait
+            && queue.free == 0
+            && let Some(spare) = queue.spare.pop()
+        {
+            spare.cancel();
+        }
         loop {
-            let is_first = queue.waiting.front() == Some(&mine);
-            let has_place = queue.free > 0 && is_first;
-            if has_place || unwanted() {
-                queue.waiting.retain(|it| *it != mine);
+            let has_place = queue.free > 0 && queue.waiting.first() == Some(&mine);
+            let left = until.saturating_duration_since(Instant::now());
+            let gives_up = unwanted() || (spare.is_some() && left.is_zero());
+            if has_place || gives_up {
+                queue.waiting.remove(&mine);
                 queue.free -= usize::from(has_place);
+                queue.spare.extend(spare.filter(|_| has_place).cloned());
                 drop(queue);
                 // Whoever is first now may find a place.
                 self.changed.notify_all();
-                return has_place.then(|| Permit(Some(self.clone())));
+                return has_place.then(|| Permit(Some((self.clone(), spare.cloned()))));
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = match spare {
+                Some(_) => {
+                    let waited = self.changed.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
@@ -78,8 +117,11 @@ impl Slots {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(slots) = &self.0 {
-            slots.queue.lock().free += 1;
+        if let Some((slots, spare)) = &self.0 {
+            let mut queue = slots.queue.lock();
+            queue.free += 1;
+            queue.spare.retain(|it| Some(it) != spare.as_ref());
+            drop(queue);
             slots.changed.notify_all();
         }
     }
@@ -102,7 +144,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let permit = slots.take(false, || false);
+                        let permit = slots.take(Need::Now, false, || false);
                         most.fetch_max(
                             at_once.fetch_add(1, Ordering::SeqCst) + 1,
                             Ordering::SeqCst,
@@ -120,28 +162,28 @@ mod tests {
     #[test]
     fn whoever_waits_can_be_called_off() {
         let (slots, off) = (Slots::new(1), AtomicBool::new(false));
-        let held = slots.take(false, || false);
+        let held = slots.take(Need::Now, false, || false);
         thread::scope(|scope| {
-            let waiting =
-                scope.spawn(|| slots.take(false, || off.load(Ordering::SeqCst)).is_none());
+            let waiting = scope
+                .spawn(|| slots.take(Need::Now, false, || off.load(Ordering::SeqCst)).is_none());
             off.store(true, Ordering::SeqCst);
             slots.look_again();
             assert!(waiting.join().unwrap());
         });
-        assert!(slots.take(true, || true).is_some(), "who waits needs no place");
+        assert!(slots.take(Need::Now, true, || true).is_some(), "who waits needs no place");
         drop(held);
-        assert!(slots.take(false, || true).is_some());
+        assert!(slots.take(Need::Now, false, || true).is_some());
     }
 
     #[test]
     fn who_steps_back_goes_behind_those_who_wait() {
         let (slots, order) = (Slots::new(1), Guarded::new(Vec::new()));
-        let first = slots.take(false, || false);
+        let first = slots.take(Need::Now, false, || false);
         thread::scope(|scope| {
             for name in 1..=3 {
                 let (slots, order) = (&slots, &order);
                 scope.spawn(move || {
-                    let place = slots.take(false, || false);
+                    let place = slots.take(Need::Now, false, || false);
                     order.lock().push(name);
                     drop(place);
                 });
@@ -151,10 +193,37 @@ mod tests {
             }
             assert!(slots.is_wanted());
             drop(first);
-            drop(slots.take(false, || false));
+            drop(slots.take(Need::Now, false, || false));
             order.lock().push(4);
         });
         assert_eq!(*order.lock(), [1, 2, 3, 4]);
         assert!(!slots.is_wanted());
+    }
+
+    #[test]
+    fn who_needs_a_place_now_goes_first_and_calls_off_what_can_be_made_later() {
+        let (slots, order, stop) = (Slots::new(1), Guarded::new(Vec::new()), Cancel::default());
+        let partial = slots.take(Need::Spare(&stop), false, || false);
+        assert!(partial.is_some() && !stop.is_cancelled());
+        thread::scope(|scope| {
+            for (nth, need) in [Need::Later, Need::Now].into_iter().enumerate() {
+                let (slots, order) = (&slots, &order);
+                scope.spawn(move || {
+                    let place = slots.take(need, false, || false);
+                    order.lock().push(nth);
+                    drop(place);
+                });
+                while slots.queue.lock().waiting.len() <= nth {
+                    thread::yield_now();
+                }
+                assert_eq!(stop.is_cancelled(), nth == 1, "a file waits, a final does not");
+            }
+            let other = Cancel::default();
+            assert!(slots.take(Need::Spare(&other), false, || false).is_none(), "not for long");
+            drop(partial);
+        });
+        assert_eq!(*order.lock(), [1, 0]);
+        let queue = slots.queue.lock();
+        assert_eq!((queue.free, queue.waiting.len(), queue.spare.len()), (1, 0, 0));
     }
 }

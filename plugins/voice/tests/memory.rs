@@ -6,8 +6,8 @@ use std::{alloc::System, sync::Arc, time::Duration};
 use carport_core::{Result as Answer, testing::TestHost};
 use carport_voice as _;
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, Listen, NewStream, Pass, Provider,
-    Recogniser, SpeechToText, Stream, Unready, VOICE, Voice,
+    About, Activity, Cancel, Caps, Decoded, Decoder, Ear, Failure, Listen, NewStream, Pass,
+    Provider, Recogniser, SpeechToText, Stream, Unready, VOICE, Voice,
 };
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -47,7 +47,7 @@ impl SpeechToText for Loud {
 }
 
 impl Decoder for Loud {
-    fn decode(&mut self, samples: &[f32], _: Pass) -> Result<Decoded, Failure> {
+    fn decode(&mut self, samples: &[f32], _: Pass, _: &Cancel) -> Result<Decoded, Failure> {
         Ok(Decoded { text: format!("{} samples", samples.len()), ..Decoded::default() })
     }
 }

@@ -62,11 +62,12 @@ pub struct Decoded {
 
 /// Decodes segments.
 pub trait Decoder: Send {
-    /// The text of one segment: samples between -1 and 1 at [`SAMPLE_RATE`].
+    /// The text of one segment: samples between -1 and 1 at [`SAMPLE_RATE`]. When `stop` is cancelled, the text of
+    /// a partial is not wanted: a decoder that takes long breaks off, and what it gives is not looked at.
     ///
     /// # Errors
     /// The stream ends with what went wrong.
-    fn decode(&mut self, samples: &[f32], pass: Pass) -> Result<Decoded, Failure>;
+    fn decode(&mut self, samples: &[f32], pass: Pass, stop: &Cancel) -> Result<Decoded, Failure>;
 }
 
 /// Tells speech from the rest, frame by frame.

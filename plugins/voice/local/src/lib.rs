@@ -19,6 +19,6 @@ pub use load::{Local, Once};
 pub use models::{Locator, Manifest, ManifestFile, ModelError, Places};
 pub use moonshine::Moonshine;
 pub use speakers::{Print, PrintError, VoiceEncoder};
-pub use stt::{Heard, Recognizer};
+pub use stt::{Heard, Help, Recognizer};
 pub use threads::{RunError, Threads};
 pub use vad::{Activity, voiced_ms};

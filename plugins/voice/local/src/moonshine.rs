@@ -1,13 +1,17 @@
 //! Moonshine tiny (English): an encoder over raw samples, and a decoder that writes one token at a time.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use carport_voice_audio::{RATE, level_db};
 use rten::{Model, NodeId, RunOptions, ValueOrView};
 use rten_tensor::{NdTensor, prelude::*};
 
 use crate::{
-    Heard, ModelError, Recognizer, RunError, Threads,
+    Heard, Help, ModelError, Recognizer, RunError, Threads,
     load::{graph, node, unusable},
     stt::without_repeats,
     threads::failed,
@@ -115,7 +119,12 @@ impl Moonshine {
         })
     }
 
-    fn listen(&self, samples: &[f32], options: &RunOptions) -> Result<Heard, RunError> {
+    fn listen(
+        &self,
+        samples: &[f32],
+        help: Help<'_>,
+        options: &RunOptions,
+    ) -> Result<Heard, RunError> {
         let mut sound = samples.to_vec();
         sound.resize(samples.len().max(MIN_SAMPLES), 0.0);
         // Both graphs want a mask as long as the samples, not as the encoder's frames.
@@ -132,16 +141,22 @@ impl Moonshine {
             hidden.ok_or_else(|| failed("no output"))?.try_into().map_err(failed)?;
         let mut writer = Writer::new(self, mask, hidden);
         let (mut tokens, mut doubt) = (Vec::new(), 0.0f32);
-        while tokens.len() < most {
-            let (token, log_probability) = writer.step(options)?;
-            doubt -= log_probability;
-            if token == END {
-                break;
+        let known = |it: &&u32| (**it as usize) < self.vocabulary.len();
+        let mut draft = &help.draft[..help.draft.iter().take_while(known).take(most - 1).count()];
+        'writing: while tokens.len() < most {
+            if help.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(RunError::Cancelled);
             }
-            tokens.push(token as u32);
-            if let Some(wanted) = without_repeats(&tokens) {
-                tokens.truncate(wanted);
-                break;
+            for (token, log_probability) in writer.step(std::mem::take(&mut draft), options)? {
+                doubt -= log_probability;
+                if token == END {
+                    break 'writing;
+                }
+                tokens.push(token as u32);
+                if let Some(wanted) = without_repeats(&tokens) {
+                    tokens.truncate(wanted);
+                    break 'writing;
+                }
             }
         }
         let text = self.text(&tokens).trim().to_owned();
@@ -149,7 +164,7 @@ impl Moonshine {
             true => 0.0,
             false => (-doubt / (tokens.len() + 1) as f32).exp().clamp(0.0, 1.0),
         };
-        Ok(Heard { text, confidence })
+        Ok(Heard { text, confidence, tokens })
     }
 
     fn text(&self, tokens: &[u32]) -> String {
@@ -161,7 +176,7 @@ impl Moonshine {
 }
 
 impl Recognizer for Moonshine {
-    fn decode(&self, samples: &[f32]) -> Result<Heard, RunError> {
+    fn decode_with(&self, samples: &[f32], help: Help<'_>) -> Result<Heard, RunError> {
         let (got, limit) = (samples.len(), self.limit());
         if got > limit {
             return Err(RunError::TooLong { got, limit, unit: "samples" });
@@ -169,7 +184,7 @@ impl Recognizer for Moonshine {
         if level_db(samples) < QUIET_DB {
             return Ok(Heard::default());
         }
-        self.threads.run(|options| self.listen(samples, options))
+        self.threads.run(|options| self.listen(samples, help, options))
     }
 
     fn limit(&self) -> usize {
@@ -193,14 +208,16 @@ impl<'a> Writer<'a> {
         Self { model, mask, hidden, caches, last: BEGIN, first: true }
     }
 
-    /// The likeliest next token, and the logarithm of its probability.
-    fn step(&mut self, options: &RunOptions) -> Result<(i32, f32), RunError> {
+    /// The likeliest next tokens, each with the logarithm of its probability: those of `draft` that are, and the
+    /// one after them. Only the first step may have a draft.
+    fn step(&mut self, draft: &[u32], options: &RunOptions) -> Result<Vec<(i32, f32)>, RunError> {
         let model = self.model;
-        let last = NdTensor::from_data([1, 1], vec![self.last]);
+        let given = std::iter::once(self.last).chain(draft.iter().map(|it| *it as i32));
+        let given = NdTensor::from_data([1, 1 + draft.len()], given.collect::<Vec<_>>());
         let cached = NdTensor::from_data([1], vec![i32::from(!self.first)]);
         let mut inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![
             (model.mask, self.mask.view().into()),
-            (model.tokens, last.into()),
+            (model.tokens, given.into()),
             (model.hidden, self.hidden.view().into()),
             (model.use_cache, cached.into()),
         ];
@@ -224,13 +241,26 @@ impl<'a> Writer<'a> {
         let mut made = made.into_iter();
         let logits = made.next().ok_or_else(|| failed("no logits"))?;
         let logits: NdTensor<f32, 3> = logits.try_into().map_err(failed)?;
+        let mut found = Vec::new();
+        for at in 0..logits.size(1) {
+            let next = likeliest(logits.slice((0, at)).iter().copied());
+            found.push(next);
+            if draft.get(at).is_none_or(|guess| *guess as i32 != next.0) {
+                break;
+            }
+        }
         for (place, value) in renewed.into_iter().zip(made) {
-            self.caches[place] = value.try_into().map_err(failed)?;
+            let value: NdTensor<f32, 4> = value.try_into().map_err(failed)?;
+            // What follows a wrong guess is forgotten.
+            let is_all_right = model.caches[place].of_sound || found.len() == 1 + draft.len();
+            self.caches[place] = match is_all_right {
+                true => value,
+                false => value.slice((.., .., ..found.len())).to_tensor(),
+            };
         }
         self.first = false;
-        let (token, log_probability) = likeliest(logits.iter().copied());
-        self.last = token;
-        Ok((token, log_probability))
+        self.last = found.last().map_or(END, |it| it.0);
+        Ok(found)
     }
 }
 

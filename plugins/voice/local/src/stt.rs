@@ -1,5 +1,7 @@
 //! Speech to text: what a recognizer is, and where a decoder has lost its way.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::RunError;
 
 /// The text of a stretch of speech.
@@ -9,12 +11,29 @@ pub struct Heard {
     pub text: String,
     /// The geometric mean of the tokens' probabilities, 0..=1; 0 for an empty text.
     pub confidence: f32,
+    /// The text as the model writes it: a draft for more of the same speech.
+    pub tokens: Vec<u32>,
+}
+
+/// What helps a decode along.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Help<'a> {
+    /// Tokens of an earlier decode of the same speech. They are checked in one step, and those up to the first
+    /// that the model would not write now need not be found one by one again. Others only cost that step.
+    pub draft: &'a [u32],
+    /// Becomes true when nobody wants the text any more. It is looked at between two steps.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 /// What turns sound into text. It keeps nothing between calls, so all streams share one.
 pub trait Recognizer: Send + Sync {
     /// The text of mono sound of 16 kHz within -1..=1, at most [`Recognizer::limit`] samples.
-    fn decode(&self, samples: &[f32]) -> Result<Heard, RunError>;
+    fn decode(&self, samples: &[f32]) -> Result<Heard, RunError> {
+        self.decode_with(samples, Help::default())
+    }
+
+    /// The same with some help; [`RunError::Cancelled`] if it was stopped.
+    fn decode_with(&self, samples: &[f32], help: Help<'_>) -> Result<Heard, RunError>;
 
     /// The most samples that one call takes.
     fn limit(&self) -> usize;

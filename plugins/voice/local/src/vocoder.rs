@@ -39,6 +39,35 @@ impl Spectra {
         let [c, d] = &self.free;
         [a, b, &self.noise, c, d].iter().all(|it| it.len() == BINS * self.pitch.len())
     }
+
+    /// Keeps the first frames only.
+    pub(crate) fn cut(&mut self, frames: usize) {
+        let all = self.pitch.len();
+        let frames = frames.min(all);
+        for part in self.parts() {
+            *part = part.chunks_exact(all.max(1)).flat_map(|row| &row[..frames]).copied().collect();
+        }
+        self.pitch.truncate(frames);
+    }
+
+    /// Puts other frames, no more than there are, in the place of the first.
+    pub(crate) fn begin_with(&mut self, first: &Self) {
+        let (all, frames) = (self.pitch.len(), first.pitch.len());
+        let [a, b] = &first.filter;
+        let [c, d] = &first.free;
+        for (part, first) in self.parts().into_iter().zip([a, b, &first.noise, c, d]) {
+            for (row, first) in part.chunks_exact_mut(all).zip(first.chunks_exact(frames)) {
+                row[..frames].copy_from_slice(first);
+            }
+        }
+        self.pitch[..frames].copy_from_slice(&first.pitch);
+    }
+
+    fn parts(&mut self) -> [&mut Vec<f32>; 5] {
+        let [a, b] = &mut self.filter;
+        let [c, d] = &mut self.free;
+        [a, b, &mut self.noise, c, d]
+    }
 }
 
 /// The transforms, planned once.

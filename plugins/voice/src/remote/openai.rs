@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carport_core::{Result as Answer, RpcError};
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Listen, Out, Pass,
+    About, Activity, Cancel, Caps, Decoded, Decoder, Ear, Failure, FailureKind, Listen, Out, Pass,
     Provider, Recogniser, SAMPLE_RATE, Say, SpeechToText, TextToSpeech, Unready, Word,
 };
 use carport_voice_audio::wav;
@@ -147,7 +147,7 @@ impl Segments {
 }
 
 impl Decoder for Segments {
-    fn decode(&mut self, samples: &[f32], pass: Pass) -> Result<Decoded, Failure> {
+    fn decode(&mut self, samples: &[f32], pass: Pass, _: &Cancel) -> Result<Decoded, Failure> {
         if pass == Pass::Partial {
             return Ok(Decoded::default());
         }

@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     counts::{Counted, thread},
     hub::Hub,
-    slots::Permit,
+    slots::{Need, Permit},
 };
 
 /// Sound that may lie ahead.
@@ -134,7 +134,8 @@ impl Making {
     }
 
     fn take_place(&self) -> bool {
-        let permit = self.hub.slots.take(self.provider.waits(), || self.cancel.is_cancelled());
+        let (waits, unwanted) = (self.provider.waits(), || self.cancel.is_cancelled());
+        let permit = self.hub.slots.take(Need::Now, waits, unwanted);
         let has_place = permit.is_some();
         *self.permit.lock() = permit;
         has_place

@@ -1,13 +1,14 @@
 //! From samples to the text of segments: voice activity, endpoints, and the decodes in between.
 
-use std::time::Instant;
+use std::{ops::Range, time::Instant};
 
 use carport_voice_api::{
-    Activity, Decoded, Decoder, Event, FRAME_SAMPLES, Failure, FinalReason, Pass,
+    Activity, Cancel, Decoded, Decoder, Event, FRAME_SAMPLES, Failure, FinalReason, Pass,
 };
 use carport_voice_audio::{Event as Edge, Reason, Segmenter, Tape, to_ms};
 
 use super::{agreement::Agreement, foreign::segment, ledger::spoken, settings::Settings};
+use crate::slots::Need;
 
 /// A worker rests so many times as long as its last partial took, before it makes another.
 const REST: u32 = 4;
@@ -44,6 +45,10 @@ pub(crate) trait Told {
     fn wants_partials(&self) -> bool;
     /// Whether the worker has nothing else to do.
     fn is_idle(&self) -> bool;
+    /// Takes a place for a decode; `false` if there is none for it, or nobody wants the text any more.
+    fn begin(&self, need: Need<'_>) -> bool;
+    /// The decode is done.
+    fn done(&self);
     /// How long ago the sound at this position came, in milliseconds.
     fn since(&self, position_ms: u64) -> u64;
     /// This happened; the samples are those of a partial or a final.
@@ -128,7 +133,6 @@ impl Hearing {
         match self.due {
             Some(Due::Partial { .. }) if !told.wants_partials() => self.due = None,
             Some(Due::Partial { id, from }) if told.is_idle() && is_rested => {
-                self.due = None;
                 return self.partial(told, id, from);
             }
             Some(Due::Eager { id, from, to }) if told.is_idle() => {
@@ -140,10 +144,28 @@ impl Hearing {
         Ok(())
     }
 
+    /// The text of a part of the tape; `None` if it was put off, or nobody wants it any more.
+    fn decode(
+        &mut self,
+        told: &dyn Told,
+        part: Range<u64>,
+        pass: Pass,
+    ) -> Result<Option<Decoded>, Failure> {
+        let stop = Cancel::default();
+        let need = if pass == Pass::Partial { Need::Spare(&stop) } else { Need::Now };
+        if !told.begin(need) {
+            return Ok(None);
+        }
+        let decoded = self.decoder.decode(self.tape.slice(part), pass, &stop);
+        told.done();
+        decoded.map(|decoded| (!stop.is_cancelled()).then_some(decoded))
+    }
+
+    /// Stays due if others need the place.
     fn partial(&mut self, told: &dyn Told, id: u64, from: u64) -> Result<(), Failure> {
         let (began, to) = (Instant::now(), self.seen);
-        let samples = self.tape.slice(from..to);
-        let decoded = self.decoder.decode(samples, Pass::Partial)?;
+        let Some(decoded) = self.decode(told, from..to, Pass::Partial)? else { return Ok(()) };
+        self.due = None;
         self.rested = Some(Instant::now() + began.elapsed() * REST);
         let text = spoken(&decoded.text);
         if text.is_empty() {
@@ -159,13 +181,13 @@ impl Hearing {
             language: decoded.language,
             speaker: None,
         };
-        told.tell(partial, samples);
+        told.tell(partial, self.tape.slice(from..to));
         Ok(())
     }
 
     /// Decodes ahead of the end, so that the text is there when the end is.
     fn preflight(&mut self, told: &dyn Told, id: u64, from: u64, to: u64) -> Result<(), Failure> {
-        let decoded = self.decoder.decode(self.tape.slice(from..to), Pass::Final)?;
+        let Some(decoded) = self.decode(told, from..to, Pass::Final)? else { return Ok(()) };
         let text = spoken(&decoded.text);
         self.eager = Some((to, decoded));
         if told.wants_partials() && !text.is_empty() {
@@ -183,17 +205,17 @@ impl Hearing {
         self.due = None;
         told.tell(Event::SpeechStopped { segment_id: id, at_ms, silence_ms }, &[]);
         let ready = self.eager.take().filter(|(up_to, _)| Some(*up_to) == eager);
-        let samples = self.tape.slice(from..to);
         let decoded = match ready {
-            Some((_, decoded)) => decoded,
-            None => self.decoder.decode(samples, Pass::Final)?,
+            Some((_, decoded)) => Some(decoded),
+            None => self.decode(told, from..to, Pass::Final)?,
         };
+        let Some(decoded) = decoded else { return Ok(()) };
         let last = Event::Final {
             segment: segment(id, decoded, to_ms(from), to_ms(to)),
             reason: why(reason),
             latency_ms: told.since(at_ms),
         };
-        told.tell(last, samples);
+        told.tell(last, self.tape.slice(from..to));
         Ok(())
     }
 }
@@ -204,5 +226,118 @@ fn why(reason: Reason) -> FinalReason {
         Reason::MaxLength => FinalReason::MaxLength,
         Reason::Flush => FinalReason::Flush,
         Reason::Stop => FinalReason::Stop,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, sync::Arc};
+
+    use carport_core::Guarded;
+    use carport_voice_api::StreamOptions;
+
+    use super::*;
+
+    /// Decodes, and is called off while it does as often as a test says.
+    #[derive(Clone, Default)]
+    struct Script(Arc<Guarded<(usize, Vec<Pass>)>>);
+
+    impl Decoder for Script {
+        fn decode(&mut self, _: &[f32], pass: Pass, stop: &Cancel) -> Result<Decoded, Failure> {
+            let mut script = self.0.lock();
+            script.1.push(pass);
+            if pass == Pass::Partial && script.0 > 0 {
+                script.0 -= 1;
+                stop.cancel();
+                return Ok(Decoded { text: "half a".into(), ..Decoded::default() });
+            }
+            Ok(Decoded { text: "all of it".into(), ..Decoded::default() })
+        }
+    }
+
+    struct Loud;
+
+    impl Activity for Loud {
+        fn speech(&mut self, frame: &[f32]) -> f32 {
+            if frame[0] > 0.1 { 0.9 } else { 0.0 }
+        }
+    }
+
+    /// Says whether there is a place: not for so many of those who ask first.
+    struct Place {
+        refusals: RefCell<usize>,
+        told: RefCell<Vec<&'static str>>,
+    }
+
+    impl Told for Place {
+        fn wants_partials(&self) -> bool {
+            true
+        }
+        fn is_idle(&self) -> bool {
+            true
+        }
+        fn begin(&self, need: Need<'_>) -> bool {
+            self.told.borrow_mut().push(match need {
+                Need::Now => "now",
+                Need::Later => "later",
+                Need::Spare(_) => "spare",
+            });
+            let mut refusals = self.refusals.borrow_mut();
+            let has_place = *refusals == 0;
+            *refusals = refusals.saturating_sub(1);
+            has_place
+        }
+        fn done(&self) {
+            self.told.borrow_mut().push("done");
+        }
+        fn since(&self, _: u64) -> u64 {
+            0
+        }
+        fn tell(&self, event: Event, _: &[f32]) {
+            self.told.borrow_mut().push(match event {
+                Event::Partial { .. } => "partial",
+                Event::Preflight { .. } => "preflight",
+                Event::Final { .. } => "final",
+                _ => return,
+            });
+        }
+    }
+
+    /// What half a second of speech comes to if the place is refused, and partials are called off, so often.
+    fn heard(refusals: usize, called_off: usize) -> (Vec<&'static str>, Vec<Pass>) {
+        let script = Script::default();
+        script.0.lock().0 = called_off;
+        let settings = Settings::of(StreamOptions::default());
+        let mut hearing = Hearing::new(Box::new(script.clone()), Box::new(Loud), &settings);
+        let place = Place { refusals: RefCell::new(refusals), told: RefCell::default() };
+        for (level, frames) in [(0.5, 32), (0.0, 40)] {
+            for _ in 0..frames {
+                hearing.hear(&place, &[level; FRAME_SAMPLES]).unwrap();
+            }
+        }
+        let decodes = std::mem::take(&mut script.0.lock().1);
+        (place.told.into_inner(), decodes)
+    }
+
+    const END: [&str; 4] = ["now", "done", "preflight", "final"];
+
+    #[test]
+    fn a_partial_that_is_put_off_is_made_later_and_what_it_had_is_not_told() {
+        let made = ["spare", "done", "partial"];
+        assert_eq!(heard(0, 0).0, [&made[..], &END].concat());
+        let (told, decodes) = heard(0, 1);
+        assert_eq!(told, [&["spare", "done"], &made[..], &END].concat());
+        assert_eq!(decodes, [Pass::Partial, Pass::Partial, Pass::Final]);
+        let (told, decodes) = heard(1, 0);
+        assert_eq!(told, [&["spare"], &made[..], &END].concat());
+        assert_eq!(decodes, [Pass::Partial, Pass::Final]);
+    }
+
+    #[test]
+    fn a_partial_that_never_gets_a_place_gives_way_to_the_final() {
+        let (told, decodes) = heard(0, usize::MAX);
+        assert_eq!(told[told.len() - 4..], END);
+        assert_eq!(told.iter().filter(|it| **it == "partial").count(), 0);
+        assert_eq!(decodes.iter().filter(|it| **it == Pass::Final).count(), 1);
     }
 }

@@ -13,6 +13,7 @@ use super::{
     foreign::Order,
     hearing::{Hearing, Told},
 };
+use crate::slots::Need;
 
 /// Sound that is kept to tell voices apart where the provider finds the segments.
 const KEPT_MS: u64 = 30_000;
@@ -88,7 +89,9 @@ impl<'a> Track<'a> {
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         match &mut self.hears {
             Hears::Segments(hearing) => hearing.flush(&self.telling, FinalReason::Flush),
-            Hears::Stream { listener, .. } => listener.flush(),
+            Hears::Stream { listener, .. } => {
+                within_place(self.telling.stream, || listener.flush())
+            }
         }
     }
 
@@ -101,7 +104,9 @@ impl<'a> Track<'a> {
                 self.is_over = true;
                 hearing.flush(&self.telling, FinalReason::Stop)
             }
-            Hears::Stream { listener, .. } => listener.finish(),
+            Hears::Stream { listener, .. } => {
+                within_place(self.telling.stream, || listener.finish())
+            }
         }
     }
 
@@ -114,7 +119,7 @@ impl<'a> Track<'a> {
                     tape.push(samples);
                     tape.forget(tape.end().saturating_sub(from_ms(KEPT_MS)));
                 }
-                listener.hear(samples)
+                within_place(self.telling.stream, || listener.hear(samples))
             }
         }
     }
@@ -146,6 +151,14 @@ impl<'a> Track<'a> {
         }
         Ok(())
     }
+}
+
+/// What a provider does that hears everything itself. Nothing is done for a stream that is over.
+fn within_place(
+    stream: &Stream,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    stream.busy(work).unwrap_or(Ok(()))
 }
 
 /// What was heard lies in the sound that there was.
@@ -186,6 +199,14 @@ impl Told for Telling<'_> {
 
     fn is_idle(&self) -> bool {
         self.stream.intake.lock().is_idle()
+    }
+
+    fn begin(&self, need: Need<'_>) -> bool {
+        self.stream.begin(need)
+    }
+
+    fn done(&self) {
+        self.stream.done();
     }
 
     fn since(&self, position_ms: u64) -> u64 {
@@ -251,7 +272,8 @@ impl Stream {
     fn who(&self, segment_id: u64, samples: &[f32]) -> (Option<Speaker>, Vec<(u64, Speaker)>) {
         let Some(voices) = &self.voices else { return (None, Vec::new()) };
         let provider = voices.lock().provider();
-        match provider.print(samples) {
+        let Some(print) = self.busy(|| provider.print(samples)) else { return (None, Vec::new()) };
+        match print {
             Ok(print) if print.voiced_ms == 0 => (None, Vec::new()),
             Ok(print) => {
                 let (speaker, corrected) = voices.lock().name(segment_id, print);
@@ -269,7 +291,7 @@ impl Stream {
         let voices = self.voices.as_ref()?;
         let provider = voices.lock().provider();
         let from = samples.len().saturating_sub(from_ms(GLANCE_MS) as usize);
-        let print = provider.print(&samples[from..]).ok()?;
+        let print = self.busy(|| provider.print(&samples[from..]))?.ok()?;
         voices.lock().seems(&print)
     }
 

@@ -8,11 +8,13 @@ use std::{
 use carport_voice_api::{Caps, EndReason, Event, Failure, FailureKind, Recogniser, SpeechToText};
 
 use super::{Stream, intake::Work, track::Track};
+use crate::slots::Need;
 
 impl Stream {
     /// What the thread does from its beginning to its end.
     pub(super) fn work(self: &Arc<Self>, provider: &dyn SpeechToText, caps: Caps) {
         let Some(opened) = self.busy(|| self.recognisers(provider)) else { return };
+        self.at_work(false);
         let ended = match opened {
             Err(failure) => Err(Failure { kind: load(failure.kind), ..failure }),
             Ok(recognisers) => {
@@ -53,18 +55,38 @@ impl Stream {
         channels.into_iter().enumerate().map(open).collect()
     }
 
-    /// Does model work in one of the places for it; `None` if nobody wants it any more.
+    /// Does model work that somebody waits for in one of the places for it; `None` if nobody wants it any more.
     pub(super) fn busy<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
-        let permit = self.hub.slots.take(self.waits, || self.intake.lock().is_closed())?;
-        *self.permit.lock() = Some(permit);
-        self.intake.lock().busy_since = Some(self.hub.clock.now());
-        let made = work();
-        {
-            let mut intake = self.intake.lock();
-            (intake.busy_since, intake.told_slow) = (None, false);
-        }
+        self.begin(Need::Now).then(|| {
+            let made = work();
+            self.done();
+            made
+        })
+    }
+
+    /// Takes a place for model work; `false` if there is none for it, or nobody wants it any more.
+    pub(super) fn begin(&self, need: Need<'_>) -> bool {
+        let unwanted = || self.intake.lock().is_closed();
+        // Who waits for a place does not hang.
+        self.at_work(false);
+        let permit = self.hub.slots.take(need, self.waits, unwanted);
+        let has_place = permit.is_some();
+        *self.permit.lock() = permit;
+        self.at_work(true);
+        has_place
+    }
+
+    /// The model work is done.
+    pub(super) fn done(&self) {
         drop(self.permit.lock().take());
-        Some(made)
+        self.at_work(true);
+    }
+
+    /// Whether it is in the provider's code from now on.
+    fn at_work(&self, is: bool) {
+        let mut intake = self.intake.lock();
+        intake.busy_since = is.then(|| self.hub.clock.now());
+        intake.told_slow = false;
     }
 
     /// Waits for something to do; `None` if nobody wants anything any more.
@@ -94,16 +116,16 @@ impl Stream {
             if let Work::End(reason) = work {
                 ending = Some(reason);
             }
+            self.at_work(true);
             let mut all = tracks.iter_mut();
             let done = match work {
-                Work::Sound(bytes) => self.busy(|| all.try_for_each(|it| it.hear(&bytes))),
-                Work::Flush => self.busy(|| all.try_for_each(Track::flush)),
-                Work::End(_) => self.busy(|| all.try_for_each(Track::finish)),
-                // What a provider says is told even if every place is taken.
-                Work::Heard(track, heard) => Some(tracks[track].told(heard, ending.is_some())),
+                Work::Sound(bytes) => all.try_for_each(|it| it.hear(&bytes)),
+                Work::Flush => all.try_for_each(Track::flush),
+                Work::End(_) => all.try_for_each(Track::finish),
+                Work::Heard(track, heard) => tracks[track].told(heard, ending.is_some()),
             };
             self.note(&tracks, ending.is_some());
-            done.unwrap_or(Ok(()))?;
+            done?;
             if let Some(reason) = ending
                 && tracks.iter().all(Track::is_over)
             {
@@ -118,7 +140,7 @@ impl Stream {
         let mut intake = self.intake.lock();
         intake.open_segment = tracks.iter().find_map(Track::open_segment);
         intake.speech_ms = tracks.iter().map(Track::speech_ms).sum();
-        intake.busy_since = ending.then(|| self.hub.clock.now());
+        (intake.busy_since, intake.told_slow) = (ending.then(|| self.hub.clock.now()), false);
     }
 }
 

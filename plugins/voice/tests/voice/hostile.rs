@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use carport_core::{ManualClock, Result as Answer, Time, codes, testing::TestHost};
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, Heard, Listen, Listener, Pass, Provider,
-    Recogniser, SpeechToText, Unready, VOICE,
+    About, Activity, Cancel, Caps, Decoded, Decoder, Ear, Failure, Heard, Listen, Listener, Pass,
+    Provider, Recogniser, SpeechToText, Unready, VOICE,
 };
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ impl SpeechToText for Part {
 }
 
 impl Decoder for Part {
-    fn decode(&mut self, _: &[f32], _: Pass) -> Result<Decoded, Failure> {
+    fn decode(&mut self, _: &[f32], _: Pass, _: &Cancel) -> Result<Decoded, Failure> {
         self.0.at(Where::Decode);
         Ok(Decoded::default())
     }

@@ -10,8 +10,9 @@ use std::{
 
 use carport_core::{Result, RpcError};
 use carport_voice_api::{
-    About, Activity, Caps, Decoded, Decoder, Ear, Failure, Heard, Listen, Listener, Out, Pass,
-    Recogniser, Say, Sound, SpeakerPrints, SpeechToText, TextToSpeech, Unready, Voiceprint, Word,
+    About, Activity, Cancel, Caps, Decoded, Decoder, Ear, Failure, Heard, Listen, Listener, Out,
+    Pass, Recogniser, Say, Sound, SpeakerPrints, SpeechToText, TextToSpeech, Unready, Voiceprint,
+    Word,
 };
 
 /// What loud sound is.
@@ -145,7 +146,7 @@ impl Drop for Counter {
 }
 
 impl Decoder for Counter {
-    fn decode(&mut self, samples: &[f32], pass: Pass) -> Result<Decoded, Failure> {
+    fn decode(&mut self, samples: &[f32], pass: Pass, _: &Cancel) -> Result<Decoded, Failure> {
         self.knobs.decodes.lock().unwrap().push((pass, samples.len()));
         self.knobs.decoding.pass();
         assert!(!*self.knobs.panics.lock().unwrap(), "a provider that panics");

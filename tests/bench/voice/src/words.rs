@@ -7,10 +7,11 @@ use strsim::generic_levenshtein;
 const FILLERS: [&str; 6] = ["uh", "um", "uhm", "hm", "hmm", "mm"];
 
 /// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, nothing but letters
-/// and digits, "mister" in full, numbers below a thousand in words, the old "tatter'd" as "tattered", without
-/// [`FILLERS`].
+/// and digits, "mister" in full, numbers below a thousand in words, the old "tatter'd" as "tattered", letters
+/// that are spelt as one word, without [`FILLERS`].
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let text = text.to_lowercase().replace('’', "'").replace(['-', '–', '—', '/', '_'], " ");
+    let text =
+        unspelt(text).to_lowercase().replace('’', "'").replace(['-', '–', '—', '/', '_'], " ");
     let word = |word: &str| {
         let old = word.trim_end_matches(|it: char| !it.is_alphanumeric()).strip_suffix("'d");
         let letters = |it: &str| it.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
@@ -25,6 +26,31 @@ pub(crate) fn words(text: &str) -> Vec<String> {
         }
     };
     text.split_whitespace().flat_map(word).collect()
+}
+
+/// Letters that are spelt one by one, "L. C." or "L C", as the word that they are short for, "LC". They are
+/// capitals, or have a full stop; "a" and "I" without one are words.
+fn unspelt(text: &str) -> String {
+    let spelt = |word: &str| {
+        let letter = word.strip_suffix('.').unwrap_or(word);
+        let mut all = letter.chars();
+        let single = all.next().filter(|it| it.is_alphabetic() && all.next().is_none())?;
+        let is_word = letter == word && (!single.is_uppercase() || matches!(single, 'A' | 'I'));
+        (!is_word).then_some(single)
+    };
+    let (mut text_so_far, mut goes_on) = (String::new(), false);
+    for word in text.split_whitespace() {
+        let letter = spelt(word);
+        if !(goes_on && letter.is_some()) {
+            text_so_far.push(' ');
+        }
+        match letter {
+            Some(letter) => text_so_far.push(letter),
+            None => text_so_far.push_str(word),
+        }
+        goes_on = letter.is_some();
+    }
+    text_so_far
 }
 
 /// A whole number below a thousand in words, as it is counted.
@@ -140,6 +166,14 @@ mod tests {
         assert_eq!(words("0, 10, 19, 40, 42, 600, 111"), words(counted));
         assert_eq!(words("1000 007 2nd"), ["1000", "007", "2nd"]);
         assert_eq!(Score::of("Mr Fox's forty", "mister foxes 14").word_edits, 2);
+    }
+
+    #[test]
+    fn spelt_letters_are_one_word_and_words_of_one_letter_stay() {
+        assert_eq!(words("An L. C. or J. R. R. Tolkien"), words("an LC or JRR Tolkien"));
+        assert_eq!(words("the U S B port, i. e. here"), ["the", "usb", "port", "ie", "here"]);
+        assert_eq!(words("I saw a T. A dog"), ["i", "saw", "a", "t", "a", "dog"]);
+        assert_eq!(words("a b c"), ["a", "b", "c"]);
     }
 
     #[test]

@@ -224,7 +224,8 @@ impl Segmenter {
         if open.scores.len() as u64 >= u64::from(self.options.max_segment_ms / FRAME_MS) {
             return self.cut(&open, events);
         }
-        if silence < eager && self.now >= open.next_partial {
+        // In the middle of a silence the text that follows it is worth more than another partial one.
+        if silence * 2 < eager && self.now >= open.next_partial {
             open.next_partial = self.now + frames(self.options.partial_ms);
             events.push(Event::Partial { segment, from, to });
         }

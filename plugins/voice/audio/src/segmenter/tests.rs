@@ -71,6 +71,16 @@ fn speech_after_an_eager_look_takes_it_back() {
 }
 
 #[test]
+fn a_partial_does_not_stand_in_the_way_of_the_text_after_a_silence() {
+    let parts = [(0.9, 46), (0.0, 10), (0.9, 10)];
+    let (_, events) = run(VadOptions::default(), scores(&parts));
+    let partial = |to: u64| Event::Partial { segment: 0, from: 0, to: at(to) };
+    let partials: Vec<_> =
+        events.into_iter().filter(|it| matches!(it, Event::Partial { .. })).collect();
+    assert_eq!(partials, [partial(29), partial(57)], "the second was due at 54");
+}
+
+#[test]
 fn a_long_segment_is_cut_at_its_weakest_frame() {
     let options = VadOptions { max_segment_ms: 2000, ..VadOptions::default() };
     let parts = [(0.9, 20), (0.4, 1), (0.9, 84), (0.5, 1), (0.9, 49)];

@@ -1,9 +1,13 @@
 //! What is heard: word errors, silence, formats and rates, and what it costs.
 
-use std::{f64::consts::PI, sync::Arc, time::Instant};
+use std::{
+    f64::consts::PI,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 use carport_voice_audio::{Converter, Encoding, Format, Mix, pcm_s16le};
-use carport_voice_local::{Recognizer, RunError};
+use carport_voice_local::{Help, Recognizer, RunError};
 
 use crate::support::{Cut, LOCAL, cuts, facts, sound, word_errors, words};
 
@@ -195,4 +199,39 @@ fn one_loaded_model_serves_many_at_once() {
             assert_eq!(one.join().unwrap(), alone);
         }
     });
+}
+
+#[test]
+fn a_draft_saves_steps_and_decides_nothing() {
+    let recognizer = LOCAL.recognizer().unwrap();
+    let speech = sound("librivox_0880.wav");
+    let part = recognizer.decode(&speech[..speech.len() * 3 / 4]).unwrap();
+    let timed = |draft: &[u32]| {
+        let began = Instant::now();
+        let heard = recognizer.decode_with(&speech, Help { draft, stop: None }).unwrap();
+        (heard, began.elapsed())
+    };
+    let (alone, took) = timed(&[]);
+    let (helped, less) = timed(&part.tokens);
+    println!(
+        "{} tokens: {took:.0?} alone, {less:.0?} with {}",
+        alone.tokens.len(),
+        part.tokens.len()
+    );
+    assert!(!part.tokens.is_empty() && part.tokens != alone.tokens);
+    assert_eq!(helped.text, alone.text);
+    assert!((helped.confidence - alone.confidence).abs() < 0.05);
+    // Tokens of other speech, more than the sound can hold, and none that there are.
+    for wrong in [&[9, 8, 7][..], &[500; 4000], &[u32::MAX, 70_000]] {
+        assert_eq!(timed(wrong).0.text, alone.text);
+    }
+}
+
+#[test]
+fn a_decode_that_nobody_wants_breaks_off() {
+    let recognizer = LOCAL.recognizer().unwrap();
+    let (speech, stop) = (sound("librivox_0880.wav"), AtomicBool::new(true));
+    let heard = |draft: &[u32]| recognizer.decode_with(&speech, Help { draft, stop: Some(&stop) });
+    assert_eq!(heard(&[]), Err(RunError::Cancelled));
+    assert_eq!(heard(&[9]), Err(RunError::Cancelled));
 }

@@ -126,7 +126,7 @@ impl Hearing {
 }
 
 impl Decoder for Hearing {
-    fn decode(&mut self, samples: &[f32], pass: Pass) -> Result<Decoded, Failure> {
+    fn decode(&mut self, samples: &[f32], pass: Pass, _: &Cancel) -> Result<Decoded, Failure> {
         // A segment costs as much as half a minute however short it is: too much for one that still grows.
         if pass == Pass::Partial || samples.is_empty() {
             return Ok(Decoded::default());
