@@ -95,6 +95,8 @@ fn names_of_the_machine_world() {
         ("127.0.0.1:80", "127 dot 0 dot 0 dot 1 colon 80"),
         ("--dry-run", "dash dash dry run"),
         ("snake_case", "snake case"),
+        ("the `stderr`, or (stdin)", "the standard error, or (standard in)"),
+        ("std::io::stdout()", "S.T.D I.O standard out"),
         ("tokio::main", "tokio main"),
         ("std::fs", "S.T.D F.S"),
         ("parseJson()", "parse Json"),

@@ -1,6 +1,9 @@
 //! From samples to the text of segments: voice activity, endpoints, and the decodes in between.
 
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use carport_voice_api::{
     Activity, Cancel, Decoded, Decoder, Event, FRAME_SAMPLES, Failure, FinalReason, Pass,
@@ -26,6 +29,8 @@ pub(crate) struct Hearing {
     /// The text of the open segment up to this position.
     eager: Option<(u64, Decoded)>,
     rested: Option<Instant>,
+    /// How long the last decode took, without the wait for its place.
+    took: Duration,
     /// What is decoded as soon as the worker has nothing else to do.
     due: Option<Due>,
 }
@@ -71,6 +76,7 @@ impl Hearing {
             agreement: Agreement::default(),
             eager: None,
             rested: None,
+            took: Duration::ZERO,
             due: None,
         }
     }
@@ -156,17 +162,19 @@ impl Hearing {
         if !told.begin(need) {
             return Ok(None);
         }
+        let began = Instant::now();
         let decoded = self.decoder.decode(self.tape.slice(part), pass, &stop);
+        self.took = began.elapsed();
         told.done();
         decoded.map(|decoded| (!stop.is_cancelled()).then_some(decoded))
     }
 
     /// Stays due if others need the place.
     fn partial(&mut self, told: &dyn Told, id: u64, from: u64) -> Result<(), Failure> {
-        let (began, to) = (Instant::now(), self.seen);
+        let to = self.seen;
         let Some(decoded) = self.decode(told, from..to, Pass::Partial)? else { return Ok(()) };
         self.due = None;
-        self.rested = Some(Instant::now() + began.elapsed() * REST);
+        self.rested = Some(Instant::now() + self.took * REST);
         let text = spoken(&decoded.text);
         if text.is_empty() {
             return Ok(());

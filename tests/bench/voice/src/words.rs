@@ -6,12 +6,12 @@ use strsim::generic_levenshtein;
 /// What is said in thinking and means nothing.
 const FILLERS: [&str; 6] = ["uh", "um", "uhm", "hm", "hmm", "mm"];
 
-/// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, nothing but letters
-/// and digits, "mister" in full, numbers below a thousand in words, the old "tatter'd" as "tattered", letters
-/// that are spelt as one word, without [`FILLERS`].
+/// Words as they are compared: lower case, hyphens, slashes and underscores as blanks, names of a program as the
+/// words that they are read as, nothing but letters and digits, "mister" in full, numbers below a thousand in words,
+/// the old "tatter'd" as "tattered", letters that are spelt as one word, without [`FILLERS`].
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let text =
-        unspelt(text).to_lowercase().replace('’', "'").replace(['-', '–', '—', '/', '_'], " ");
+    let text = text.replace('’', "'").replace(['-', '–', '—', '/', '_'], " ");
+    let text = unspelt(&parted(&text)).to_lowercase();
     let word = |word: &str| {
         let old = word.trim_end_matches(|it: char| !it.is_alphanumeric()).strip_suffix("'d");
         let letters = |it: &str| it.chars().filter(|it| it.is_alphanumeric()).collect::<String>();
@@ -28,29 +28,53 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().flat_map(word).collect()
 }
 
-/// Letters that are spelt one by one, "L. C." or "L C", as the word that they are short for, "LC". They are
-/// capitals, or have a full stop; "a" and "I" without one are words.
-fn unspelt(text: &str) -> String {
-    let spelt = |word: &str| {
-        let letter = word.strip_suffix('.').unwrap_or(word);
-        let mut all = letter.chars();
-        let single = all.next().filter(|it| it.is_alphabetic() && all.next().is_none())?;
-        let is_word = letter == word && (!single.is_uppercase() || matches!(single, 'A' | 'I'));
-        (!is_word).then_some(single)
-    };
-    let (mut text_so_far, mut goes_on) = (String::new(), false);
-    for word in text.split_whitespace() {
-        let letter = spelt(word);
-        if !(goes_on && letter.is_some()) {
-            text_so_far.push(' ');
+/// Parts "LocalSet" where a small letter meets a capital, and "TCPSocket" before the last of several capitals, but
+/// not "IDs".
+fn parted(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let mut parted = String::with_capacity(text.len());
+    for (at, letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).map_or(' ', |at| letters[at]);
+        let is_small = |at: usize| letters.get(at).is_some_and(|it| it.is_lowercase());
+        let is_plural = letters.get(at + 1) == Some(&'s') && !is_small(at + 2);
+        let after = is_small(at + 1) && !is_plural;
+        let begins = before.is_lowercase() || (before.is_uppercase() && after);
+        if letter.is_uppercase() && begins {
+            parted.push(' ');
         }
-        match letter {
-            Some(letter) => text_so_far.push(letter),
-            None => text_so_far.push_str(word),
-        }
-        goes_on = letter.is_some();
+        parted.push(*letter);
     }
-    text_so_far
+    parted
+}
+
+/// Letters that are spelt one by one, "L. C." or "L C", as the word that they are short for, "LC". They are
+/// capitals, or have a full stop; "a" and "I" without one are words unless their neighbour is such a letter.
+fn unspelt(text: &str) -> String {
+    let all: Vec<&str> = text.split_whitespace().collect();
+    let letter = |at: usize| {
+        let word = *all.get(at)?;
+        let letter = word.strip_suffix('.').unwrap_or(word);
+        let mut rest = letter.chars();
+        let single = rest.next().filter(|it| it.is_alphabetic() && rest.next().is_none())?;
+        (letter != word || single.is_uppercase()).then_some((single, letter == word))
+    };
+    let is_plain = |at: usize| letter(at).is_some_and(|it| it.0 != 'A' && it.0 != 'I');
+    let (mut joined, mut goes_on) = (String::new(), false);
+    for (at, word) in all.iter().enumerate() {
+        let found = letter(at).filter(|(single, is_bare)| {
+            let may_be_a_word = *is_bare && matches!(single, 'A' | 'I');
+            !may_be_a_word || is_plain(at + 1) || (at > 0 && is_plain(at - 1))
+        });
+        if !(goes_on && found.is_some()) {
+            joined.push(' ');
+        }
+        match found {
+            Some((single, _)) => joined.push(single),
+            None => joined.push_str(word),
+        }
+        goes_on = found.is_some();
+    }
+    joined
 }
 
 /// A whole number below a thousand in words, as it is counted.
@@ -171,9 +195,19 @@ mod tests {
     #[test]
     fn spelt_letters_are_one_word_and_words_of_one_letter_stay() {
         assert_eq!(words("An L. C. or J. R. R. Tolkien"), words("an LC or JRR Tolkien"));
-        assert_eq!(words("the U S B port, i. e. here"), ["the", "usb", "port", "ie", "here"]);
-        assert_eq!(words("I saw a T. A dog"), ["i", "saw", "a", "t", "a", "dog"]);
+        assert_eq!(
+            words("the U-S-B port, i. e. one I/O"),
+            ["the", "usb", "port", "ie", "one", "io"]
+        );
+        assert_eq!(words("I saw a file. A dog, I"), ["i", "saw", "a", "file", "a", "dog", "i"]);
         assert_eq!(words("a b c"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn names_of_a_program_are_the_words_that_are_read() {
+        assert_eq!(words("LocalSet, TcpSocket"), words("local set, TCP socket"));
+        assert_eq!(words("an HTTPServer"), words("an HTTP server"));
+        assert_eq!(words("NASA Ok IDs X509Cert"), ["nasa", "ok", "ids", "x509cert"]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn apart(chunk: &str) -> (&str, &str, &str) {
 
 fn name(core: &str) -> Option<String> {
     if core.len() < 2 || core.bytes().all(|b| b.is_ascii_alphabetic()) {
-        return None;
+        return said(&STREAMS, core);
     }
     address(core)
         .or_else(|| internet_number(core))
@@ -278,6 +278,14 @@ const SAID: [(&str, &str); 9] = [
     ("wasm", "wasm"),
 ];
 
+/// The streams of a process, which nobody understands by their letters.
+const STREAMS: [(&str, &str); 3] =
+    [("stdin", "standard in"), ("stdout", "standard out"), ("stderr", "standard error")];
+
+fn said(forms: &[(&str, &str)], word: &str) -> Option<String> {
+    forms.iter().find(|(short, _)| *short == word).map(|(_, said)| (*said).to_owned())
+}
+
 /// A word of a name. What nobody can pronounce is spelled, digits stand apart.
 fn part(word: &str) -> String {
     let mut spoken = String::with_capacity(word.len() * 2);
@@ -298,8 +306,8 @@ fn part(word: &str) -> String {
 
 fn letters(piece: &str) -> String {
     let small = piece.to_ascii_lowercase();
-    if let Some((_, said)) = SAID.iter().find(|(short, _)| *short == small) {
-        return (*said).to_owned();
+    if let Some(said) = said(&SAID, &small).or_else(|| said(&STREAMS, &small)) {
+        return said;
     }
     let vowels = small.bytes().any(|b| b"aeiouy".contains(&b));
     if !small.bytes().all(|b| b.is_ascii_alphabetic()) {
