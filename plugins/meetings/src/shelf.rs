@@ -206,7 +206,7 @@ impl Shelf {
             let entry = entry?;
             let name = entry.file_name();
             let is_aside = |it: &&str| name.as_encoded_bytes().starts_with(it.as_bytes());
-            if ASIDE.iter().any(|it| is_aside(&it))
+            if ASIDE.iter().any(is_aside)
                 && let Err(error) = discard(&entry.path())
             {
                 tracing::error!(%error, "what was left of a meeting could not be removed");
