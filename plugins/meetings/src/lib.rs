@@ -16,8 +16,8 @@ mod writer;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use carport_core::{
-    Counter, DiskSync, Durability, Guarded, Plugin, Result, RpcError, Session, StartContext, Subscribers,
-    blocking_io,
+    Counter, DiskSync, Durability, Guarded, Plugin, Result, RpcError, Session, StartContext,
+    Subscribers, blocking_io,
 };
 use carport_inference_api::INFERENCE;
 use carport_meetings_record::EndedBy;
@@ -80,9 +80,8 @@ impl Plugin for Meetings {
                 }
             });
         }
-        let listed = |root: &PathBuf| {
-            Arc::new(Shelf::new(root.clone(), DiskSync::new(Durability::Process)))
-        };
+        let listed =
+            |root: &PathBuf| Arc::new(Shelf::new(root.clone(), DiskSync::new(Durability::Process)));
         let hall = Arc::new(Hall {
             listed: config.roots.iter().map(listed).collect(),
             config,

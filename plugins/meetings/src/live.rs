@@ -104,7 +104,6 @@ pub(crate) struct View {
     pub(crate) summary: Option<String>,
 }
 
-
 impl Live {
     pub(crate) fn new(
         meeting: Meeting,

@@ -87,8 +87,8 @@ impl Hall {
             false => None,
         };
         let meeting = self.meeting(&wanted, identity);
-        let outlives = self.config.keep_on_disconnect
-            && wanted.sources.iter().all(|it| goes_on(&it.audio));
+        let outlives =
+            self.config.keep_on_disconnect && wanted.sources.iter().all(|it| goes_on(&it.audio));
         let passing = graph.clone().filter(|it| matches!(it, GraphRef::Session(_)));
         let (orders, taken_up) = Queue::new();
         let opened = self.open(wanted, &meeting.sources, session, &orders).await?;

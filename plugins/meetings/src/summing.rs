@@ -75,7 +75,9 @@ impl Hall {
             self.inference.as_ref().filter(|_| may_ask && self.config.summary == SummaryMode::Auto);
         let mut failure = None;
         if let Some(model) = model.filter(|it| it.is_ready(false)) {
-            let asked = timeout(PATIENCE, Asked { model, of: &self.config.summary_model }.sum_up(segments)).await;
+            let asked =
+                timeout(PATIENCE, Asked { model, of: &self.config.summary_model }.sum_up(segments))
+                    .await;
             match asked
                 .unwrap_or_else(|_| Err(RpcError::new(codes::DEADLINE, "no answer within 120 s")))
             {

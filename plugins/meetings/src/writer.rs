@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use carport_core::{Result, RpcError, blocking_io};
-use carport_meetings_record::{
-    Change, EndedBy, Heard, MOST_LINE, NotTaken, Segment, Status, line,
-};
+use carport_meetings_record::{Change, EndedBy, Heard, MOST_LINE, NotTaken, Segment, Status, line};
 use carport_voice_api::{Event, WarningCode as VoiceWarning};
 use tokio::{
     sync::{mpsc::Receiver, oneshot},

@@ -77,7 +77,7 @@ async fn three_people_meet_and_everything_is_there_afterwards() {
     let host = builder(json!({ "summary": "extractive" }), json!({})).start().await;
     let mut ann = host.agent("ann").await;
     let began = std::time::Instant::now();
-    hear(&mut ann, "m1", "meeting_3spk.wav", json!({ "diarizer": true })).await;
+    hear(&mut ann, "m1", "meeting_3spk.wav", json!({ "diarizer": true, "streaming": false })).await;
     let got = over(&mut ann, "m1").await;
     let took = began.elapsed();
     assert_eq!((&got["status"], &got["ended_by"]), (&json!("ended"), &json!("end")));
@@ -126,8 +126,9 @@ async fn three_people_meet_and_everything_is_there_afterwards() {
 async fn push(client: &mut TestClient, stream: &str, name: &str) {
     let sound = std::fs::read(sample(name)).unwrap();
     for (seq, piece) in sound[HEADER..].chunks(PUSH).enumerate() {
-        let id: Vec<u8> =
-            (0..16).map(|at| u8::from_str_radix(&stream[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let id: Vec<u8> = (0..16)
+            .map(|at| u8::from_str_radix(&stream[2 * at..2 * at + 2], 16).unwrap())
+            .collect();
         let mut frame = vec![1];
         frame.extend(id);
         frame.extend((seq as u64).to_le_bytes());
@@ -172,8 +173,12 @@ async fn a_client_that_vanishes_in_the_middle_loses_no_word() {
     client.vanish();
     let got = over(&mut other, "m1").await;
     assert_eq!((&got["status"], &got["ended_by"]), (&json!("ended"), &json!("disconnect")));
-    let text: Vec<_> =
-        got["transcript"].as_array().unwrap().iter().map(|it| it["text"].as_str().unwrap()).collect();
+    let text: Vec<_> = got["transcript"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["text"].as_str().unwrap())
+        .collect();
     let said = facts("refs.json")["librivox_0880.wav"].as_str().unwrap().to_owned();
     let heard = words(&text.join(" "));
     let missing = words(&said).into_iter().filter(|it| !heard.contains(it)).count();
@@ -184,33 +189,33 @@ async fn a_client_that_vanishes_in_the_middle_loses_no_word() {
 }
 
 #[tokio::test]
+#[ignore = "takes half a minute without optimization"]
 async fn ten_meetings_at_once_keep_apart() {
     let limits = json!({ "live": 10, "keep_on_disconnect": true, "summary": "extractive" });
     let host = builder(limits, json!({ "streams": 10 })).start().await;
-    let mut clients = Vec::new();
     for nth in 0..10 {
         let mut client = host.agent(&format!("a{nth}")).await;
-        hear(&mut client, &format!("m{nth}"), "librivox_0880.wav", json!({})).await;
-        clients.push(client);
+        let options = json!({ "streaming": false });
+        hear(&mut client, &format!("m{nth}"), "librivox_0880.wav", options).await;
+        // What hears a file goes on without its client.
+        client.vanish();
     }
-    let mut late = host.client().await;
+    let mut late = host.host().await;
     let error = late.raw("meeting.start", json!({})).await.unwrap_err();
     assert_eq!((error.code, &error.data.unwrap()["limit"]), (-32009, &json!(10)));
-    // What hears a file goes on without its client.
-    clients.remove(0).vanish();
-    clients.push(host.agent("a0").await);
     let said = facts("refs.json")["librivox_0880.wav"].as_str().unwrap().to_owned();
-    for (client, nth) in clients.iter_mut().zip((1..10).chain([0])) {
+    for nth in 0..10 {
         let id = format!("m{nth}");
-        let got = over(client, &id).await;
+        let got = over(&mut late, &id).await;
         assert_eq!(got["ended_by"], "end");
         let texts = got["transcript"].as_array().unwrap();
         let heard = words(&texts.iter().map(|it| it["text"].as_str().unwrap()).collect::<String>());
         let missing = words(&said).into_iter().filter(|it| !heard.contains(it)).count();
         assert!(missing <= 1, "{heard:?}");
-        let listed = call(client, "meeting.list", json!({})).await;
+        let mut agent = host.agent(&format!("a{nth}")).await;
+        let listed = call(&mut agent, "meeting.list", json!({})).await;
         assert_eq!(listed["meetings"].as_array().unwrap().len(), 1, "another's is not seen");
-        let turns = recalled(client, &said, "conversation").await;
+        let turns = recalled(&mut agent, &said, "conversation").await;
         assert_eq!(turns.len(), texts.len(), "each agent remembers its own");
         assert!(turns.iter().all(|it| it.0.starts_with(&format!("meeting:{id}:"))));
     }

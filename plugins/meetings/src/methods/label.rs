@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{check_id, forbidden, may_change, not_found};
-use crate::{Meetings, hall::Hall, live::{Order, Wanted}, shelf::Kept};
+use crate::{
+    Meetings,
+    hall::Hall,
+    live::{Order, Wanted},
+    shelf::Kept,
+};
 
 /// Gives a speaker's label a name, which is shown instead from now on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

@@ -117,7 +117,10 @@ impl Hall {
                 tracing::error!(meeting = meeting.id, %error, "the memory has not got all of a meeting");
             }
             Err(_) => {
-                tracing::error!(meeting = meeting.id, "the memory has not got all of a meeting in time");
+                tracing::error!(
+                    meeting = meeting.id,
+                    "the memory has not got all of a meeting in time"
+                );
             }
         }
     }

@@ -108,7 +108,8 @@ fn what_was_half_made_or_half_removed_goes() {
         fs::write(root.path().join(name).join("meeting.json"), "{").unwrap();
     }
     shelf.recover().unwrap();
-    let left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(root.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(left, [".git"], "what is somebody else's stays");
 }
 

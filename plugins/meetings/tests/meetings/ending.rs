@@ -180,14 +180,19 @@ async fn a_file_at_its_end_ends_the_meeting() {
 
 #[tokio::test]
 async fn a_meeting_of_files_may_outlive_its_connection() {
-    let lab = Lab::with(json!({ "keep_on_disconnect": true, "summary": "extractive" })).await;
+    let config =
+        json!({ "keep_on_disconnect": true, "live_per_connection": 3, "summary": "extractive" });
+    let lab = Lab::with(config).await;
     let (mut client, mut other) = (lab.host.client().await, lab.host.client().await);
     let file = json!({ "kind": "file", "path": "talk.wav" });
     let started = call(&mut client, "start", json!({ "id": "m1", "audio_source": file })).await;
     let stream = started["voice_session_id"].as_str().unwrap().to_owned();
     begin(&mut client, "m2").await;
+    let mic = json!({ "id": "m3", "audio_source": { "kind": "mic" } });
+    let mic = call(&mut client, "start", mic).await["voice_session_id"].clone();
     client.vanish();
     lab.host.emptied_but(&other).await;
+    assert!(lab.voice.is_open(mic.as_str().unwrap()), "so may one that hears a microphone");
     lab.voice.says(&stream, 0, "S1", "Nobody is there.");
     heard(&mut other, "m1", 1).await;
     lab.voice.ends(&stream, EndReason::End);

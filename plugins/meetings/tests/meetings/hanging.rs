@@ -15,7 +15,7 @@ async fn hang() {
     let mut client = lab.host.client().await;
     let stream = begin(&mut client, "m1").await;
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let hung = tokio::task::spawn_blocking(move || drop(waits.recv()));
+    let hung = tokio::task::spawn_blocking(move || waits.recv().is_err());
     // Somebody who is new is put into the record, which waits for that thread.
     lab.voice.says(&stream, 0, "S1", "Segment 0.");
     heard(&mut client, "m1", 1).await;
@@ -29,7 +29,7 @@ async fn hang() {
     );
     assert!(!lab.voice.is_open(&stream));
     drop(go_on);
-    hung.await.unwrap();
+    assert!(hung.await.unwrap());
     // What had found room is written then.
     until(async || lab.file("m1", "meeting.json").contains("\"segments\":1025")).await;
     let stored: Value = serde_json::from_str(&lab.file("m1", "meeting.json")).unwrap();

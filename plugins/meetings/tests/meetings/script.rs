@@ -12,9 +12,9 @@ use carport_memory_api::{
     ContextRequest, Event as Seen, GraphRef, Memory, NewFact, Question, Recalled, Turn,
 };
 use carport_voice_api::{
-    Accepted, AudioSource, EndReason, Event, NewStream, Numbered, Opening, Provider, ProviderRow,
-    OwnerMay, Segment, Sink, Speaker, Speech, SpeechOptions, Stream, StreamOptions, Summary, Terms,
-    Voice,
+    Accepted, AudioSource, EndReason, Event, NewStream, Numbered, Opening, OwnerMay, Provider,
+    ProviderRow, Segment, Sink, Speaker, Speech, SpeechOptions, Stream, StreamOptions, Summary,
+    Terms, Voice,
 };
 use tokio::sync::watch;
 

@@ -116,7 +116,8 @@ async fn sources_are_interleaved_as_they_settle_and_speakers_named_after_them() 
 async fn a_source_that_begins_later_is_later_on_the_meetings_clock() {
     let lab = Lab::start().await;
     let mut client = lab.host.client().await;
-    let (pushed, file) = (json!({ "kind": "pcm_push" }), json!({ "kind": "file", "path": "a.wav" }));
+    let (pushed, file) =
+        (json!({ "kind": "pcm_push" }), json!({ "kind": "file", "path": "a.wav" }));
     let source = |name: &str, audio: &Value| json!({ "source": name, "audio_source": audio });
     let sources = [source("late", &pushed), source("file", &file), source("early", &pushed)];
     let started = call(&mut client, "start", json!({ "id": "m1", "sources": sources })).await;

@@ -100,7 +100,7 @@ struct Endless {
     line: Vec<u8>,
 }
 
-impl std::io::Read for Endless {
+impl io::Read for Endless {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         into[..count].fill(b'x');
