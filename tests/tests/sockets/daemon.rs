@@ -279,11 +279,6 @@ impl Peer {
         }
     }
 
-    /// Frames of this kind that came while another one was waited for.
-    pub(crate) fn take_aside(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-        self.aside.extract_if(.., |it| wanted(it)).collect()
-    }
-
     /// Waits for the end: the close code, or `None` if the socket just ended.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {

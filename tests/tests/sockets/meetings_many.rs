@@ -1,12 +1,14 @@
 //! Many meetings at once: nobody hears of another's, and what is more than there is room for is refused.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
+    crash::next,
     daemon::{Daemon, Peer},
-    meetings::{on_disk, shown, start, told},
+    meetings::{on_disk, shown, start},
     memory::bound,
     talk,
 };
@@ -26,21 +28,26 @@ async fn hear(peer: &mut Peer, id: &str, path: &str, diarize: bool) {
     start(peer, json!({ "id": id, "audio_source": source, "options": options })).await;
 }
 
-/// Waits until both meetings of a connection are over; the events that it heard, by meeting.
-async fn until_over(peer: &mut Peer) -> BTreeMap<String, Vec<Value>> {
+/// Reads a connection until its two meetings are summed up; what it heard of them, by meeting. Whoever does not
+/// read is hung up on, and its meetings end.
+async fn until_over(mut peer: Peer) -> (Peer, BTreeMap<String, Vec<Value>>) {
     let mut heard = BTreeMap::<String, Vec<Value>>::new();
-    for _ in 0..2 {
-        let status = told(peer, "status").await;
-        assert_eq!((&status["status"], &status["ended_by"]), (&json!("ended"), &json!("end")));
+    let mut summaries = 0;
+    while summaries < 2 {
+        let mut frame = next(&mut peer).await.expect("the connection lasts");
+        if frame["method"] == "meeting.event" {
+            let event = frame["params"].take();
+            if event["type"] == "status" {
+                assert_eq!(
+                    (&event["status"], &event["ended_by"]),
+                    (&json!("ended"), &json!("end"))
+                );
+            }
+            summaries += usize::from(event["type"] == "summary");
+            heard.entry(event["meeting_id"].as_str().unwrap().into()).or_default().push(event);
+        }
     }
-    for _ in 0..2 {
-        told(peer, "summary").await;
-    }
-    for event in peer.take_aside(|it| it["method"] == "meeting.event") {
-        let id = event["params"]["meeting_id"].as_str().unwrap().to_owned();
-        heard.entry(id).or_default().push(event["params"].clone());
-    }
-    heard
+    (peer, heard)
 }
 
 #[tokio::test]
@@ -57,13 +64,9 @@ async fn ten_meetings_at_once_share_nothing() {
         for (nth, (file, _)) in PEOPLE.iter().enumerate() {
             hear(&mut peer, &format!("m{at}-{nth}"), file, false).await;
         }
-        peers.push(peer);
+        peers.push(until_over(peer));
     }
-    for at in 0..MEETINGS {
-        over(&daemon.path("meetings").join(format!("m{}-{}", at / 2, at % 2))).await;
-    }
-    for (at, peer) in peers.iter_mut().enumerate() {
-        let heard = until_over(peer).await;
+    for (at, (mut peer, heard)) in join_all(peers).await.into_iter().enumerate() {
         assert_eq!(heard.len(), 2, "a connection hears of its own meetings: {heard:?}");
         for nth in 0..2 {
             let id = format!("m{at}-{nth}");
@@ -99,24 +102,14 @@ async fn ten_talks_at_once_are_each_heard_right() {
         for nth in 0..2 {
             hear(&mut peer, &format!("m{at}-{nth}"), path, true).await;
         }
-        peers.push(peer);
+        peers.push(until_over(peer));
     }
-    for at in 0..MEETINGS {
-        let id = format!("m{}-{}", at / 2, at % 2);
-        over(&daemon.path("meetings").join(&id)).await;
-        let whole = shown(&daemon, &id).await;
-        assert_eq!(talk::right_turns(whole["transcript"].as_array().unwrap()), (8, 8), "{id}");
-    }
-}
-
-/// Waits for a meeting's end for as long as it takes the test runner to lose its patience.
-async fn over(folder: &Path) {
-    loop {
-        let record = fs::read(folder.join("meeting.json")).unwrap();
-        let record: Value = serde_json::from_slice(&record).unwrap();
-        match record["status"].as_str() {
-            Some("recording") => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
-            status => return assert_eq!(status, Some("ended"), "{record}"),
+    for (at, (_, heard)) in join_all(peers).await.into_iter().enumerate() {
+        assert_eq!(heard.len(), 2, "a connection hears of its own meetings");
+        for nth in 0..2 {
+            let whole = shown(&daemon, &format!("m{at}-{nth}")).await;
+            let transcript = whole["transcript"].as_array().unwrap();
+            assert_eq!(talk::right_turns(transcript), (8, 8), "{transcript:#?}");
         }
     }
 }
