@@ -229,14 +229,14 @@ mod tests {
         })
     }
 
-    fn told(cursor: u64, what: Value) -> Notice {
+    fn told(cursor: u64, what: &Value) -> Notice {
         let mut params = json!({ "meeting_id": "m", "cursor": cursor });
         params.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
         Notice { method: "meeting.event".into(), params }
     }
 
     fn said(cursor: u64, n: u64) -> Notice {
-        told(cursor, json!({ "type": "segment", "segment": segment(n) }))
+        told(cursor, &json!({ "type": "segment", "segment": segment(n) }))
     }
 
     #[test]
@@ -256,10 +256,10 @@ mod tests {
     #[test]
     fn an_end_and_what_nobody_knows_are_heard() {
         let mut trail = MeetingTrail::of("m");
-        assert_eq!(trail.hear(&told(1, json!({ "type": "new" }))), Heard::Next(Event::Other));
+        assert_eq!(trail.hear(&told(1, &json!({ "type": "new" }))), Heard::Next(Event::Other));
         assert_eq!(trail.ended(), None);
         let end = json!({ "type": "status", "status": "ended", "ended_by": "limit" });
-        trail.hear(&told(2, end));
+        trail.hear(&told(2, &end));
         assert_eq!(trail.ended(), Some((Status::Ended, Some(EndedBy::Limit))));
     }
 }
