@@ -53,6 +53,8 @@ enum Command {
     Memory(commands::memory::Args),
     /// Turn recordings into text and text into speech
     Voice(commands::voice::Args),
+    /// List and show the surfaces that agents draw, apply envelopes and follow what happens
+    Surfaces(commands::surfaces::Args),
     /// List and decide what waits for a person
     Approvals(commands::approvals::Args),
     /// List the methods of the daemon
@@ -112,6 +114,7 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Agents(args) => commands::agents::run(args, &global).await,
         Command::Memory(args) => commands::memory::run(args, &global).await,
         Command::Voice(args) => commands::voice::run(args, &global).await,
+        Command::Surfaces(args) => commands::surfaces::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,
         Command::Plugins(args) => commands::plugins::run(&args, &global, bill),

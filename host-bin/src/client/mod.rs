@@ -9,4 +9,5 @@ pub(crate) mod locate;
 pub(crate) mod memory;
 pub(crate) mod proof;
 pub(crate) mod runs;
+pub(crate) mod surfaces;
 pub(crate) mod trail;

@@ -59,13 +59,13 @@ pub(crate) struct News<R> {
     /// Who did it: `agent`, `client`, `host`, `peer`, `ui_agent` or `reaper`.
     pub(crate) source: &'static str,
     /// Components that made room.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) dropped: Vec<String>,
     /// How the daemon repaired it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) strategy: Option<&'static str>,
     /// What it repaired.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) findings: Option<Value>,
 }
 

@@ -11,6 +11,9 @@ use crate::{
     service::{Cause, Service, State, actor, source_of},
 };
 
+/// The namespace of the memory that keeps what patches have shown.
+const MEMORY_OF_PATCHES: &str = "a2ui";
+
 impl Service {
     /// Looks at a report. `sent` is the report as it came.
     pub(crate) fn report(
@@ -144,7 +147,9 @@ impl Service {
         fact.fact_id = Some(format!("a2ui-{}-{code}-{}", strategy.word(), kind.replace(' ', "-")));
         fact.source = "a2ui".into();
         self.tasks.spawn("remember", async move {
-            if let Err(error) = memory.add(&GraphRef::Shared, fact).await {
+            if let Err(error) =
+                memory.add(&GraphRef::Namespace(MEMORY_OF_PATCHES.into()), fact).await
+            {
                 tracing::debug!(%error, "the memory did not take what a patch has shown");
             }
         });

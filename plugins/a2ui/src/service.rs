@@ -217,8 +217,9 @@ impl Surfaces for Service {
     }
 
     fn message_metadata(&self, endpoint: &str, context_id: Option<&str>) -> Map<String, Value> {
-        let state = self.state.lock();
-        self.metadata(&state, endpoint, context_id, None)
+        // What is shown of an endpoint is what surfaces know of it.
+        let shown = Endpoint::read(endpoint).map_or_else(|_| endpoint.into(), |it| it.shown());
+        self.metadata(&self.state.lock(), &shown, context_id, None)
     }
 
     fn route_by(&self, router: Arc<dyn Router>) {

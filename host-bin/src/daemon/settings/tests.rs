@@ -295,23 +295,30 @@ fn agents_are_as_car_has_them_where_there_are_agents() {
     assert!(read(&[], Some(Compat::Car)).plugins.is_empty());
 }
 
+/// The section of one plugin where the operator says nothing of it.
+#[cfg(any(feature = "a2ui", feature = "memory"))]
+fn section(plugin: &'static PluginEntry, compat: Option<Compat>) -> serde_json::Value {
+    let sources =
+        Sources { file: None, environment: Vec::new(), plugins: vec![plugin], bill: &BILL };
+    let overrides = Overrides { compat, ..Overrides::default() };
+    Configuration::merge(sources, &overrides).unwrap().plugins[plugin.id].clone()
+}
+
+#[cfg(feature = "a2ui")]
+#[test]
+fn peers_are_told_of_actions_as_car_does_it_too() {
+    static A2UI: PluginEntry = PluginEntry::of::<carport_a2ui::A2ui>("1");
+    assert_eq!(section(&A2UI, None)["continuation"], "spec");
+    assert_eq!(section(&A2UI, Some(Compat::Car))["continuation"], "spec+car");
+}
+
 #[cfg(feature = "memory")]
 #[test]
 fn memory_is_shared_as_car_has_it() {
-    use carport_memory::{Config, Memory, Unbound};
-
-    static MEMORY: PluginEntry = PluginEntry::of::<Memory>("1");
-    let read = |compat| {
-        let sources =
-            Sources { file: None, environment: Vec::new(), plugins: vec![&MEMORY], bill: &BILL };
-        let overrides = Overrides { compat, ..Overrides::default() };
-        let configuration = Configuration::merge(sources, &overrides).unwrap();
-        let config: Config =
-            serde_json::from_value(configuration.plugins["memory"].clone()).unwrap();
-        (config.unbound, config.shared_load)
-    };
-    assert_eq!(read(None), (Unbound::Session, false));
-    assert_eq!(read(Some(Compat::Car)), (Unbound::Shared, true));
+    static MEMORY: PluginEntry = PluginEntry::of::<carport_memory::Memory>("1");
+    let (own, car) = (section(&MEMORY, None), section(&MEMORY, Some(Compat::Car)));
+    assert_eq!((&own["unbound"], &own["shared_load"]), (&"session".into(), &false.into()));
+    assert_eq!((&car["unbound"], &car["shared_load"]), (&"shared".into(), &true.into()));
 }
 
 #[test]

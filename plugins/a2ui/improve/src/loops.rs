@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     advice::Advice,
     check::holds,
-    memory::{BUDGET, Memory, Trial, Undo},
+    memory::{BUDGET, Memory, Trial, Undo, mark},
     propose::{Case, Proposal, Strategy},
     report::{Decision, DecisionKind, Finding, Mode, Reason, Report},
     ring::{Turn, hash},
@@ -183,7 +183,7 @@ impl Loops {
         };
         let (target, _) = proposal.target();
         if patch.strategy == Strategy::HeadingLevels {
-            memory.decided_headings.insert(target.clone());
+            mark(&mut memory.decided_headings, target.clone());
         }
         if let Some((_, client, viewport)) = report.complete() {
             memory.trial = Some(Trial {
@@ -205,7 +205,7 @@ impl Loops {
     pub fn refused(&mut self, surface_id: &str, patch: &Patch) {
         let memory = self.surfaces.entry(surface_id.to_owned()).or_default();
         if let Some(proposal) = &patch.proposal {
-            memory.blacklist.insert((patch.strategy, proposal.target().0));
+            mark(&mut memory.blacklist, (patch.strategy, proposal.target().0));
         }
     }
 }
@@ -236,7 +236,7 @@ impl Memory {
             let Trial { strategy, code, kind, .. } = trial;
             return (None, Some(Learned { strategy, code, kind }));
         }
-        self.blacklist.insert((trial.strategy, trial.target));
+        mark(&mut self.blacklist, (trial.strategy, trial.target));
         let surface = input.surface;
         let envelope = match trial.undo {
             Undo::Components { before, after } => {
@@ -271,7 +271,7 @@ struct Round<'a> {
     memory: &'a mut Memory,
     input: &'a Input<'a>,
     client: &'a str,
-    /// The guard that came furthest.
+    /// The first guard in their order that something did not pass.
     reason: Reason,
     advice: Vec<Advice>,
 }
@@ -297,8 +297,6 @@ impl<'a> Round<'a> {
                             proposal: Some(proposal),
                         });
                     }
-                    // What is told is the guard that is easiest to get past.
-                    Err(reason) if self.reason == Reason::NoFinding => self.reason = reason,
                     Err(reason) => self.reason = self.reason.min(reason),
                 }
             }
@@ -334,6 +332,9 @@ impl<'a> Round<'a> {
             self.tell(Advice::viewport(finding));
             return Err(Reason::ViewportConflict);
         }
+        if self.memory.budget == 0 {
+            return Err(Reason::Budget);
+        }
         if self.memory.blacklist.contains(&(strategy, target.clone()))
             || (strategy == Strategy::HeadingLevels
                 && self.memory.decided_headings.contains(&target))
@@ -342,13 +343,10 @@ impl<'a> Round<'a> {
         }
         let current = surface.components.get(&target);
         if current.is_some_and(|it| it.value == *state) {
-            self.memory.blacklist.insert((strategy, target));
+            mark(&mut self.memory.blacklist, (strategy, target));
             return Err(Reason::NoEffect);
         }
-        if self.memory.budget == 0 {
-            return Err(Reason::Budget);
-        }
-        let ring = self.memory.rings.entry(target).or_default();
+        let ring = self.memory.rings.entry(target.into()).or_default();
         match ring.turn(hash(state), now) {
             Turn::Free => Ok(()),
             Turn::Cooling => Err(Reason::Cooldown),

@@ -1,6 +1,10 @@
 //! What the loop remembers of one surface.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::Hash as Hashed,
+    sync::Arc,
+};
 
 use carport_a2ui_surfaces::{Outcome, Pointer, Surface};
 use carport_a2ui_validate::Message;
@@ -21,6 +25,17 @@ const MOST_CLIENTS: usize = 64;
 const CONFIRMED_AFTER: i64 = 500;
 /// Seconds for which a renderer counts as looking.
 const LOOKING: i64 = 30;
+
+/// Marks of one kind that are kept for a surface.
+const MOST_MARKS: usize = 4096;
+
+/// Puts down a mark. Where ids come and go, all of them are forgotten now and then.
+pub(crate) fn mark<T: Eq + Hashed>(marks: &mut HashSet<T>, mark: T) {
+    if marks.len() >= MOST_MARKS {
+        marks.clear();
+    }
+    marks.insert(mark);
+}
 
 /// A finding, wherever it comes from.
 pub(crate) type Sight = (String, String);
@@ -56,7 +71,7 @@ struct Seen {
 /// What is remembered of a surface.
 pub(crate) struct Memory {
     pub(crate) budget: u32,
-    pub(crate) rings: HashMap<String, Ring>,
+    pub(crate) rings: HashMap<Arc<str>, Ring>,
     pub(crate) blacklist: HashSet<(Strategy, String)>,
     pub(crate) trial: Option<Trial>,
     pub(crate) advised: HashSet<(String, String)>,
@@ -97,13 +112,13 @@ impl Memory {
                 for path in &self.seeded {
                     let state =
                         surface.map_or(hash(&Value::Null), |surface| state_at(surface, path));
-                    self.rings.entry(data_key(path)).or_default().push(state, false);
+                    self.rings.entry(data_key(path).into()).or_default().push(state, false);
                 }
             }
             Message::Create | Message::Delete => {}
         }
         for dropped in &outcome.dropped {
-            self.rings.remove(dropped);
+            self.rings.remove(dropped.as_str());
         }
     }
 
@@ -113,16 +128,16 @@ impl Memory {
             let id = after.id.to_string();
             let now = hash(&after.value);
             if own && let Some(before) = before {
-                self.away.insert((id.clone(), hash(&before.value)));
+                mark(&mut self.away, (id.clone(), hash(&before.value)));
                 if before.kind != after.kind {
-                    self.kinds_away.insert((id.clone(), before.kind.clone()));
+                    mark(&mut self.kinds_away, (id.clone(), before.kind.clone()));
                 }
             }
             let is_back = !own
                 && before.as_ref().is_some_and(|it| it.kind != after.kind)
                 && self.kinds_away.contains(&(id.clone(), after.kind.clone()));
             restores |= is_back || (!own && self.away.contains(&(id.clone(), now)));
-            let ring = self.rings.entry(id).or_default();
+            let ring = self.rings.entry(after.id.clone()).or_default();
             if let Some(before) = before {
                 // What was there before the loop looked is a state, too.
                 ring.push(hash(&before.value), false);
@@ -137,7 +152,7 @@ impl Memory {
     /// The loop wrote a value where there was none.
     pub(crate) fn seeds(&mut self, path: &str, value: &Value) {
         self.seeded.insert(path.to_owned());
-        let ring = self.rings.entry(data_key(path)).or_default();
+        let ring = self.rings.entry(data_key(path).into()).or_default();
         ring.push(hash(&Value::Null), false);
         ring.push(hash(value), false);
     }

@@ -279,7 +279,7 @@ impl Case<'_> {
         let level = said("level").or(listed.map(|it| it.1)).unwrap_or(current);
         let previous = said("previous").or(listed.map(|it| it.0))?;
         let next = match previous {
-            0 => self.report.host_heading.unwrap_or(0).saturating_add(1),
+            0 => self.report.host_heading.map_or(1, |it| it.min(6) as u8 + 1),
             previous => level.min(previous.saturating_add(1)),
         };
         Some(self.changed(entry, json!({ "variant": format!("h{}", next.clamp(1, 5)) })))

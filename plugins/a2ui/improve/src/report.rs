@@ -19,6 +19,7 @@ pub struct Report {
     pub revision: Option<u64>,
     /// The renderer's own name for itself.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 64))]
     pub client_id: Option<String>,
     /// What it draws on.
     #[serde(default)]
@@ -49,7 +50,8 @@ pub struct Report {
     pub headings: Option<Vec<Heading>>,
     /// The level of the heading that the surface stands under, 0 to 6.
     #[serde(default)]
-    pub host_heading: Option<u8>,
+    #[schemars(range(max = 6))]
+    pub host_heading: Option<u64>,
     /// What is wrong.
     #[serde(default)]
     pub findings: Option<Vec<Finding>>,
@@ -185,6 +187,7 @@ pub enum Mode {
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RenderDecision")]
 pub struct Decision {
     /// What is done.
     pub kind: DecisionKind,

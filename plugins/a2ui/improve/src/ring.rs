@@ -1,13 +1,15 @@
 //! Whether two writers undo each other: the last states of one component, whoever wrote them.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash as _, Hasher},
+};
 
 use carport_core::Time;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-/// A state, by the hash of its JSON with sorted members.
-pub(crate) type Hash = [u8; 16];
+/// A state, by its hash. The members of an object are hashed in the order of their names.
+pub(crate) type Hash = u64;
 
 /// States that are remembered.
 const STATES: usize = 8;
@@ -17,10 +19,9 @@ const CONTESTED: u32 = 2;
 const COOLDOWN: (i64, i64) = (60, 3600);
 
 pub(crate) fn hash(value: &Value) -> Hash {
-    let digest = Sha256::digest(value.to_string());
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&digest[..16]);
-    hash
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The last states of a component.

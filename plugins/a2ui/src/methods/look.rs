@@ -16,16 +16,16 @@ pub struct GetCapabilities {}
 /// Versions, catalogs, components, functions and limits.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Capabilities(pub Value);
+pub struct SurfaceCapabilities(pub Value);
 
 impl Method for GetCapabilities {
     const NAME: &'static str = "a2ui.capabilities";
     const ACCESS: Access = Access::Authenticated;
     type Plugin = A2ui;
-    type Reply = Capabilities;
+    type Reply = SurfaceCapabilities;
 
-    async fn run(self, a2ui: &A2ui, _: &Caller) -> Result<Capabilities> {
-        Ok(Capabilities(a2ui.service.capabilities()))
+    async fn run(self, a2ui: &A2ui, _: &Caller) -> Result<SurfaceCapabilities> {
+        Ok(SurfaceCapabilities(a2ui.service.capabilities()))
     }
 }
 

@@ -11,11 +11,11 @@ pub use action::{Act, Acted};
 pub use apply::Apply;
 pub use ingest::Ingest;
 pub use look::{
-    Capabilities, GetCapabilities, GetSurface, ListSurfaces, Reap, Reaped, Replay, ReplayForm,
-    Replayed,
+    GetCapabilities, GetSurface, ListSurfaces, Reap, Reaped, Replay, ReplayForm, Replayed,
+    SurfaceCapabilities,
 };
 pub use report::{RenderReport, Reported};
-pub use subscribe::{Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+pub use subscribe::{Subscribe, Subscribed, Unfollowed, Unsubscribe};
 
 pub use crate::routing::Route;
 

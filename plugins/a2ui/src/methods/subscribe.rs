@@ -54,7 +54,7 @@ pub struct Unsubscribe {}
 
 /// There is no subscription any more.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Unsubscribed {
+pub struct Unfollowed {
     /// Always false.
     pub subscribed: bool,
 }
@@ -63,10 +63,10 @@ impl Method for Unsubscribe {
     const NAME: &'static str = "a2ui/unsubscribe";
     const ACCESS: Access = Access::Authenticated;
     type Plugin = A2ui;
-    type Reply = Unsubscribed;
+    type Reply = Unfollowed;
 
-    async fn run(self, a2ui: &A2ui, caller: &Caller) -> Result<Unsubscribed> {
+    async fn run(self, a2ui: &A2ui, caller: &Caller) -> Result<Unfollowed> {
         a2ui.service.listeners.unsubscribe(caller.session());
-        Ok(Unsubscribed { subscribed: false })
+        Ok(Unfollowed { subscribed: false })
     }
 }

@@ -71,8 +71,9 @@ impl Envelope {
         };
         let faults = catalog.map_or_else(Vec::new, |it| it.check_message(message, &wire));
         if let Some(first) = faults.first() {
-            let fault =
-                Fault::at(Reason::InvalidEnvelope, dotted(&first.path), first.message.clone());
+            let is_themes = first.path.starts_with("/createSurface/theme/");
+            let reason = if is_themes { Reason::InvalidProperty } else { Reason::InvalidEnvelope };
+            let fault = Fault::at(reason, dotted(&first.path), first.message.clone());
             return Err(fault.of(&surface_id).with(|it| it.violations = faults));
         }
         check_id(&surface_id, &format!("{}.surfaceId", message.key()), limits)?;
@@ -81,7 +82,7 @@ impl Envelope {
 }
 
 /// Fills in a missing catalog, and gives one that goes by another name its own.
-pub fn normalise_catalog(body: &mut Map<String, Value>, schemas: &Schemas, aliases: &[String]) {
+fn normalise_catalog(body: &mut Map<String, Value>, schemas: &Schemas, aliases: &[String]) {
     let Some(preferred) = schemas.catalogs().first() else { return };
     match body.get_mut("catalogId") {
         None => drop(body.insert("catalogId".into(), preferred.id().into())),

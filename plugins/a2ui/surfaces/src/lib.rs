@@ -21,7 +21,6 @@ pub use action::{Action, continuation, declares};
 pub use components::{Components, Entry};
 pub use data_model::Model;
 pub use endpoint::{Endpoint, EndpointFault, screen};
-pub use envelope::normalise_catalog;
 pub use fault::{Fault, Invalid, Reason};
 pub use ingest::{Found, find};
 pub use limits::Limits;

@@ -115,8 +115,10 @@ async fn the_data_of_the_renderer_goes_along_and_is_not_kept() {
     assert_eq!(sent[0].metadata["a2uiClientDataModel"]["surfaces"]["s"], json!({ "n": 2 }));
     assert_eq!(sent[0].parts[1]["a2uiAction"]["name"], "go");
     let service = host.service(&SURFACES);
-    let metadata = service.message_metadata("https://peer.example/rpc", Some("c2"));
+    let metadata = service.message_metadata("https://peer.example/rpc?k=1", Some("c2"));
     assert!(metadata.get("a2uiClientDataModel").is_none(), "another context's data");
+    let own = service.message_metadata("https://peer.example/rpc?k=1", Some("c1"));
+    assert_eq!(own["a2uiClientDataModel"]["surfaces"]["s"], json!({ "n": 1 }));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod foreign;
 mod ingesting;
 mod listening;
 mod mending;
+mod remembering;
 
 use carport_a2ui as _;
 use carport_core::testing::{TestClient, TestHost};

@@ -98,6 +98,11 @@ fn every_fault_has_its_reason_and_place() {
             "createSurface.catalogId",
         ),
         (
+            json!({ "createSurface": { "surfaceId": "x", "theme": { "primaryColor": "red" } } }),
+            Reason::InvalidProperty,
+            "createSurface.theme.primaryColor",
+        ),
+        (
             json!({ "createSurface": { "surfaceId": "__proto__" } }),
             Reason::ReservedSegment,
             "createSurface.surfaceId",
