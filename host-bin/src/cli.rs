@@ -55,6 +55,8 @@ enum Command {
     Meetings(commands::meetings::Args),
     /// Turn recordings into text and text into speech
     Voice(commands::voice::Args),
+    /// List and show the surfaces that agents draw, apply envelopes and follow what happens
+    Surfaces(commands::surfaces::Args),
     /// List and decide what waits for a person
     Approvals(commands::approvals::Args),
     /// List the methods of the daemon
@@ -115,6 +117,7 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Memory(args) => commands::memory::run(args, &global).await,
         Command::Meetings(args) => commands::meetings::run(args, &global).await,
         Command::Voice(args) => commands::voice::run(args, &global).await,
+        Command::Surfaces(args) => commands::surfaces::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,
         Command::Plugins(args) => commands::plugins::run(&args, &global, bill),

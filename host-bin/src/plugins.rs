@@ -1,6 +1,7 @@
 //! The bill of materials: every plugin that this binary knows of, by cargo feature.
 
 carport_core::link! {
+    "a2ui" => carport_a2ui { "a2ui" },
     "agents" => carport_agents { "agents", "registry", "goal", "agent.chat.event" },
     "engine" => carport_engine {
         "proposal", "verify", "tools", "policy", "permission", "state", "events", "metrics",

@@ -10,4 +10,5 @@ pub(crate) mod meetings;
 pub(crate) mod memory;
 pub(crate) mod proof;
 pub(crate) mod runs;
+pub(crate) mod surfaces;
 pub(crate) mod trail;

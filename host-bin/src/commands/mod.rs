@@ -13,6 +13,7 @@ pub(crate) mod methods;
 pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod serve;
+pub(crate) mod surfaces;
 pub(crate) mod token;
 mod typed;
 pub(crate) mod voice;

@@ -59,7 +59,7 @@ async fn every_method_has_a_name_documentation_access_and_schemas_that_compile()
         let name = &method.name;
         assert!(
             name.len() <= 128
-                && (name.contains('.')
+                && (name.contains(['.', '/'])
                     || ["verify", "transcribe", "synthesize"].contains(&name.as_str())),
             "{name}"
         );

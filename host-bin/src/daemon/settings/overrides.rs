@@ -56,6 +56,9 @@ impl Overrides {
         layer.set(&["compat", "socket"], true, from);
         layer.set(&["host", "require_handshake"], true, from);
         layer.set(&["auth", "failure_code"], compat::AUTH_FAILED, from);
+        if outline.has("a2ui") {
+            layer.set(&["a2ui", "continuation"], "spec+car", from);
+        }
         if outline.has("agents") {
             layer.set(&["agents", "inherit_env"], "all", from);
             layer.set(&["agents", "registry_foreign_paths"], "entries_only", from);

@@ -295,37 +295,38 @@ fn agents_are_as_car_has_them_where_there_are_agents() {
     assert!(read(&[], Some(Compat::Car)).plugins.is_empty());
 }
 
-/// What a plugin is started with.
-#[cfg(feature = "memory")]
-fn given(plugin: &'static PluginEntry, compat: Option<Compat>) -> serde_json::Value {
+/// The section of one plugin where the operator says nothing of it.
+#[cfg(any(feature = "a2ui", feature = "meetings", feature = "memory"))]
+fn section(plugin: &'static PluginEntry, compat: Option<Compat>) -> serde_json::Value {
     let sources =
         Sources { file: None, environment: Vec::new(), plugins: vec![plugin], bill: &BILL };
     let overrides = Overrides { compat, ..Overrides::default() };
-    let configuration = Configuration::merge(sources, &overrides).unwrap();
-    configuration.plugins[plugin.id].clone()
+    Configuration::merge(sources, &overrides).unwrap().plugins[plugin.id].clone()
+}
+
+#[cfg(feature = "a2ui")]
+#[test]
+fn peers_are_told_of_actions_as_car_does_it_too() {
+    static A2UI: PluginEntry = PluginEntry::of::<carport_a2ui::A2ui>("1");
+    assert_eq!(section(&A2UI, None)["continuation"], "spec");
+    assert_eq!(section(&A2UI, Some(Compat::Car))["continuation"], "spec+car");
 }
 
 #[cfg(feature = "memory")]
 #[test]
 fn memory_is_shared_as_car_has_it() {
-    use carport_memory::{Config, Memory, Unbound};
-    static MEMORY: PluginEntry = PluginEntry::of::<Memory>("1");
-    let read = |compat| {
-        let config: Config = serde_json::from_value(given(&MEMORY, compat)).unwrap();
-        (config.unbound, config.shared_load)
-    };
-    assert_eq!(read(None), (Unbound::Session, false));
-    assert_eq!(read(Some(Compat::Car)), (Unbound::Shared, true));
+    static MEMORY: PluginEntry = PluginEntry::of::<carport_memory::Memory>("1");
+    let (own, car) = (section(&MEMORY, None), section(&MEMORY, Some(Compat::Car)));
+    assert_eq!((&own["unbound"], &own["shared_load"]), (&"session".into(), &false.into()));
+    assert_eq!((&car["unbound"], &car["shared_load"]), (&"shared".into(), &true.into()));
 }
 
 #[cfg(feature = "meetings")]
 #[test]
 fn a_directory_of_meetings_that_is_not_listed_is_empty_as_in_car() {
-    use carport_meetings::{Config, ForeignRoot, Meetings};
-    static MEETINGS: PluginEntry = PluginEntry::of::<Meetings>("1");
-    let read = |compat| serde_json::from_value::<Config>(given(&MEETINGS, compat)).unwrap();
-    assert_eq!(read(None).foreign_root, ForeignRoot::Refuse);
-    assert_eq!(read(Some(Compat::Car)).foreign_root, ForeignRoot::Empty);
+    static MEETINGS: PluginEntry = PluginEntry::of::<carport_meetings::Meetings>("1");
+    assert_eq!(section(&MEETINGS, None)["foreign_root"], "refuse");
+    assert_eq!(section(&MEETINGS, Some(Compat::Car))["foreign_root"], "empty");
 }
 
 #[test]

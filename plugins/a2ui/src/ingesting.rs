@@ -1,0 +1,150 @@
+//! Payloads of peers: what is found in them is applied one by one.
+
+use carport_a2ui_api::{Actor, ApplyResult, FromPeer, IngestError, Ingested, Owner, RouteAuth};
+use carport_a2ui_surfaces::{Endpoint, EndpointFault, Found, Surface, find, screen};
+use carport_a2ui_validate::Message;
+use carport_core::{Result, RpcError, codes};
+use serde_json::{Value, json};
+
+use crate::service::{Cause, Service, Way, result, source_of};
+
+/// Whose envelopes a payload holds.
+pub(crate) struct Whose<'a> {
+    pub(crate) who: &'a Actor,
+    /// What is said of the owner of all of it.
+    pub(crate) owner: Option<Owner>,
+    /// What is known of it where the payload does not say.
+    pub(crate) task_id: Option<String>,
+    /// See `task_id`.
+    pub(crate) context_id: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) auth: RouteAuth,
+}
+
+impl Service {
+    /// Reads an endpoint that may be kept.
+    pub(crate) fn endpoint(&self, text: &str, allow_untrusted: bool) -> Result<Endpoint> {
+        let refused = |fault: EndpointFault| {
+            let remedy = match &fault {
+                EndpointFault::Untrusted(_) => "allowUntrustedEndpoint: true",
+                _ => "name a public https endpoint, or leave it out",
+            };
+            RpcError::new(codes::POLICY, &fault)
+                .with("field", "endpoint")
+                .with("reason", fault.reason())
+                .with("remedy", remedy)
+        };
+        let endpoint = Endpoint::read(text).map_err(refused)?;
+        let router = self.router.lock().clone();
+        match router {
+            Some(router) => router.screen(text, allow_untrusted)?,
+            None => screen(&endpoint, allow_untrusted).map_err(refused)?,
+        }
+        Ok(endpoint)
+    }
+
+    /// Applies what is found in a payload. What is wrong with one envelope keeps none of the others.
+    pub(crate) fn ingest_as(&self, payload: &Value, whose: &Whose<'_>) -> Result<Ingested> {
+        let found = find(payload, &self.config.limits)?;
+        let mut done = Ingested::default();
+        for (index, found) in found.into_iter().enumerate() {
+            let (owner, who) = (whose.owner_of(&found), whose.who_of(&found));
+            let path = found.path;
+            match self.ingest_one(found.envelope, owner.as_ref(), &who, whose) {
+                Ok(applied) => done.applied.push(applied),
+                Err(error) => {
+                    let RpcError { code, message, data } = error;
+                    let data = data.unwrap_or_default();
+                    done.errors.push(IngestError { index, path, code, message, data });
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn ingest_one(
+        &self,
+        envelope: Value,
+        owner: Option<&Owner>,
+        who: &Actor,
+        whose: &Whose<'_>,
+    ) -> Result<ApplyResult> {
+        let is_peers = matches!(owner, Some(Owner::A2a { .. }));
+        let source = if is_peers { "peer" } else { source_of(who) };
+        let mut state = self.state.lock();
+        let cause = Cause { owner, source: Some(source), ..Cause::default() };
+        let outcome = self.change(&mut state, who, envelope, cause)?;
+        if let (Message::Create, Some(endpoint)) = (outcome.message, &whose.endpoint) {
+            let way = Way { endpoint: endpoint.clone(), auth: whose.auth.clone() };
+            state.ways.insert(outcome.surface_id.clone(), way);
+        }
+        let now = state.store.get(who, &outcome.surface_id);
+        Ok(result(&outcome, now.map(Surface::snapshot)))
+    }
+
+    pub(crate) fn ingest_peer(&self, from: FromPeer) -> Result<Ingested> {
+        // What cannot be called back is drawn nevertheless.
+        let judged = from.endpoint.map(|text| self.endpoint(&text, from.allow_untrusted_endpoint));
+        let endpoint = judged.and_then(Result::ok);
+        let shown = endpoint.as_ref().map(Endpoint::shown);
+        let who = Actor::Peer { endpoint: shown, context_id: from.context_id.clone() };
+        let whose = Whose {
+            who: &who,
+            owner: None,
+            task_id: from.task_id,
+            context_id: from.context_id,
+            endpoint,
+            auth: from.route_auth,
+        };
+        self.ingest_as(&from.payload, &whose)
+    }
+}
+
+impl Whose<'_> {
+    /// Who sends what is found: a peer of which no context is known speaks from that which it names.
+    fn who_of(&self, found: &Found) -> Actor {
+        match self.who {
+            Actor::Peer { endpoint, context_id: None } => {
+                Actor::Peer { endpoint: endpoint.clone(), context_id: found.context_id.clone() }
+            }
+            who => who.clone(),
+        }
+    }
+
+    /// The owner of what is found: as was said, else as the payload says.
+    fn owner_of(&self, found: &Found) -> Option<Owner> {
+        let shown = self.endpoint.as_ref().map(Endpoint::shown);
+        match &self.owner {
+            Some(Owner::A2a { task_id, context_id, .. }) => Some(Owner::A2a {
+                task_id: task_id.clone(),
+                context_id: context_id.clone(),
+                endpoint: shown,
+            }),
+            Some(owner) => Some(owner.clone()),
+            None => {
+                let task_id = found.task_id.clone().or_else(|| self.task_id.clone());
+                let context_id = match self.who {
+                    // A peer cannot speak for another of its contexts.
+                    Actor::Peer { context_id: Some(own), .. } => Some(own.clone()),
+                    _ => found.context_id.clone().or_else(|| self.context_id.clone()),
+                };
+                let is_known = task_id.is_some() || context_id.is_some() || shown.is_some();
+                is_known.then_some(Owner::A2a { task_id, context_id, endpoint: shown })
+            }
+        }
+    }
+}
+
+/// What is answered when nothing took effect and something should have.
+pub(crate) fn or_first_error(done: Ingested) -> Result<Ingested> {
+    match done.errors.first() {
+        Some(first) if done.applied.is_empty() => {
+            let mut error = RpcError::new(first.code, &first.message);
+            for (key, value) in first.data.as_object().into_iter().flatten() {
+                error = error.with(key, value.clone());
+            }
+            Err(error.with("errors", json!(done.errors)))
+        }
+        _ => Ok(done),
+    }
+}
