@@ -128,6 +128,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "short calls in tests")]
     fn paths(payload: Value) -> Vec<String> {
         let found = find(&payload, &Limits::default()).unwrap();
         for it in &found {

@@ -1,5 +1,7 @@
 //! Faults name the place, and the catalogs are what they say.
 
+#![expect(clippy::needless_pass_by_value, reason = "short calls in tests")]
+
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
