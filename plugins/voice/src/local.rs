@@ -158,7 +158,8 @@ impl Hearing {
 impl Decoder for Hearing {
     fn decode(&mut self, samples: &[f32], _: Pass, stop: &Cancel) -> Result<Decoded, Failure> {
         let mark = &samples[..samples.len().min(MARK)];
-        if self.former.0 != mark {
+        // Digital silence begins any segment.
+        if self.former.0 != mark || mark.iter().all(|it| *it == 0.0) {
             self.former = (mark.to_owned(), Vec::new());
         }
         let help = Help { draft: &self.former.1, stop: Some(stop.flag()) };
@@ -189,6 +190,9 @@ impl Activity for Scores {
         score
     }
 }
+
+/// So much speech lasts while the next sentence is made, in seconds.
+const EARLY_SECONDS: usize = 2;
 
 /// Speech by hibari.
 struct Mouth {
@@ -233,9 +237,11 @@ impl TextToSpeech for Mouth {
     fn speak(&self, say: &Say, out: Out<'_>) -> Result<(), Failure> {
         let (phonemizer, hibari) = self.load()?;
         let mut style = Style { speed: say.speed as f32, early: true, ..Style::default() };
+        let mut samples_said = 0;
         for sentence in phonemizer.sentences(&say.text) {
             let mut wanted = ControlFlow::Continue(());
             let made = hibari.speak(&sentence.ids, style, say.cancel.flag(), &mut |samples| {
+                samples_said += samples.len();
                 wanted = out(Sound::Samples(samples));
                 wanted
             });
@@ -243,8 +249,8 @@ impl TextToSpeech for Mouth {
                 Err(RunError::Cancelled) => break,
                 made => made.map_err(failed)?,
             }
-            // The others are made while this one sounds.
-            style.early = false;
+            // The others are made while this sounds.
+            style.early = samples_said < EARLY_SECONDS * SPEECH_RATE as usize;
             if wanted.is_break() {
                 break;
             }

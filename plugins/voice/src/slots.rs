@@ -75,7 +75,7 @@ impl Slots {
         queue.next += 1;
         queue.waiting.insert(mine);
         if !can_wait
-            && queue.free == 0
+            && queue.free < queue.waiting.range(..(true, 0)).count()
             && let Some(spare) = queue.spare.pop()
         {
             spare.cancel();
@@ -198,6 +198,39 @@ mod tests {
         });
         assert_eq!(*order.lock(), [1, 2, 3, 4]);
         assert!(!slots.is_wanted());
+    }
+
+    #[test]
+    fn what_needed_a_place_now_and_steps_back_for_later_lets_a_file_go_first() {
+        let (slots, order) = (Slots::new(1), Guarded::new(Vec::new()));
+        let speech = slots.take(Need::Now, false, || false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let place = slots.take(Need::Later, false, || false);
+                order.lock().push("file");
+                drop(place);
+            });
+            while !slots.is_wanted() {
+                thread::yield_now();
+            }
+            drop(speech);
+            let place = slots.take(Need::Later, false, || false);
+            order.lock().push("speech");
+            drop(place);
+        });
+        assert_eq!(*order.lock(), ["file", "speech"]);
+    }
+
+    #[test]
+    fn a_place_that_somebody_else_waits_for_is_none() {
+        let (slots, stop) = (Slots::new(2), Cancel::default());
+        let _partial = slots.take(Need::Spare(&stop), false, || false);
+        drop(slots.take(Need::Now, false, || false));
+        assert!(!stop.is_cancelled(), "there was a place for it");
+        // It waits, and did not see yet that a place is free.
+        slots.queue.lock().waiting.insert((false, u64::MAX));
+        assert!(slots.take(Need::Now, false, || false).is_some());
+        assert!(stop.is_cancelled(), "two need a place, and one is free");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Heard {
 pub struct Help<'a> {
     /// Tokens of an earlier decode of the same speech. They are checked in one step, and those up to the first
     /// that the model would not write now need not be found one by one again. Others only cost that step.
+    /// A model whose numbers are rounded for each step may round otherwise for many tokens at once, so a draft may
+    /// decide between two tokens that are as likely.
     pub draft: &'a [u32],
     /// Becomes true when nobody wants the text any more. It is looked at between two steps.
     pub stop: Option<&'a AtomicBool>,

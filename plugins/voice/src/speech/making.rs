@@ -28,6 +28,9 @@ const AHEAD_MS: u64 = 10_000;
 /// How long a thread that nobody wants any more may take to end.
 const ABANDON: Duration = Duration::from_secs(5);
 
+/// Sound of a stream that somebody waits for; what is made after it is ahead of whoever listens.
+const SOON_MS: u64 = 2000;
+
 /// How long nothing may be made or taken of a stream.
 const STALLED: Duration = Duration::from_secs(60);
 /// What a failure that no provider had says.
@@ -42,6 +45,13 @@ pub(crate) enum Purpose {
     File,
 }
 
+impl Purpose {
+    /// What a place is needed for once so much sound was made.
+    fn need(self, made_ms: u64) -> Need<'static> {
+        if self == Self::Stream && made_ms < SOON_MS { Need::Now } else { Need::Later }
+    }
+}
+
 /// Speech that is being made.
 pub(crate) struct Making {
     hub: Arc<Hub>,
@@ -50,6 +60,7 @@ pub(crate) struct Making {
     streaming: bool,
     pub(crate) format: SpeechFormat,
     pub(crate) sample_rate: u32,
+    purpose: Purpose,
     cancel: Cancel,
     ahead: Guarded<Ahead>,
     /// There is room, or nobody wants more.
@@ -68,6 +79,8 @@ pub(crate) type Next = (Option<Sound>, u64, bool);
 struct Ahead {
     sounds: VecDeque<(Sound, u64)>,
     ms: u64,
+    /// Sound that was made, taken or not.
+    made_ms: u64,
     /// How the making ended.
     made: Option<Result<(), Failure>>,
     /// Whether the last item was taken.
@@ -87,7 +100,8 @@ impl Making {
         let about = provider.about();
         let (progress, cancel) = (hub.clock.now(), Cancel::default());
         say.cancel = cancel.clone();
-        let ahead = Ahead { sounds: VecDeque::new(), ms: 0, made: None, ended: false, progress };
+        let sounds = VecDeque::new();
+        let ahead = Ahead { sounds, ms: 0, made_ms: 0, made: None, ended: false, progress };
         let making = Arc::new(Self {
             hub: hub.clone(),
             provider_id: about.id,
@@ -95,6 +109,7 @@ impl Making {
             sample_rate: provider.sample_rate(),
             provider,
             format,
+            purpose,
             cancel,
             ahead: Guarded::new(ahead),
             room: Condvar::new(),
@@ -127,15 +142,15 @@ impl Making {
     }
 
     fn make(&self, say: &Say) -> Result<(), Failure> {
-        if !self.take_place() {
+        if !self.take_place(self.purpose.need(0)) {
             return Ok(());
         }
         self.provider.speak(say, &mut |sound| self.put(sound))
     }
 
-    fn take_place(&self) -> bool {
+    fn take_place(&self, need: Need<'_>) -> bool {
         let (waits, unwanted) = (self.provider.waits(), || self.cancel.is_cancelled());
-        let permit = self.hub.slots.take(Need::Now, waits, unwanted);
+        let permit = self.hub.slots.take(need, waits, unwanted);
         let has_place = permit.is_some();
         *self.permit.lock() = permit;
         has_place
@@ -162,6 +177,8 @@ impl Making {
             ahead = self.room.wait(ahead).unwrap_or_else(PoisonError::into_inner);
         }
         ahead.ms += ms;
+        ahead.made_ms += ms;
+        let need = self.purpose.need(ahead.made_ms);
         match (self.streaming, ahead.sounds.back_mut()) {
             (false, Some((whole, whole_ms))) => {
                 join(whole, sound);
@@ -176,7 +193,7 @@ impl Making {
             drop(self.permit.lock().take());
             waited = true;
         }
-        match !waited || self.take_place() {
+        match !waited || self.take_place(need) {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
         }
@@ -325,5 +342,18 @@ fn join(whole: &mut Sound, more: Sound) {
             *duration_ms += more_ms;
         }
         (whole, more) => *whole = more,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_beginning_of_what_somebody_hears_is_needed_now() {
+        assert!(matches!(Purpose::Stream.need(0), Need::Now));
+        assert!(matches!(Purpose::Stream.need(SOON_MS - 1), Need::Now));
+        assert!(matches!(Purpose::Stream.need(SOON_MS), Need::Later));
+        assert!(matches!(Purpose::File.need(0), Need::Later));
     }
 }

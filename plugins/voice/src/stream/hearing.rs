@@ -1,9 +1,6 @@
 //! From samples to the text of segments: voice activity, endpoints, and the decodes in between.
 
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::{ops::Range, time::Instant};
 
 use carport_voice_api::{
     Activity, Cancel, Decoded, Decoder, Event, FRAME_SAMPLES, Failure, FinalReason, Pass,
@@ -29,8 +26,6 @@ pub(crate) struct Hearing {
     /// The text of the open segment up to this position.
     eager: Option<(u64, Decoded)>,
     rested: Option<Instant>,
-    /// How long the last decode took, without the wait for its place.
-    took: Duration,
     /// What is decoded as soon as the worker has nothing else to do.
     due: Option<Due>,
 }
@@ -76,7 +71,6 @@ impl Hearing {
             agreement: Agreement::default(),
             eager: None,
             rested: None,
-            took: Duration::ZERO,
             due: None,
         }
     }
@@ -138,7 +132,9 @@ impl Hearing {
         let is_rested = self.rested.is_none_or(|rested| Instant::now() >= rested);
         match self.due {
             Some(Due::Partial { .. }) if !told.wants_partials() => self.due = None,
-            Some(Due::Partial { id, from }) if told.is_idle() && is_rested => {
+            Some(Due::Partial { id, from })
+                if told.is_idle() && is_rested && self.segmenter.may_be_partial() =>
+            {
                 return self.partial(told, id, from);
             }
             Some(Due::Eager { id, from, to }) if told.is_idle() => {
@@ -164,7 +160,10 @@ impl Hearing {
         }
         let began = Instant::now();
         let decoded = self.decoder.decode(self.tape.slice(part), pass, &stop);
-        self.took = began.elapsed();
+        // The wait for the place does not count.
+        if pass == Pass::Partial {
+            self.rested = Some(Instant::now() + began.elapsed() * REST);
+        }
         told.done();
         decoded.map(|decoded| (!stop.is_cancelled()).then_some(decoded))
     }
@@ -174,7 +173,6 @@ impl Hearing {
         let to = self.seen;
         let Some(decoded) = self.decode(told, from..to, Pass::Partial)? else { return Ok(()) };
         self.due = None;
-        self.rested = Some(Instant::now() + self.took * REST);
         let text = spoken(&decoded.text);
         if text.is_empty() {
             return Ok(());
@@ -320,6 +318,8 @@ mod tests {
         let place = Place { refusals: RefCell::new(refusals), told: RefCell::default() };
         for (level, frames) in [(0.5, 32), (0.0, 40)] {
             for _ in 0..frames {
+                // However long a decode took on a busy machine.
+                hearing.rested = None;
                 hearing.hear(&place, &[level; FRAME_SAMPLES]).unwrap();
             }
         }
@@ -339,6 +339,27 @@ mod tests {
         let (told, decodes) = heard(1, 0);
         assert_eq!(told, [&["spare"], &made[..], &END].concat());
         assert_eq!(decodes, [Pass::Partial, Pass::Final]);
+    }
+
+    #[test]
+    fn a_partial_that_was_called_off_is_followed_by_a_rest_and_one_that_was_refused_is_not() {
+        for (refusals, called_off, rests) in [(0, 1, true), (0, 0, true), (1, 0, false)] {
+            let script = Script::default();
+            script.0.lock().0 = called_off;
+            let settings = Settings::of(StreamOptions::default());
+            let mut hearing = Hearing::new(Box::new(script), Box::new(Loud), &settings);
+            let place = Place { refusals: RefCell::new(refusals), told: RefCell::default() };
+            while place.told.borrow().is_empty() {
+                hearing.hear(&place, &[0.5; FRAME_SAMPLES]).unwrap();
+            }
+            assert_eq!(hearing.rested.is_some(), rests);
+        }
+    }
+
+    #[test]
+    fn a_partial_that_was_put_off_is_not_made_in_the_middle_of_a_silence() {
+        // Due 29 frames in; 32 are loud, and less than half of the 13 to a preflight may follow.
+        assert_eq!(heard(0, usize::MAX).1.len(), 4 + 6 + 1);
     }
 
     #[test]

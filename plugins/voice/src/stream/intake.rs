@@ -168,7 +168,12 @@ impl Intake {
 
     /// Whether the worker has nothing else to do.
     pub(crate) fn is_idle(&self) -> bool {
-        self.ring.is_empty() && self.flushes.is_empty() && self.ending.is_none()
+        self.ring.is_empty() && !self.is_pressing()
+    }
+
+    /// Whether somebody waits for text that is final.
+    pub(crate) fn is_pressing(&self) -> bool {
+        !self.flushes.is_empty() || self.ending.is_some()
     }
 
     /// Lets go of everything.
@@ -236,6 +241,7 @@ mod tests {
         intake.push(&[1; 400], now, moment).unwrap();
         intake.flush();
         intake.flush();
+        assert!(intake.is_pressing());
         intake.push(&[2; 40], now, moment).unwrap();
         intake.lose(10, now, moment);
         assert!(intake.end(EndReason::Idle) && !intake.end(EndReason::Stop));

@@ -25,8 +25,8 @@ use std::{
 
 use carport_core::{Guarded, Result, RpcError, Session, Time, codes};
 use carport_voice_api::{
-    Accepted, EndReason, ErrorCode, Event, Failure, FailureKind, Heard, Opening, Summary, Terms,
-    WarningCode,
+    Accepted, Cancel, EndReason, ErrorCode, Event, Failure, FailureKind, Heard, Opening, Summary,
+    Terms, WarningCode,
 };
 use carport_voice_audio::{Format, Full};
 use tokio::{sync::watch, time::timeout};
@@ -73,6 +73,8 @@ pub(crate) struct Stream {
     waits: bool,
     /// The place that the worker has while it works.
     permit: Guarded<Option<Permit>>,
+    /// Calls off the partial that its worker makes, or waits to make.
+    spare: Guarded<Option<Cancel>>,
     worker_gone: watch::Sender<bool>,
     over: watch::Sender<bool>,
     /// Whether its last event was made.
@@ -157,8 +159,17 @@ impl Stream {
         intake.flush();
         let open = intake.open_segment;
         drop(intake);
-        self.changed.notify_all();
+        self.press();
         Ok(open)
+    }
+
+    /// Somebody waits for the text of what there is: no partial of it is in the way.
+    fn press(&self) {
+        if let Some(partial) = &*self.spare.lock() {
+            partial.cancel();
+        }
+        self.changed.notify_all();
+        self.hub.slots.look_again();
     }
 
     /// The provider heard something on a track; told by any thread.
@@ -170,7 +181,7 @@ impl Stream {
     /// Begins its end; `false` if it had begun. What was pushed is still heard.
     pub(crate) fn end(&self, reason: EndReason) -> bool {
         let began = self.intake.lock().end(reason);
-        self.changed.notify_all();
+        self.press();
         began
     }
 
@@ -180,7 +191,7 @@ impl Stream {
         if !self.intake.lock().stop() {
             return Err(self.no_such());
         }
-        self.changed.notify_all();
+        self.press();
         self.go_live();
         let mut truncated = false;
         if drain {
@@ -233,8 +244,7 @@ impl Stream {
         }
         self.intake.lock().close();
         self.settings.listen.cancel.cancel();
-        self.changed.notify_all();
-        self.hub.slots.look_again();
+        self.press();
         self.hub.forget(self);
         self.over.send_replace(true);
         self.see_worker_off();

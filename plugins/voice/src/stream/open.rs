@@ -97,6 +97,7 @@ impl Admission {
             changed: Condvar::new(),
             waits: provider.waits(),
             permit: Guarded::default(),
+            spare: Guarded::default(),
             worker_gone: watch::Sender::new(false),
             over: watch::Sender::new(false),
             ended: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 use std::{cell::Cell, time::Instant};
 
 use carport_voice_api::{
-    Event, Failure, FailureKind, FinalReason, Heard, Listener, Recogniser, Segment, Speaker,
+    Cancel, Event, Failure, FailureKind, FinalReason, Heard, Listener, Recogniser, Segment, Speaker,
 };
 use carport_voice_audio::{Tape, from_ms};
 
@@ -291,8 +291,14 @@ impl Stream {
         let voices = self.voices.as_ref()?;
         let provider = voices.lock().provider();
         let from = samples.len().saturating_sub(from_ms(GLANCE_MS) as usize);
-        let print = self.busy(|| provider.print(&samples[from..]))?.ok()?;
-        voices.lock().seems(&print)
+        // The print itself is short, so nobody looks whether it was called off.
+        let stop = Cancel::default();
+        if !self.begin(Need::Spare(&stop)) {
+            return None;
+        }
+        let print = provider.print(&samples[from..]);
+        self.done();
+        voices.lock().seems(&print.ok()?)
     }
 
     /// Speech cancels what the connection is being told; the event says what it was, if it was anything.

@@ -66,7 +66,20 @@ impl Stream {
 
     /// Takes a place for model work; `false` if there is none for it, or nobody wants it any more.
     pub(super) fn begin(&self, need: Need<'_>) -> bool {
-        let unwanted = || self.intake.lock().is_closed();
+        let spare = match need {
+            Need::Spare(stop) => Some(stop.clone()),
+            Need::Now | Need::Later => None,
+        };
+        let is_spare = spare.is_some();
+        // Known before anybody is asked, so that whoever ends the segment meanwhile calls it off.
+        *self.spare.lock() = spare;
+        let unwanted = || {
+            let intake = self.intake.lock();
+            intake.is_closed() || (is_spare && intake.is_pressing())
+        };
+        if unwanted() {
+            return false;
+        }
         // Who waits for a place does not hang.
         self.at_work(false);
         let permit = self.hub.slots.take(need, self.waits, unwanted);
@@ -78,6 +91,7 @@ impl Stream {
 
     /// The model work is done.
     pub(super) fn done(&self) {
+        *self.spare.lock() = None;
         drop(self.permit.lock().take());
         self.at_work(true);
     }

@@ -1,9 +1,11 @@
 //! What is heard, and in which order it is told.
 
+use std::sync::atomic::Ordering;
+
 use carport_core::codes;
 use serde_json::{Value, json};
 
-use crate::{Lab, all, event, kinds, push, sound, start, stop, until, utterance};
+use crate::{Lab, all, event, kinds, next, push, sound, start, stop, until, utterance};
 
 const SEGMENT: [&str; 3] = ["speech_started", "speech_stopped", "final"];
 
@@ -125,6 +127,31 @@ async fn partials_grow_and_what_stands_never_changes() {
     stop(&mut client, "q").await.unwrap();
     let events = all(&mut client, "q").await;
     assert!(!events.iter().any(|it| it["type"] == "partial" || it["type"] == "preflight"));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_final_calls_off_the_partial_before_it() {
+    for method in ["flush", "stop"] {
+        let lab = Lab::start().await;
+        let mut client = lab.host.client().await;
+        start(&mut client, "q", json!({})).await;
+        lab.knobs.decoding.shut();
+        push(&mut client, "q", &[sound(400, 0.0), sound(800, 0.5)].concat()).await.unwrap();
+        until(async || lab.knobs.decoding.waiting.load(Ordering::SeqCst) == 1).await;
+        let partial = lab.knobs.partials.lock().unwrap()[0].clone();
+        assert!(!partial.is_cancelled());
+        let params = json!({ "session_id": "q" });
+        client.send(&format!("voice.transcribe_stream.{method}"), params).await;
+        until(async || partial.is_cancelled()).await;
+        lab.knobs.decoding.open();
+        let before = loop {
+            let it = next(&mut client, "q").await;
+            if it["type"] == "final" || it["type"] == "partial" {
+                break it;
+            }
+        };
+        assert_eq!((&before["type"], &before["reason"]), (&json!("final"), &json!(method)));
+    }
 }
 
 #[tokio::test]

@@ -71,6 +71,8 @@ pub(crate) struct Knobs {
     pub(crate) at_the_end: Mutex<Vec<Heard>>,
     pub(crate) heard_samples: AtomicUsize,
     pub(crate) flushes: AtomicUsize,
+    /// What calls off the partials that were begun.
+    pub(crate) partials: Mutex<Vec<Cancel>>,
     pub(crate) spoken_ms: AtomicUsize,
     /// How long a chunk of speech is.
     pub(crate) chunk_ms: AtomicUsize,
@@ -146,7 +148,10 @@ impl Drop for Counter {
 }
 
 impl Decoder for Counter {
-    fn decode(&mut self, samples: &[f32], pass: Pass, _: &Cancel) -> Result<Decoded, Failure> {
+    fn decode(&mut self, samples: &[f32], pass: Pass, stop: &Cancel) -> Result<Decoded, Failure> {
+        if pass == Pass::Partial {
+            self.knobs.partials.lock().unwrap().push(stop.clone());
+        }
         self.knobs.decodes.lock().unwrap().push((pass, samples.len()));
         self.knobs.decoding.pass();
         assert!(!*self.knobs.panics.lock().unwrap(), "a provider that panics");

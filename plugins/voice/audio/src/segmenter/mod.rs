@@ -147,6 +147,16 @@ impl Segmenter {
         self.open.as_ref().map(|_| self.next - 1)
     }
 
+    /// Whether a partial text is worth its making. In the middle of a silence the text that follows it is
+    /// worth more.
+    pub fn may_be_partial(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| self.is_spoken(open))
+    }
+
+    fn is_spoken(&self, open: &Open) -> bool {
+        (self.now - open.voiced_to) * 2 < frames(self.options.eager_ms)
+    }
+
     /// How many segments began.
     pub fn segments(&self) -> u64 {
         self.next
@@ -224,8 +234,7 @@ impl Segmenter {
         if open.scores.len() as u64 >= u64::from(self.options.max_segment_ms / FRAME_MS) {
             return self.cut(&open, events);
         }
-        // In the middle of a silence the text that follows it is worth more than another partial one.
-        if silence * 2 < eager && self.now >= open.next_partial {
+        if self.is_spoken(&open) && self.now >= open.next_partial {
             open.next_partial = self.now + frames(self.options.partial_ms);
             events.push(Event::Partial { segment, from, to });
         }
