@@ -14,3 +14,4 @@ mod example_agents;
 mod memory;
 mod memory_crash;
 mod memory_learning;
+mod surfaces;

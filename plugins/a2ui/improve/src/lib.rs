@@ -21,4 +21,5 @@ pub use report::{
 };
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "what `json!` makes is handed on")]
 mod tests;

@@ -173,7 +173,7 @@ impl Case<'_> {
         self.spelled(members)
     }
 
-    fn caption(&self, from: Option<&Value>, text: Value) -> Value {
+    fn caption(&self, from: Option<&Value>, text: &Value) -> Value {
         self.component("Text", from, json!({ "text": text, "variant": "caption" }))
     }
 
@@ -185,7 +185,7 @@ impl Case<'_> {
             Strategy::PlaceholderChild => {
                 let id = json!({ "id": self.finding.text("ref") });
                 let quiet = self.quiet_ms >= STILL_ARRIVING * 1000;
-                quiet.then(|| self.caption(Some(&id), "Content unavailable".into())).and_then(one)
+                quiet.then(|| self.caption(Some(&id), &"Content unavailable".into())).and_then(one)
             }
             Strategy::SeedInput => self.seed(self.entry()?),
             Strategy::StackRow => one(self.stacked(self.entry()?)?),
@@ -195,7 +195,7 @@ impl Case<'_> {
                 let drawn_once = !is_in_template(self.surface, &entry.id);
                 let text = entry.value.get("description").cloned();
                 let text = text.unwrap_or_else(|| "Image unavailable".into());
-                drawn_once.then(|| self.caption(Some(&entry.value), text)).and_then(one)
+                drawn_once.then(|| self.caption(Some(&entry.value), &text)).and_then(one)
             }
             Strategy::EmptyList => self.emptiness(self.entry()?),
             Strategy::EnlargeTarget => {
@@ -211,7 +211,7 @@ impl Case<'_> {
     fn degraded(&self, entry: &Entry) -> Value {
         let (old, member) = (&entry.value, |name: &str| entry.value[name].clone());
         match &*entry.kind {
-            "Badge" => self.caption(Some(old), member("text")),
+            "Badge" => self.caption(Some(old), &old["text"]),
             "Spacer" => self.component("Divider", Some(old), json!({})),
             "Select" if old["value"].is_string() => {
                 let own = json!({
@@ -233,7 +233,7 @@ impl Case<'_> {
                 });
                 self.component("TextField", Some(old), own)
             }
-            kind => self.caption(Some(old), format!("Unsupported component: {kind}").into()),
+            kind => self.caption(Some(old), &format!("Unsupported component: {kind}").into()),
         }
     }
 
@@ -296,7 +296,7 @@ impl Case<'_> {
         children.insert(at + 1, id.clone().into());
         let mut members = parent.as_object()?.clone();
         members.insert("children".into(), children.into());
-        let text = self.caption(Some(&json!({ "id": id })), "No items yet".into());
+        let text = self.caption(Some(&json!({ "id": id })), &"No items yet".into());
         Some(Proposal::Components(vec![self.spelled(members), text]))
     }
 }

@@ -133,7 +133,8 @@ fn is_near_v6(address: Ipv6Addr) -> bool {
         || (a & 0xffc0) == 0xfe80
         || (a, b) == (0x2001, 0xdb8)
         || a == 0x2002
-        || ((mapped || nat64) && (is_near_v4(inner()) || nat64))
+        || nat64
+        || (mapped && is_near_v4(inner()))
 }
 
 #[cfg(test)]

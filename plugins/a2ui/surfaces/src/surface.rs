@@ -6,7 +6,7 @@ use carport_a2ui_api::{Creator, Owner, Snapshot};
 use carport_a2ui_validate::Message;
 use carport_core::Time;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{Map, Value, json, value::to_raw_value};
 
 use crate::{
     VERSION,
@@ -168,5 +168,6 @@ impl Surface {
 
 /// A message in its envelope.
 pub(crate) fn wire(message: Message, body: Value) -> Value {
-    json!({ "version": VERSION, message.key(): body })
+    let version = ("version".to_owned(), VERSION.into());
+    Map::from_iter([version, (message.key().to_owned(), body)]).into()
 }

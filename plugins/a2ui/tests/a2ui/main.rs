@@ -33,7 +33,9 @@ async fn create(client: &mut TestClient, id: &str) -> Value {
 }
 
 fn components(id: &str, components: Value) -> Value {
-    json!({ "version": "v0.9", "updateComponents": { "surfaceId": id, "components": components } })
+    let mut envelope = json!({ "version": "v0.9", "updateComponents": { "surfaceId": id } });
+    envelope["updateComponents"]["components"] = components;
+    envelope
 }
 
 fn text(id: &str) -> Value {
