@@ -19,4 +19,5 @@ mod memory;
 mod memory_crash;
 mod memory_learning;
 mod subtitles;
+mod surfaces;
 mod talk;

@@ -128,9 +128,8 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "short calls in tests")]
-    fn paths(payload: Value) -> Vec<String> {
-        let found = find(&payload, &Limits::default()).unwrap();
+    fn paths(payload: &Value) -> Vec<String> {
+        let found = find(payload, &Limits::default()).unwrap();
         for it in &found {
             assert_eq!(payload.pointer(&it.path), Some(&it.envelope));
         }
@@ -176,7 +175,7 @@ mod tests {
             (json!("hello"), vec![]),
             (json!({}), vec![]),
         ] {
-            assert_eq!(paths(payload.clone()), expected, "{payload}");
+            assert_eq!(paths(&payload), expected, "{payload}");
         }
     }
 

@@ -351,4 +351,5 @@ fn sees(who: &Actor, surface: &Surface) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "what `json!` makes is handed on")]
 mod tests;
