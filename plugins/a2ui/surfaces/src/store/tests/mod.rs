@@ -1,7 +1,5 @@
 //! The store: examples, rules, refusals that change nothing, and a simple model beside it.
 
-#![expect(clippy::needless_pass_by_value, reason = "short calls in tests")]
-
 mod examples;
 mod fuzz;
 mod rules;
