@@ -37,6 +37,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_secs(3);
 /// How long they may take else; a stream has a limit of its own.
 const LONG: Duration = Duration::from_secs(15);
+/// How long the writer may take over what it has; a disk may be busy for a while.
+const CLOSE: Duration = Duration::from_secs(60);
 
 /// What everything shares.
 pub(crate) struct Hall {
@@ -162,41 +164,17 @@ impl Hall {
     }
 
     async fn conclude(self: &Arc<Self>, live: &Arc<Live>, by: EndedBy, summarize: bool) {
-        let (drain, patience) = match by {
-            EndedBy::WriteError => (false, SHORT),
-            EndedBy::Shutdown => (true, SHORT),
-            _ => (true, LONG),
-        };
-        let streams = live.streams.get().map(Vec::as_slice).unwrap_or_default();
-        // One that has ended already says that it is not there.
-        tokio::select! {
-            _ = join_all(streams.iter().map(|it| it.stop(drain))) => {}
-            () = self.runs_out(patience) => {
-                tracing::warn!(meeting = live.id, "a source was not waited for to its end");
-            }
-        }
-        let (done, is_closed) = oneshot::channel();
-        let to = if by == EndedBy::WriteError { Status::Failed } else { Status::Ended };
-        let closed = live.clone();
-        let mut closing = Box::pin(async move {
-            closed.orders.ask(Order::Close { to, by, done }).await;
-            let _ = is_closed.await;
-        });
-        if by != EndedBy::WriteError {
-            closing.await;
-        } else if timeout(SHORT, &mut closing).await.is_err() {
-            // Its writer hangs in the disk, and comes to its end when that goes on.
-            self.tasks.spawn("close a transcript", closing);
-            if live.finish(to, self.clock.now(), by) {
-                let what = What::Status { status: to, ended_by: Some(by) };
-                live.change(&self.followers, |_| (vec![what], ()));
-                self.clone().record_later(live.kept());
-            }
-        }
+        let at = self.clock.now();
+        self.close_streams(live, by).await;
+        let is_closed = self.close_transcript(live, by, at).await;
         live.stage.send_replace(Stage::Complete);
         let patience = if by == EndedBy::Shutdown { SHORT / 3 } else { CATCH_UP };
-        let _ = timeout(patience, live.remembered.subscribe().wait_for(|it| *it)).await;
-        if summarize {
+        tokio::select! {
+            _ = async { live.remembered.subscribe().wait_for(|it| *it).await.is_ok() } => {}
+            () = self.runs_out(patience, SHORT / 3) => {}
+        }
+        // A disk that hangs takes no summary.
+        if summarize && is_closed {
             self.sum_up_live(live, by != EndedBy::Shutdown).await;
         }
         live.tell_no_more(&self.followers);
@@ -205,12 +183,67 @@ impl Hall {
         self.retire().await;
     }
 
-    /// Waits so long, and less once the daemon stops.
-    async fn runs_out(&self, patience: Duration) {
+    /// Stops every source. Listeners hear of one whose last words may be missing.
+    async fn close_streams(&self, live: &Live, by: EndedBy) {
+        let (drain, patience) = match by {
+            EndedBy::WriteError => (false, SHORT),
+            EndedBy::Shutdown => (true, SHORT),
+            _ => (true, LONG),
+        };
+        let streams = live.streams.get().map(Vec::as_slice).unwrap_or_default();
+        let sources = live.meeting().sources;
+        let stops = streams.iter().zip(sources).map(|(stream, source)| async move {
+            let is_cut = tokio::select! {
+                // One that has ended already says that it is not there.
+                stopped = stream.stop(drain) => stopped.is_ok_and(|it| it.truncated),
+                () = self.runs_out(patience, SHORT) => {
+                    let source = &source.source;
+                    tracing::warn!(meeting = live.id, source, "a source was not waited for to its end");
+                    true
+                }
+            };
+            if is_cut && drain {
+                let message = "the end of its sound was not waited for";
+                live.warn(&self.followers, WarningCode::Overrun, Some(source.source), message);
+            }
+        });
+        join_all(stops).await;
+    }
+
+    /// Has the writer write what it has. `false`: it hangs in the disk, and the meeting has failed.
+    async fn close_transcript(self: &Arc<Self>, live: &Arc<Live>, by: EndedBy, at: Time) -> bool {
+        let (done, is_closed) = oneshot::channel();
+        let (to, patience) = match by {
+            EndedBy::WriteError => (Status::Failed, SHORT),
+            _ => (Status::Ended, CLOSE),
+        };
+        let closed = live.clone();
+        let mut closing = Box::pin(async move {
+            closed.orders.ask(Order::Close { to, by, at, done }).await;
+            let _ = is_closed.await;
+        });
+        tokio::select! {
+            () = &mut closing => return true,
+            () = self.runs_out(patience, SHORT) => {}
+        }
+        tracing::error!(meeting = live.id, "a transcript is not closed in time");
+        // Its writer comes to its end when the disk goes on.
+        self.tasks.spawn("close a transcript", closing);
+        let (to, by) = (Status::Failed, EndedBy::WriteError);
+        if live.finish(to, at, by) {
+            let what = What::Status { status: to, ended_by: Some(by) };
+            live.change(&self.followers, |_| (vec![what], ()));
+            self.clone().record_later(live.kept());
+        }
+        false
+    }
+
+    /// Waits so long, and at most `short` once the daemon stops.
+    pub(crate) async fn runs_out(&self, patience: Duration, short: Duration) {
         let mut stopping = self.stopping.clone();
         let stops = async { drop(stopping.wait_for(|it| *it).await) };
         if timeout(patience, stops).await.is_ok() {
-            sleep(SHORT.min(patience)).await;
+            sleep(short.min(patience)).await;
         }
     }
 
@@ -248,7 +281,7 @@ impl Hall {
         };
         over.retain(|(_, id)| !self.live.lock().contains_key(id));
         for (_, id) in over.into_iter().skip(keep) {
-            match self.remove(&id).await {
+            match self.remove(&id, |_| Ok(())).await {
                 Ok(_) => {
                     tracing::info!(meeting = id, "a meeting beyond `meetings.keep` was removed")
                 }
@@ -284,11 +317,19 @@ impl Hall {
 
     /// Removes a meeting that is over, of the memory first, so that what fails can be tried again; `false` if
     /// there was none.
-    pub(crate) async fn remove(&self, id: &str) -> Result<bool> {
+    ///
+    /// # Errors
+    /// What `may` says of it, conflict, the disk's and the memory's.
+    pub(crate) async fn remove(
+        &self,
+        id: &str,
+        may: impl FnOnce(&Meeting) -> Result<()>,
+    ) -> Result<bool> {
         let _held = self.hold(id).await;
         let (shelf, name) = (self.shelf.clone(), id.to_owned());
         let kept = blocking_io(move || shelf.kept(&name)).await;
         let Some(kept) = kept.map_err(|error| crate::broken(&error))? else { return Ok(false) };
+        may(&kept.meeting)?;
         self.check_over(&kept.meeting)?;
         if let Some(graph) = self.graph_of(&kept) {
             remembering::forget(&*self.memory, &graph, id).await?;

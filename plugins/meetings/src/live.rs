@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::{
     event::{MeetingEvent, WarningCode, What},
     queue::Queue,
+    remembering,
     shelf::Kept,
 };
 
@@ -33,7 +34,7 @@ pub(crate) enum Order {
     /// A label gets a name.
     Name { label: String, name: String, reply: oneshot::Sender<Result<usize>> },
     /// Nothing more comes: the transcript is complete when this is answered.
-    Close { to: Status, by: EndedBy, done: oneshot::Sender<()> },
+    Close { to: Status, by: EndedBy, at: Time, done: oneshot::Sender<()> },
 }
 
 /// Text from elsewhere. What has no time was said when it is written.
@@ -331,6 +332,14 @@ impl Live {
 }
 
 impl State {
+    /// Has the memory get the turns of a label once more, of those that it holds still.
+    pub(crate) fn ingest_again(&mut self, label: &str) {
+        let waiting: BTreeSet<u64> = self.to_ingest.iter().copied().collect();
+        let said = remembering::held(self.ledger.segments()).iter();
+        let again = said.filter(|it| it.speaker == label && !waiting.contains(&it.n));
+        self.to_ingest.extend(again.map(|it| it.n));
+    }
+
     fn view(&self, wanted: Wanted) -> View {
         let (meeting, page) = (self.ledger.meeting().clone(), page(self.ledger.segments(), wanted));
         let segments = page.segments.into_iter().map(|it| meeting.shown(it)).collect();

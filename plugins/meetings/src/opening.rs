@@ -119,8 +119,11 @@ impl Hall {
             );
         }
         // It may have gone while this was made, and nobody would end it.
-        if session.is_closed() && !outlives {
-            self.end(&live, EndedBy::Disconnect);
+        if session.is_closed() {
+            self.pass(session);
+            if !outlives {
+                self.end(&live, EndedBy::Disconnect);
+            }
         }
         Ok(live)
     }

@@ -81,10 +81,15 @@ pub(crate) async fn catch_up(
     meeting: &Meeting,
     segments: &[Segment],
 ) -> Result<()> {
-    for segment in &segments[segments.len().saturating_sub(MOST_TURNS)..] {
+    for segment in held(segments) {
         memory.ingest(graph, turn(meeting, segment)).await?;
     }
     Ok(())
+}
+
+/// Those of which a graph can hold the turns: to hand over older ones would push newer ones out.
+pub(crate) fn held(segments: &[Segment]) -> &[Segment] {
+    &segments[segments.len().saturating_sub(MOST_TURNS)..]
 }
 
 /// What the memory is to have next. A correction that comes later puts its number in again.
@@ -110,6 +115,12 @@ async fn hand_over(
         tokio::pin!(trying);
         let outcome = loop {
             tokio::select! {
+                biased;
+                // What is over may be deleted, and nothing of it is to come back.
+                () = live.reached(Stage::Over) => {
+                    tracing::error!(meeting = live.id, "the memory has not got all of a meeting");
+                    return false;
+                }
                 outcome = &mut trying => break outcome,
                 () = sleep(LATE.saturating_sub(behind.since.elapsed())), if !behind.told => {
                     behind.tell(hall, live);
@@ -127,11 +138,10 @@ async fn hand_over(
                 tracing::debug!(meeting = live.id, %error, "the memory does not take a turn yet")
             }
         }
-        if *live.stage.borrow() == Stage::Over {
-            tracing::error!(meeting = live.id, "the memory has not got all of a meeting");
-            return false;
+        tokio::select! {
+            () = live.reached(Stage::Over) => {}
+            () = sleep(pause) => {}
         }
-        sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -226,13 +226,21 @@ impl Shelf {
         if meeting.status != carport_meetings_record::Status::Recording {
             return Ok(());
         }
-        let found = self.transcript(&id, Wanted::ALL)?;
+        let path = self.directory(&id)?.join(TRANSCRIPT);
+        // Somebody else put it there: it is not read, and not cut.
+        let is_foreign = path.symlink_metadata().is_ok_and(|it| !it.is_file());
+        let found = match is_foreign {
+            true => Read::default(),
+            false => self.transcript(&id, Wanted::ALL)?,
+        };
+        if is_foreign {
+            tracing::error!(meeting = id, "a transcript is no regular file");
+        }
         if !found.damaged.is_empty() {
             tracing::warn!(meeting = id, lines = ?found.damaged, "lines of a transcript do not read");
         }
-        let path = self.directory(&id)?.join(TRANSCRIPT);
-        let length = if_there(open(&path))?.map_or(Ok(0), |it| it.metadata().map(|it| it.len()))?;
-        if length > found.whole {
+        let length = path.symlink_metadata().map_or(0, |it| it.len());
+        if !is_foreign && length > found.whole {
             tracing::warn!(
                 meeting = id,
                 bytes = length - found.whole,

@@ -75,12 +75,15 @@ impl Hall {
             self.inference.as_ref().filter(|_| may_ask && self.config.summary == SummaryMode::Auto);
         let mut failure = None;
         if let Some(model) = model.filter(|it| it.is_ready(false)) {
-            let asked =
-                timeout(PATIENCE, Asked { model, of: &self.config.summary_model }.sum_up(segments))
-                    .await;
-            match asked
-                .unwrap_or_else(|_| Err(RpcError::new(codes::DEADLINE, "no answer within 120 s")))
-            {
+            let asked = Asked { model, of: &self.config.summary_model };
+            let asked = tokio::select! {
+                asked = timeout(PATIENCE, asked.sum_up(segments)) => asked
+                    .unwrap_or_else(|_| Err(RpcError::new(codes::DEADLINE, "no answer within 120 s"))),
+                () = self.runs_out(PATIENCE, Duration::ZERO) => {
+                    Err(RpcError::new(codes::DEADLINE, "the daemon stops"))
+                }
+            };
+            match asked {
                 Ok(sections) => return (sections, SummaryKind::Model, None),
                 Err(error) => {
                     failure = Some(format!("no model made the summary: {}", error.message))

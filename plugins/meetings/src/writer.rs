@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carport_core::{Result, RpcError, blocking_io};
+use carport_core::{Result, RpcError, Time, blocking_io};
 use carport_meetings_record::{Change, EndedBy, Heard, MOST_LINE, NotTaken, Segment, Status, line};
 use carport_voice_api::{Event, WarningCode as VoiceWarning};
 use tokio::{
@@ -13,7 +13,8 @@ use tokio::{
 use crate::{
     event::{WarningCode, What},
     hall::Hall,
-    live::{Live, Order, Text},
+    live::{Live, Order, Stage, Text},
+    shelf::Kept,
     transcript::Transcript,
 };
 
@@ -55,7 +56,9 @@ impl Writer {
                 Some(Order::Name { label, name, reply }) => {
                     drop(reply.send(self.name(&label, &name).await))
                 }
-                Some(Order::Close { to, by, done }) => return self.close(to, by, done).await,
+                Some(Order::Close { to, by, at, done }) => {
+                    return self.close(to, by, at, done).await;
+                }
             }
         }
     }
@@ -118,19 +121,28 @@ impl Writer {
         Ok(count)
     }
 
+    /// The record first, then the ledger, its listeners, and the turns that show another name from now on.
     async fn name(&self, label: &str, name: &str) -> Result<usize> {
+        let unknown = || RpcError::not_found(format!("label `{label}` in this meeting"));
+        let mut kept = self.live.kept();
+        let known = kept.meeting.participants.iter_mut().find(|it| it.label == label);
+        known.ok_or_else(unknown)?.name = Some(name.to_owned());
+        if !self.put(kept).await {
+            return Err(crate::failed("the meeting's record"));
+        }
         let named = self.live.change(&self.hall.followers, |state| {
             let count = state.ledger.name(label, name);
+            if self.live.graph.is_some() {
+                state.ingest_again(label);
+            }
             let named = state.ledger.meeting().participant(label).cloned();
             (
                 named.map(|participant| What::Participant { participant }).into_iter().collect(),
                 count,
             )
         });
-        let count =
-            named.ok_or_else(|| RpcError::not_found(format!("label `{label}` in this meeting")))?;
-        self.rewrite().await;
-        Ok(count)
+        self.live.ingestible.notify_one();
+        named.ok_or_else(unknown)
     }
 
     /// Writes lines, all or none. If that fails, the meeting ends.
@@ -167,20 +179,34 @@ impl Writer {
 
     /// Brings `meeting.json` up to date. That it fails is no reason to stop: the transcript says it all.
     async fn rewrite(&self) -> bool {
-        let (hall, kept) = (self.hall.clone(), self.live.kept());
-        let written = blocking_io(move || hall.shelf.rewrite(&kept)).await;
+        self.put(self.live.kept()).await
+    }
+
+    async fn put(&self, kept: Kept) -> bool {
+        let (hall, id) = (self.hall.clone(), self.live.id.clone());
+        // A writer that was not waited for comes late: the meeting may be gone, and its name another's.
+        let is_late = *self.live.stage.borrow() == Stage::Over;
+        let _held = if is_late { Some(hall.hold(&id).await) } else { None };
+        let written = blocking_io(move || {
+            let is_own = |it: &Kept| it.meeting.started_at == kept.meeting.started_at;
+            match is_late && !hall.shelf.kept(&id)?.as_ref().is_some_and(is_own) {
+                true => Ok(()),
+                false => hall.shelf.rewrite(&kept),
+            }
+        });
+        let written = written.await;
         if let Err(error) = &written {
             tracing::error!(meeting = self.live.id, %error, "a meeting's record cannot be written");
         }
         written.is_ok()
     }
 
-    async fn close(self, to: Status, by: EndedBy, done: oneshot::Sender<()>) {
+    async fn close(self, to: Status, by: EndedBy, at: Time, done: oneshot::Sender<()>) {
         let has_failed = self.failed || self.live.orders.has_lost();
         let to = if has_failed { Status::Failed } else { to };
         let by = if has_failed { EndedBy::WriteError } else { by };
         // Nobody waits for ever for a writer that hangs: it may have been told by then.
-        let is_new = self.live.finish(to, self.hall.clock.now(), by);
+        let is_new = self.live.finish(to, at, by);
         if !self.rewrite().await {
             self.hall.clone().record_later(self.live.kept());
         }

@@ -120,10 +120,11 @@ async fn write_until_the_end(mut peer: Peer, id: String) -> Known {
 
 /// Follows a meeting until the daemon dies. Kills are counted in the segments that are seen.
 async fn follow_until_the_end(
+    id: String,
     mut peer: Peer,
     mut cursor: u64,
     count: watch::Sender<usize>,
-) -> Segments {
+) -> (String, Segments) {
     let mut seen = Segments::new();
     while let Some(frame) = next(&mut peer).await {
         let event = &frame["params"];
@@ -134,7 +135,7 @@ async fn follow_until_the_end(
             count.send_modify(|it| *it += 1);
         }
     }
-    seen
+    (id, seen)
 }
 
 /// What all rounds came to.
@@ -157,7 +158,7 @@ async fn round(daemon: &mut Daemon, nth: usize, until: usize, all: &mut Summary)
         let mut follower = daemon.client().await;
         let empty = follower.call("meeting.subscribe", json!({ "meeting_id": id })).await.unwrap();
         let cursor = empty["cursor"].as_u64().unwrap();
-        followers.spawn(follow_until_the_end(follower, cursor, count.clone()));
+        followers.spawn(follow_until_the_end(id.clone(), follower, cursor, count.clone()));
         let id = id.clone();
         writers.spawn(async move { (id.clone(), write_until_the_end(writer, id).await) });
     }
@@ -189,11 +190,9 @@ async fn round(daemon: &mut Daemon, nth: usize, until: usize, all: &mut Summary)
         all.unacknowledged += transcript.len() - known.acknowledged;
         found.insert(id.clone(), transcript);
     }
-    for seen in seen.iter().filter(|it| !it.is_empty()) {
-        let whose = |(_, transcript): &(&String, &Vec<Value>)| {
-            seen.iter().all(|(n, segment)| transcript.get(*n as usize) == Some(segment))
-        };
-        assert!(found.iter().any(|it| whose(&it)), "a segment that was seen is not there");
+    for (id, seen) in &seen {
+        let is_there = |(n, segment): (&u64, &Value)| found[id].get(*n as usize) == Some(segment);
+        assert!(seen.iter().all(is_there), "{id}: a segment that was seen is not there");
         all.seen += seen.len();
     }
     all.kills += 1;

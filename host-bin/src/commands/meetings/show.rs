@@ -63,5 +63,5 @@ pub(super) fn line(segment: &Segment) -> String {
 
 /// A summary without its line of facts, which say again what the meeting was.
 pub(super) fn from_sections(summary: &str) -> &str {
-    summary.find("## ").map_or(summary, |at| &summary[at..])
+    summary.split_once("\n\n").map_or(summary, |(_, sections)| sections)
 }

@@ -1,6 +1,6 @@
 //! `meeting.delete`.
 
-use carport_core::{Access, Caller, Method, Result, RpcError, blocking_io};
+use carport_core::{Access, Caller, Method, Result, RpcError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,12 +41,8 @@ impl Method for DeleteMeeting {
             let why = format!("meeting `{id}` is being recorded; stop it first");
             return Err(RpcError::conflict(why));
         }
-        let (shelf, name) = (hall.shelf.clone(), id.clone());
-        let kept =
-            blocking_io(move || shelf.kept(&name)).await.map_err(|error| crate::broken(&error))?;
-        let Some(kept) = kept else { return Ok(Deleted { deleted: false }) };
-        match may_change(caller, &kept.meeting) {
-            Ok(()) => Ok(Deleted { deleted: hall.remove(&id).await? }),
+        match hall.remove(&id, |meeting| may_change(caller.identity(), meeting)).await {
+            Ok(deleted) => Ok(Deleted { deleted }),
             // What the caller may not see is not there for it.
             Err(error) if error.code == carport_core::codes::NOT_FOUND => {
                 Ok(Deleted { deleted: false })

@@ -77,9 +77,10 @@ impl Hall {
         let kept =
             blocking_io(move || shelf.kept(&id)).await.map_err(|error| crate::broken(&error))?;
         let kept = kept.ok_or_else(|| not_found(&meeting_id))?;
-        may_change(caller, &kept.meeting)?;
+        may_change(caller.identity(), &kept.meeting)?;
         self.check_over(&kept.meeting)?;
-        let (graph, mut meeting) = (kept.graph(), kept.meeting);
+        let graph = self.graph_of(&kept);
+        let mut meeting = kept.meeting;
         let known = meeting.participants.iter_mut().find(|it| it.label == label);
         let known =
             known.ok_or_else(|| RpcError::not_found(format!("label `{label}` in this meeting")))?;
@@ -87,10 +88,13 @@ impl Hall {
         let (shelf, kept) = (self.shelf.clone(), Kept::new(meeting.clone(), graph.as_ref()));
         let written = blocking_io(move || {
             shelf.rewrite(&kept)?;
-            let found = shelf.transcript(&kept.meeting.id, Wanted::ALL)?;
-            Ok(found.segments.iter().filter(|it| it.speaker == label).count())
+            shelf.transcript(&kept.meeting.id, Wanted::ALL)
         });
-        let relabelled = written.await.map_err(|error| crate::broken(&error))?;
+        let segments = written.await.map_err(|error| crate::broken(&error))?.segments;
+        if let Some(graph) = &graph {
+            self.catch_up(graph, &meeting, &segments).await;
+        }
+        let relabelled = segments.iter().filter(|it| it.speaker == label).count();
         Ok(Named { relabelled, meeting })
     }
 }

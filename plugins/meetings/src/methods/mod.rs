@@ -9,7 +9,7 @@ mod list;
 mod start;
 mod stop;
 
-use carport_core::{Caller, Identity, Result, RpcError, bounds};
+use carport_core::{Identity, Result, RpcError, bounds};
 use carport_meetings_record::{Meeting, Role};
 
 pub use append::{AppendText, Appended, TextFromElsewhere};
@@ -49,11 +49,11 @@ fn forbidden() -> RpcError {
 
 /// Whether the caller may change a meeting that is over: an agent its own, the host any, and a client those
 /// of clients, for the connection that started it may be gone.
-fn may_change(caller: &Caller, meeting: &Meeting) -> Result<()> {
-    if !may_see(caller.identity(), &meeting.owner) {
+fn may_change(identity: &Identity, meeting: &Meeting) -> Result<()> {
+    if !may_see(identity, &meeting.owner) {
         return Err(not_found(&meeting.id));
     }
-    match (caller.identity(), meeting.owner.role) {
+    match (identity, meeting.owner.role) {
         (Identity::Host, _) | (_, Role::Client) => Ok(()),
         (identity, Role::Agent) if identity.agent_id().is_some() => Ok(()),
         _ => Err(forbidden()),

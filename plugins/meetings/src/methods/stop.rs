@@ -1,6 +1,8 @@
 //! `meeting.stop`.
 
-use carport_core::{Access, Caller, Method, Result, RpcError, Time, blocking_io};
+use std::sync::Arc;
+
+use carport_core::{Access, Caller, Identity, Method, Result, RpcError, Time, blocking_io};
 use carport_meetings_record::{EndedBy, Meeting, Segment, Status, SummaryKind, size};
 use carport_memory_api::GraphRef;
 use schemars::JsonSchema;
@@ -95,7 +97,12 @@ impl Method for StopMeeting {
     async fn run(self, meetings: &Meetings, caller: &Caller) -> Result<Stopped> {
         let (hall, summarize) = (&meetings.hall, self.summarize.unwrap_or(true));
         let Some(live) = hall.seen(&self.meeting_id, caller) else {
-            return hall.stop_again(&self.meeting_id, caller, summarize).await;
+            let (hall, identity) = (hall.clone(), caller.identity().clone());
+            // To its end even if the connection goes meanwhile: nothing catches up with what a half of it left.
+            let stopping = tokio::spawn(async move {
+                hall.stop_again(&self.meeting_id, &identity, summarize).await
+            });
+            return stopping.await.map_err(RpcError::internal)?;
         };
         if !live.is_of(caller) {
             return Err(forbidden());
@@ -109,7 +116,7 @@ impl Method for StopMeeting {
 }
 
 impl Hall {
-    async fn catch_up(&self, graph: &GraphRef, meeting: &Meeting, segments: &[Segment]) {
+    pub(crate) async fn catch_up(&self, graph: &GraphRef, meeting: &Meeting, segments: &[Segment]) {
         let catching = remembering::catch_up(&*self.memory, graph, meeting, segments);
         match timeout(CATCH_UP, catching).await {
             Ok(Ok(())) => {}
@@ -125,40 +132,40 @@ impl Hall {
         }
     }
 
-    /// Stops a meeting that is over: one that was interrupted ends, and one without a summary gets it.
-    async fn stop_again(&self, id: &str, caller: &Caller, summarize: bool) -> Result<Stopped> {
+    /// Stops a meeting that is over: one that was interrupted ends, and one without a summary gets it. The
+    /// memory gets what it has not got, before anything says that there is no more to do.
+    async fn stop_again(
+        self: Arc<Self>,
+        id: &str,
+        identity: &Identity,
+        summarize: bool,
+    ) -> Result<Stopped> {
         let _held = self.hold(id).await;
         let (shelf, name) = (self.shelf.clone(), id.to_owned());
-        let read = blocking_io(move || {
-            let Some(kept) = shelf.kept(&name)? else { return Ok(None) };
-            Ok(Some((kept, shelf.transcript(&name, Wanted::ALL)?.segments)))
-        });
-        let read = read.await.map_err(|error| crate::broken(&error))?;
-        let (kept, segments) = read.ok_or_else(|| not_found(id))?;
+        let kept =
+            blocking_io(move || shelf.kept(&name)).await.map_err(|error| crate::broken(&error))?;
+        let kept = kept.ok_or_else(|| not_found(id))?;
         let graph = self.graph_of(&kept);
         let mut meeting = kept.meeting;
-        may_change(caller, &meeting)?;
+        may_change(identity, &meeting)?;
         self.check_over(&meeting)?;
-        match meeting.status {
-            Status::Interrupted => {
-                let ended = meeting.ended_at.unwrap_or(meeting.started_at);
-                meeting.end(Status::Ended, ended, EndedBy::Crash).map_err(RpcError::internal)?;
-                let (shelf, kept) =
-                    (self.shelf.clone(), Kept::new(meeting.clone(), graph.as_ref()));
-                blocking_io(move || shelf.rewrite(&kept))
-                    .await
-                    .map_err(|error| crate::broken(&error))?;
-                if let Some(graph) = &graph {
-                    self.catch_up(graph, &meeting, &segments).await;
-                }
-            }
-            _ if !summarize || meeting.summary.is_some() => {
-                let why = format!("meeting `{id}` has ended; `meeting.get` shows it");
-                return Err(
-                    RpcError::conflict(why).with("status", serde_json::json!(meeting.status))
-                );
-            }
-            _ => {}
+        let is_interrupted = meeting.status == Status::Interrupted;
+        if !is_interrupted && (!summarize || meeting.summary.is_some()) {
+            let why = format!("meeting `{id}` has ended; `meeting.get` shows it");
+            return Err(RpcError::conflict(why).with("status", serde_json::json!(meeting.status)));
+        }
+        let (shelf, name) = (self.shelf.clone(), id.to_owned());
+        let read = blocking_io(move || shelf.transcript(&name, Wanted::ALL)).await;
+        let segments = read.map_err(|error| crate::broken(&error))?.segments;
+        if let Some(graph) = &graph {
+            self.catch_up(graph, &meeting, &segments).await;
+        }
+        if is_interrupted {
+            let ended = meeting.ended_at.unwrap_or(meeting.started_at);
+            meeting.end(Status::Ended, ended, EndedBy::Crash).map_err(RpcError::internal)?;
+            let (shelf, kept) = (self.shelf.clone(), Kept::new(meeting.clone(), graph.as_ref()));
+            let written = blocking_io(move || shelf.rewrite(&kept)).await;
+            written.map_err(|error| crate::broken(&error))?;
         }
         let shown: Vec<_> = segments.iter().map(|it| meeting.shown(it)).collect();
         let made = match summarize {

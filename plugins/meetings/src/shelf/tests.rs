@@ -113,6 +113,21 @@ fn what_was_half_made_or_half_removed_goes() {
     assert_eq!(left, [".git"], "what is somebody else's stays");
 }
 
+#[test]
+fn a_meeting_is_interrupted_though_its_transcript_is_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    let shelf = shelf(root.path(), Durability::Process);
+    drop(shelf.begin(&kept("m")).unwrap());
+    let (path, aside) = (root.path().join("m").join(TRANSCRIPT), root.path().join("aside"));
+    fs::rename(&path, &aside).unwrap();
+    fs::write(&aside, "torn").unwrap();
+    symlink(&aside, &path).unwrap();
+    shelf.recover().unwrap();
+    let found = shelf.kept("m").unwrap().unwrap().meeting;
+    assert_eq!((found.status, found.segments), (Status::Interrupted, 0));
+    assert_eq!(fs::read_to_string(&aside).unwrap(), "torn");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

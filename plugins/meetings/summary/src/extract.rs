@@ -19,6 +19,8 @@ const WORDS: usize = 4;
 const ALIKE: f64 = 0.7;
 /// What a place in the first or last tenth of the meeting adds to a weight.
 const EDGE: f64 = 1.1;
+/// Bytes of an item; a segment without the end of a sentence is one, however long it is.
+const MOST_ITEM: usize = 1 << 10;
 /// Items of a list.
 const ITEMS: usize = 12;
 
@@ -126,7 +128,9 @@ fn section(text: &mut String, name: &str, items: Vec<String>) {
     let gap = if text.is_empty() { "" } else { "\n" };
     let _ = write!(text, "{gap}## {name}\n\n");
     for item in items {
-        let _ = writeln!(text, "- {}", item.split_whitespace().collect::<Vec<_>>().join(" "));
+        let item = item.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cut = &item[..item.floor_char_boundary(MOST_ITEM)];
+        let _ = writeln!(text, "- {cut}{}", if cut.len() < item.len() { "..." } else { "" });
     }
 }
 

@@ -67,3 +67,21 @@ async fn an_interrupted_meeting_may_end_without_a_summary() {
         (&json!("ended"), &json!("crash"))
     );
 }
+
+#[tokio::test]
+async fn what_the_memory_did_not_take_at_a_stop_it_gets_at_the_next() {
+    let lab = Lab::start().await;
+    let mut ann = lab.host.agent("ann").await;
+    *lab.memory.fails.lock().unwrap() = Some(carport_core::RpcError::internal("it is slow"));
+    let stream = begin(&mut ann, "m1").await;
+    lab.voice.says(&stream, 0, "S1", "It was said.");
+    heard(&mut ann, "m1", 1).await;
+    let next = lab.killed().await;
+    let mut ann = next.host.agent("ann").await;
+    *next.memory.fails.lock().unwrap() = Some(carport_core::RpcError::internal("it is slow"));
+    call(&mut ann, "stop", json!({ "id": "m1", "summarize": false })).await;
+    assert!(next.memory.turns.lock().unwrap().is_empty());
+    *next.memory.fails.lock().unwrap() = None;
+    call(&mut ann, "stop", json!({ "id": "m1" })).await;
+    assert_eq!(next.memory.turns.lock().unwrap().len(), 1);
+}

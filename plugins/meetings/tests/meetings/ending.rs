@@ -17,6 +17,8 @@ async fn two_stops_at_once_get_the_same() {
         client.send("meeting.stop", json!({ "id": "m1" })).await,
         client.send("meeting.stop", json!({ "id": "m1" })).await,
     );
+    // Both are read when this is answered, for calls begin in their order.
+    call(&mut client, "list", json!({})).await;
     lab.voice.drained.send_replace(true);
     let (one, other) = (client.reply(one).await.unwrap(), client.reply(other).await.unwrap());
     assert_eq!(one, other);
@@ -45,6 +47,19 @@ async fn a_meeting_without_a_summary_gets_one_later() {
     );
     assert_eq!((&again["status"], &again["ended_at"]), (&stopped["status"], &stopped["ended_at"]));
     assert!(lab.file("m1", "summary.md").starts_with("# m1\n\n"));
+}
+
+#[tokio::test]
+async fn a_source_whose_end_is_cut_is_told() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    begin(&mut client, "m1").await;
+    call(&mut client, "subscribe", json!({ "meeting_id": "m1" })).await;
+    *lab.voice.cuts.lock().unwrap() = true;
+    call(&mut client, "stop", json!({ "id": "m1" })).await;
+    let told = event(&mut client).await;
+    assert_eq!((&told["code"], &told["source"]), (&json!("overrun"), &json!("main")));
+    assert_eq!(event(&mut client).await["status"], "ended");
 }
 
 #[tokio::test]
@@ -292,13 +307,14 @@ async fn a_meeting_is_no_longer_than_it_may_be() {
 
 #[tokio::test]
 async fn the_oldest_go_when_only_so_many_are_kept() {
-    let lab = Lab::with(json!({ "keep": 2, "summary": "off" })).await;
+    let clock = Arc::new(Hands::at(0));
+    let builder = TestHost::builder().clock(clock.clone());
+    let lab = Lab::of(builder, json!({ "keep": 2, "summary": "off" })).await;
     let mut client = lab.host.client().await;
-    for id in ["a", "b", "c"] {
+    for (id, minute) in [("a", 1), ("b", 2), ("c", 3)] {
+        clock.set(minute);
         begin(&mut client, id).await;
         call(&mut client, "stop", json!({ "id": id })).await;
-        // Times have milliseconds.
-        tokio::time::sleep(Duration::from_millis(3)).await;
     }
     until(async || !lab.has_file("a")).await;
     assert!(lab.has_file("b") && lab.has_file("c"));

@@ -2,12 +2,53 @@
 
 use super::*;
 
-#[test]
-fn a_disk_that_hangs_ends_the_meeting_and_its_starter_hears_it() {
-    // What goes to the disk aside has one thread.
+/// What goes to the disk aside has one thread.
+fn on_one_thread(test: impl Future<Output = ()>) {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().max_blocking_threads(1).build().unwrap();
-    runtime.block_on(hang());
+    runtime.block_on(test);
+}
+
+#[test]
+fn a_disk_that_hangs_ends_the_meeting_and_its_starter_hears_it() {
+    on_one_thread(hang());
+}
+
+#[test]
+fn a_stop_is_answered_though_the_disk_hangs() {
+    on_one_thread(stop_and_hang());
+}
+
+async fn stop_and_hang() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let stream = begin(&mut client, "m1").await;
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let hung = tokio::task::spawn_blocking(move || waits.recv().is_err());
+    lab.voice.says(&stream, 0, "S1", "Segment 0.");
+    heard(&mut client, "m1", 1).await;
+    lab.voice.drained.send_replace(false);
+    let stop = client.send("meeting.stop", json!({ "id": "m1" })).await;
+    // It is being stopped when this is answered, for calls begin in their order.
+    call(&mut client, "unsubscribe", json!({ "meeting_id": "m1" })).await;
+    for n in 1..1500 {
+        lab.voice.says(&stream, n, "S1", &format!("Segment {n}."));
+    }
+    lab.voice.drained.send_replace(true);
+    until(async || !lab.voice.is_open(&stream)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let stopped = client.reply(stop).await.unwrap();
+    assert_eq!(
+        (&stopped["status"], &stopped["meeting"]["ended_by"], &stopped["summary"]),
+        (&json!("failed"), &json!("write_error"), &Value::Null)
+    );
+    drop(go_on);
+    assert!(hung.await.unwrap());
+    // What had found room is written then.
+    until(async || lab.file("m1", "meeting.json").contains("\"segments\":1025")).await;
+    assert!(lab.file("m1", "meeting.json").contains("\"failed\""));
 }
 
 async fn hang() {

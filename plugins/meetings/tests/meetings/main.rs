@@ -12,9 +12,15 @@ mod starting;
 mod summing;
 mod telling;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use carport_core::testing::{TestClient, TestHost, TestHostBuilder};
+use carport_core::{
+    Clock, Time,
+    testing::{TestClient, TestHost, TestHostBuilder},
+};
 use carport_inference_api::INFERENCE;
 use carport_meetings as _;
 use carport_memory_api::MEMORY;
@@ -66,6 +72,29 @@ impl Lab {
     fn has_file(&self, path: &str) -> bool {
         self.host.root().join("meetings").join(path).exists()
     }
+}
+
+/// A clock whose time a test sets.
+struct Hands(Mutex<Time>);
+
+impl Clock for Hands {
+    fn now(&self) -> Time {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl Hands {
+    fn at(minute: u32) -> Self {
+        Self(Mutex::new(minutes(minute)))
+    }
+
+    fn set(&self, minute: u32) {
+        *self.0.lock().unwrap() = minutes(minute);
+    }
+}
+
+fn minutes(past: u32) -> Time {
+    serde_json::from_value(json!(format!("2026-05-02T09:{past:02}:00Z"))).unwrap()
 }
 
 /// Calls `meeting.{method}` and expects it to work.

@@ -4,12 +4,14 @@ use super::*;
 
 #[tokio::test]
 async fn the_newest_come_first_in_pages() {
-    let lab = Lab::with(json!({ "summary": "off" })).await;
+    let clock = Arc::new(Hands::at(0));
+    let builder = TestHost::builder().clock(clock.clone());
+    let lab = Lab::of(builder, json!({ "summary": "off" })).await;
     let mut client = lab.host.client().await;
-    for id in ["c", "a", "b"] {
+    for (id, minute) in [("c", 1), ("a", 2), ("b", 3)] {
+        clock.set(minute);
         begin(&mut client, id).await;
         call(&mut client, "stop", json!({ "id": id })).await;
-        tokio::time::sleep(Duration::from_millis(3)).await;
     }
     std::fs::create_dir(lab.host.root().join("meetings/broken")).unwrap();
     let ids = |page: &Value| {

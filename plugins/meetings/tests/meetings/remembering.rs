@@ -111,3 +111,45 @@ async fn a_graph_that_is_gone_gets_no_more_turns() {
     assert_eq!(lines(&stopped["transcript"]).len(), 4);
     assert_eq!(*lab.memory.offered.subscribe().borrow(), 1);
 }
+
+#[tokio::test]
+async fn a_meeting_that_is_deleted_while_the_memory_is_behind_does_not_come_back() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let stream = begin(&mut client, "m1").await;
+    call(&mut client, "subscribe", json!({ "meeting_id": "m1" })).await;
+    *lab.memory.fails.lock().unwrap() = Some(RpcError::internal("the disk is full"));
+    lab.voice.says(&stream, 0, "S1", "It was said.");
+    heard(&mut client, "m1", 1).await;
+    let stop = client.send("meeting.stop", json!({ "id": "m1", "summarize": false })).await;
+    while event(&mut client).await["status"] != "ended" {}
+    tokio::time::pause();
+    client.reply(stop).await.unwrap();
+    *lab.memory.fails.lock().unwrap() = None;
+    call(&mut client, "delete", json!({ "meeting_id": "m1" })).await;
+    // Longer than between two tries.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(lab.memory.turns.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_reaches_the_turns_that_were_said_before() {
+    let lab = Lab::start().await;
+    let mut client = lab.host.client().await;
+    let stream = begin(&mut client, "m1").await;
+    lab.voice.says(&stream, 0, "S1", "One.");
+    lab.voice.says(&stream, 1, "S2", "Two.");
+    heard(&mut client, "m1", 2).await;
+    let last = || {
+        let turns = lab.memory.turns.lock().unwrap();
+        turns.last().map(|it| (it.1.key.clone(), it.1.speaker.clone()))
+    };
+    until(async || lab.memory.turns.lock().unwrap().len() == 2).await;
+    let named = |name: &str| json!({ "meeting_id": "m1", "label": "S1", "name": name });
+    call(&mut client, "label", named("Ann")).await;
+    let known = |name: &str| Some(("meeting:m1:0".to_owned(), name.to_owned()));
+    until(async || last() == known("Ann")).await;
+    call(&mut client, "stop", json!({ "id": "m1" })).await;
+    call(&mut client, "label", named("Cy")).await;
+    assert!(lab.memory.turns.lock().unwrap().iter().any(|it| it.1.speaker == "Cy"));
+}

@@ -21,6 +21,8 @@ use tokio::sync::watch;
 /// A voice whose streams hear what a test tells them.
 pub(crate) struct Script {
     streams: Mutex<BTreeMap<String, Arc<Scripted>>>,
+    /// Whether a stream that stops says that something is missing.
+    pub(crate) cuts: Arc<Mutex<bool>>,
     /// Opening fails for the stream with this position.
     pub(crate) refuses: Mutex<Option<usize>>,
     /// Streams that were opened.
@@ -34,6 +36,7 @@ impl Default for Script {
         let drained = watch::Sender::new(true);
         Self {
             streams: Mutex::default(),
+            cuts: Arc::default(),
             refuses: Mutex::default(),
             opened: Mutex::default(),
             drained,
@@ -48,6 +51,7 @@ struct Scripted {
     /// What it tells when it is stopped.
     last: Mutex<Vec<Event>>,
     drained: watch::Receiver<bool>,
+    cuts: Arc<Mutex<bool>>,
     live: Mutex<bool>,
     began: Mutex<Option<Time>>,
 }
@@ -107,7 +111,7 @@ impl Stream for Scripted {
             self.last.lock().unwrap().drain(..).for_each(|it| self.tell(it));
         }
         self.end(EndReason::Stop);
-        Ok(Summary::default())
+        Ok(Summary { truncated: *self.cuts.lock().unwrap(), ..Summary::default() })
     }
 }
 
@@ -194,6 +198,7 @@ impl Voice for Script {
             seq: Mutex::default(),
             last: Mutex::default(),
             drained: self.drained.subscribe(),
+            cuts: self.cuts.clone(),
             live: Mutex::default(),
             began: Mutex::default(),
         });

@@ -1,7 +1,7 @@
 //! What is said becomes the transcript: once each, in order, with its speaker.
 
 use carport_core::Time;
-use carport_voice_api::{Event, Speaker};
+use carport_voice_api::{Event, FinalReason, Speaker};
 
 use super::*;
 use crate::script::said;
@@ -79,11 +79,18 @@ async fn partials_and_finals_are_in_no_file() {
         speaker: None,
     };
     lab.voice.tell(&stream, partial("secret words"));
+    let Event::Transcript { segment } = said(0, "S1", "A secret end.") else { unreachable!() };
+    let reason = FinalReason::Silence;
+    lab.voice.tell(&stream, Event::Final { segment, reason, latency_ms: 5 });
     lab.voice.says(&stream, 0, "S1", "Known words here now.");
     call(&mut client, "stop", json!({ "meeting_id": "m1" })).await;
     for name in ["meeting.json", "transcript.jsonl", "summary.md"] {
         assert!(!lab.file("m1", name).contains("secret"), "{name}");
     }
+    let turns = format!("{:?}", lab.memory.turns.lock().unwrap());
+    let facts = format!("{:?}", lab.memory.facts.lock().unwrap());
+    assert!(turns.contains("Known words") && facts.contains("Known words"));
+    assert!(!turns.contains("secret") && !facts.contains("secret"));
     assert_eq!(lab.memory.turns.lock().unwrap().len(), 1);
 }
 

@@ -152,8 +152,8 @@ impl Kept {
         Ok(())
     }
 
-    /// Takes the turns of a conversation out. Those that wait for the disk are written first, or they would
-    /// come after the line that takes them out.
+    /// Takes the turns of a conversation out, of the file also. Those that wait for the disk are written first,
+    /// or they would come after the line that takes them out.
     ///
     /// # Errors
     /// The file cannot be written. The graph is as before.
@@ -168,13 +168,19 @@ impl Kept {
         if let Some(pen) = &mut *pen {
             pen.append(std::slice::from_ref(&line)).await.map_err(failed)?;
         }
-        let mut state = self.state.lock();
-        // What came while the line was written is no part of what was asked to go, but is behind it in the file.
-        let later = state.unwritten.clone();
-        state.graph.apply(line);
-        later.into_iter().for_each(|it| state.graph.apply(it));
-        drop(state);
-        self.tidy_if_due(pen.as_ref());
+        {
+            let mut state = self.state.lock();
+            // What came while the line was written is no part of what was asked to go, but is behind it in the
+            // file.
+            let later = state.unwritten.clone();
+            state.graph.apply(line);
+            later.into_iter().for_each(|it| state.graph.apply(it));
+        }
+        drop(pen);
+        // Forgotten is what no file holds any more. To its end, as every rewriting.
+        let kept = self.clone();
+        let tidying = tokio::spawn(async move { kept.tidy(|_, _| true).await });
+        tidying.await.map_err(RpcError::internal)?;
         Ok(count)
     }
 
@@ -265,16 +271,17 @@ impl Kept {
         let now = self.snapshot();
         if pen.is_some_and(|pen| pen.is_outgrown(now.facts_in_all() + now.turn_count())) {
             let kept = self.clone();
-            tokio::spawn(async move { kept.tidy().await });
+            tokio::spawn(async move { kept.tidy(Pen::is_outgrown).await });
         }
     }
 
-    /// A failure is logged: nothing is lost.
-    async fn tidy(&self) {
+    /// Rewrites the file if that is wanted for one that should have so many lines. A failure is logged: nothing
+    /// is lost.
+    async fn tidy(&self, is_wanted: impl FnOnce(&Pen, usize) -> bool) {
         let mut pen = self.pen.lock().await;
         let now = self.snapshot();
         let Some(pen) = &mut *pen else { return };
-        if pen.is_outgrown(now.facts_in_all() + now.turn_count()) {
+        if is_wanted(pen, now.facts_in_all() + now.turn_count()) {
             // Turns that are not written yet are in it, and will be once more, which changes nothing.
             if let Err(error) = pen.rewrite(now.lines().collect()).await {
                 tracing::warn!(%error, "a graph's file could not be rewritten; it goes on growing");

@@ -21,7 +21,11 @@ pub fn markdown(meeting: &Meeting, segments: &[Segment], summary: Option<&str>) 
     }
     text.push('\n');
     if let Some(summary) = summary.map(str::trim).filter(|it| !it.is_empty()) {
-        let _ = write!(text, "\n{summary}\n");
+        text.push('\n');
+        for line in summary.lines() {
+            let marks = ["## ", "- "].into_iter().find(|it| line.starts_with(it)).unwrap_or("");
+            let _ = writeln!(text, "{marks}{}", plain(&line[marks.len()..]));
+        }
     }
     if !segments.is_empty() {
         text.push_str("\n## Transcript\n");

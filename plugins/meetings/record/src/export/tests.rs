@@ -64,6 +64,11 @@ fn markdown_is_a_document() {
         \n**Ann \\& Bo** (0:01): We ship \\<b\\>x\\</b\\> --\\> now.\n\
         \n**Ann \\& Bo** (1:02:03): Late {\\\\an8} \\*word\\*\n";
     assert_eq!(text, expected);
+    let hostile = markdown(&meeting("T"), &[], Some("## Summary\n\n- S1: # <b>ship</b> *now*"));
+    assert!(
+        hostile.ends_with("## Summary\n\n- S1: \\# \\<b\\>ship\\</b\\> \\*now\\*\n"),
+        "{hostile}"
+    );
     assert_eq!(markdown(&meeting("T"), &[], None), "# T\n\n2026-05-02 09:00 UTC, 0:00\n");
 }
 
