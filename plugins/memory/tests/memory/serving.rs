@@ -287,7 +287,8 @@ async fn a_conversation_is_forgotten_for_good_and_no_other() {
     memory.add(&graph, NewFact { source: "m1".into(), ..NewFact::new("s", "b") }).await.unwrap();
     assert_eq!(memory.forget_turns(&graph, "m3").await.unwrap(), 0);
     assert_eq!(memory.forget_turns(&graph, "m1").await.unwrap(), 2);
-    let file = std::fs::read_to_string(host.root().join("memory/namespaces/team.jsonl")).unwrap();
+    let file = std::fs::read_to_string(host.root().join("memory/memory-namespaces/team.jsonl"));
+    let file = file.unwrap();
     assert!(file.contains("two") && !file.contains("one") && !file.contains("three"), "{file}");
     assert_eq!(memory.forget_turns(&graph, "m1").await.unwrap(), 0);
     let expected = "## Conversation\nBo: two";
