@@ -1,0 +1,8 @@
+//! The plugin on a test host, with an engine and executors of the tests' own.
+
+mod scene;
+mod sending;
+mod surviving;
+mod turning;
+
+use carport_a2a as _;
