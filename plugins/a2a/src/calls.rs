@@ -4,25 +4,28 @@ use std::{future::Future, sync::Arc};
 
 use carport_a2a_tasks::Caller;
 use carport_a2a_types::{
-    A2aError, A2aResult, CancelTask, Configuration, GetTask, Kind, ListTasks, PageOfTasks,
-    SendMessage, SendResult, StreamResponse, Task, Version, card::AgentCard, read::read, v03,
+    A2aError, A2aResult, CancelTask, Configuration, GetTask, Kind, ListTasks, Message, PageOfTasks,
+    SendMessage, SendResult, StreamResponse, SubscribeToTask, Task, Version, VersionRules,
+    card::AgentCard, read::read, v03,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    Config,
     card::{CardSource, MODES},
-    desk::Desk,
+    desk::{Desk, Follow, Sent},
+    http::Place,
 };
 
 /// Answers calls.
 pub(crate) struct Calls {
     desk: Arc<Desk>,
     card: CardSource,
-    check_input_modes: bool,
+    config: Config,
 }
 
-/// What can be asked for without a stream.
+/// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Say something.
@@ -37,6 +40,47 @@ pub(crate) enum Operation {
     Push,
     /// The card for known callers.
     ExtendedCard,
+    /// Say something, and hear of each change.
+    SendStreaming,
+    /// Hear of each change of a task.
+    Subscribe,
+}
+
+impl Operation {
+    /// That of a method, in either spelling.
+    pub(crate) fn of(method: &str) -> Option<Self> {
+        Some(match method {
+            "SendMessage" | "message/send" => Self::Send,
+            "GetTask" | "tasks/get" => Self::Get,
+            "ListTasks" | "tasks/list" => Self::List,
+            "CancelTask" | "tasks/cancel" => Self::Cancel,
+            "CreateTaskPushNotificationConfig"
+            | "GetTaskPushNotificationConfig"
+            | "ListTaskPushNotificationConfigs"
+            | "DeleteTaskPushNotificationConfig"
+            | "tasks/pushNotificationConfig/set"
+            | "tasks/pushNotificationConfig/get"
+            | "tasks/pushNotificationConfig/list"
+            | "tasks/pushNotificationConfig/delete" => Self::Push,
+            "GetExtendedAgentCard" | "agent/getAuthenticatedExtendedCard" => Self::ExtendedCard,
+            "SendStreamingMessage" | "message/stream" => Self::SendStreaming,
+            "SubscribeToTask" | "tasks/resubscribe" => Self::Subscribe,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is answered with a stream.
+    pub(crate) const fn streams(self) -> bool {
+        matches!(self, Self::SendStreaming | Self::Subscribe)
+    }
+}
+
+/// A stream that is to be told.
+pub(crate) enum Streamed {
+    /// One message and no more.
+    Message(Box<Message>),
+    /// A task and its changes.
+    Follow(Box<Follow>),
 }
 
 /// What is answered.
@@ -83,17 +127,90 @@ async fn apart<T: Send + 'static>(
 }
 
 impl Calls {
-    pub(crate) fn new(desk: Arc<Desk>, card: CardSource, check_input_modes: bool) -> Self {
-        Self { desk, card, check_input_modes }
+    pub(crate) fn new(desk: Arc<Desk>, card: CardSource, config: Config) -> Self {
+        Self { desk, card, config }
     }
 
-    /// Answers a call.
+    /// Tasks that are kept.
+    pub(crate) fn task_count(&self) -> usize {
+        self.desk.store().count()
+    }
+
+    /// Whether pages of an origin may call the listener.
+    pub(crate) fn allows_origin(&self, origin: Option<&str>) -> bool {
+        origin.is_some_and(|origin| self.config.allowed_origins.iter().any(|it| it == origin))
+    }
+
+    /// What the header of the version must say.
+    pub(crate) fn version_rules(&self) -> VersionRules {
+        VersionRules { require: self.config.require_version }
+    }
+
+    /// The public card of a listener.
+    pub(crate) fn card_of(&self, place: &Place) -> AgentCard {
+        self.card.of_listener(place)
+    }
+
+    /// Whether the public card has the members of both versions.
+    pub(crate) fn shows_both(&self) -> bool {
+        self.config.v03_card
+    }
+
+    /// Whether a call names the extensions that are required.
+    ///
+    /// # Errors
+    /// Extension support required: it lacks one.
+    pub(crate) fn check_extensions(&self, named: Option<&str>) -> A2aResult<()> {
+        let named: Vec<_> = named.unwrap_or_default().split(',').map(str::trim).collect();
+        match self.card.required_extensions().find(|uri| !named.contains(uri)) {
+            None => Ok(()),
+            Some(uri) => {
+                let why = format!("Extension support required: name `{uri}` in `A2A-Extensions`");
+                Err(A2aError::new(Kind::ExtensionSupportRequired, why).with("extension", uri))
+            }
+        }
+    }
+
+    /// Begins a stream.
+    ///
+    /// # Errors
+    /// Everything that fails before the first event.
+    pub(crate) async fn stream(
+        &self,
+        operation: Operation,
+        version: Version,
+        params: Map<String, Value>,
+        caller: &Caller,
+        after: Option<u64>,
+    ) -> A2aResult<Streamed> {
+        if !self.config.streaming {
+            return Err(unsupported("streams are not declared on the card"));
+        }
+        let params = Value::Object(params);
+        if operation == Operation::Subscribe {
+            let SubscribeToTask { id } = read(params, version)?;
+            let follow = self.desk.follow_task(caller, &id, after).await?;
+            return Ok(Streamed::Follow(Box::new(follow)));
+        }
+        let params: SendMessage = read(params, version)?;
+        self.check(&params, &params.configuration.clone().unwrap_or_default())?;
+        let (desk, who) = (self.desk.clone(), caller.clone());
+        match apart(async move { desk.send(&who, params).await }).await? {
+            Sent::Message(message) => Ok(Streamed::Message(Box::new(message))),
+            Sent::Turn(begun) => {
+                Ok(Streamed::Follow(Box::new(self.desk.follow_turn(caller, begun))))
+            }
+        }
+    }
+
+    /// Answers a call, over a listener or, without a place, over the daemon's own connection.
     pub(crate) async fn answer(
         &self,
         operation: Operation,
         version: Version,
         params: Map<String, Value>,
         caller: &Caller,
+        place: Option<&Place>,
     ) -> A2aResult<Answer> {
         let params = Value::Object(params);
         match operation {
@@ -111,7 +228,17 @@ impl Calls {
                 cancelled.await.map(Answer::Task)
             }
             Operation::Push => Err(no_push()),
-            Operation::ExtendedCard => Ok(Answer::Card(Box::new(self.card.of_connection().await))),
+            Operation::ExtendedCard => {
+                let card = match place {
+                    None => self.card.of_connection().await,
+                    Some(place) if self.card.shows_extended(place) => self.card.of_listener(place),
+                    Some(_) => return Err(unsupported("the extended card is not declared")),
+                };
+                Ok(Answer::Card(Box::new(card)))
+            }
+            Operation::SendStreaming | Operation::Subscribe => {
+                Err(unsupported("it is answered with a stream"))
+            }
         }
     }
 
@@ -129,7 +256,7 @@ impl Calls {
         if configuration.task_push_notification_config.is_some() {
             return Err(no_push());
         }
-        if !self.check_input_modes {
+        if !self.config.check_input_modes {
             return Ok(());
         }
         let modes = params.message.parts.iter().filter_map(|it| it.effective_media_type());
@@ -160,6 +287,10 @@ impl Calls {
         page.tasks = page.tasks.into_iter().map(shortened).collect();
         Ok(page)
     }
+}
+
+fn unsupported(why: &str) -> A2aError {
+    A2aError::new(Kind::UnsupportedOperation, format!("This operation is not supported: {why}"))
 }
 
 fn no_push() -> A2aError {

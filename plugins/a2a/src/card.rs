@@ -8,17 +8,28 @@ use std::{
 
 use carport_a2a_types::{
     Version,
-    card::{AgentCapabilities, AgentCard, AgentInterface, AgentProvider, AgentSkill, WEBSOCKET},
+    card::{
+        AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentProvider, AgentSkill,
+        JSONRPC, WEBSOCKET,
+    },
+    security::{Scopes, SecurityRequirement, SecurityScheme},
 };
 use carport_core::blocking_io;
 use carport_engine_api::EngineRuntime;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Config;
+use crate::{
+    Config,
+    config::ExtendedCard,
+    http::{AuthMode, Place},
+};
 
 /// Where the daemon listens by itself, for a card that is asked for before it does.
 const STANDARD_URL: &str = "ws://127.0.0.1:9170/";
+
+/// The name of the one scheme by which callers of a listener say who they are.
+const BEARER: &str = "bearer";
 
 /// Media types that are taken and made.
 pub(crate) const MODES: [&str; 2] = ["text/plain", "application/json"];
@@ -61,34 +72,78 @@ impl CardSource {
             (None, None) => None,
         };
         let url = url.unwrap_or_else(|| STANDARD_URL.into());
+        self.card(&url, WEBSOCKET, self.capabilities(false, true))
+    }
+
+    /// The card of a listener.
+    pub(crate) fn of_listener(&self, place: &Place) -> AgentCard {
+        let capabilities = self.capabilities(self.config.streaming, self.shows_extended(place));
+        let mut card = self.card(&format!("{}/", place.public_url), JSONRPC, capabilities);
+        let set = |member: &mut String, value: &Option<String>| {
+            if let Some(value) = value {
+                member.clone_from(value);
+            }
+        };
+        set(&mut card.name, &place.agent_name);
+        set(&mut card.description, &place.agent_description);
+        if let Some(provider) = provider(&place.organization, &place.organization_url) {
+            card.provider = Some(provider);
+        }
+        if place.auth == AuthMode::Bearer {
+            let (scheme, description) = ("Bearer".into(), None);
+            let scheme =
+                SecurityScheme::HttpAuthSecurityScheme { description, scheme, bearer_format: None };
+            card.security_schemes.insert(BEARER.into(), scheme);
+            let schemes = BTreeMap::from([(BEARER.to_owned(), Scopes::default())]);
+            card.security_requirements.push(SecurityRequirement { schemes });
+        }
+        card
+    }
+
+    /// Whether callers of a listener may see the extended card.
+    pub(crate) fn shows_extended(&self, place: &Place) -> bool {
+        place.auth == AuthMode::Bearer || self.config.extended_card == ExtendedCard::Loopback
+    }
+
+    /// The extensions that a call has to name.
+    pub(crate) fn required_extensions(&self) -> impl Iterator<Item = &str> {
+        let all = self.config.extensions.iter();
+        all.filter(|it| it.required).map(|it| it.uri.as_str())
+    }
+
+    fn capabilities(&self, streaming: bool, extended: bool) -> AgentCapabilities {
+        let declared = self.config.extensions.iter().map(|it| AgentExtension {
+            uri: it.uri.clone(),
+            description: it.description.clone(),
+            required: it.required.then_some(true),
+            params: None,
+        });
+        AgentCapabilities {
+            streaming: Some(streaming),
+            push_notifications: Some(false),
+            extended_agent_card: Some(extended),
+            extensions: declared.collect(),
+        }
+    }
+
+    fn card(&self, url: &str, binding: &str, capabilities: AgentCapabilities) -> AgentCard {
+        let config = &self.config;
         let interface = |version: Version| AgentInterface {
-            url: url.clone(),
-            protocol_binding: WEBSOCKET.into(),
+            url: url.to_owned(),
+            protocol_binding: binding.to_owned(),
             protocol_version: version.text().into(),
             tenant: None,
         };
-        let capabilities = AgentCapabilities {
-            streaming: Some(false),
-            push_notifications: Some(false),
-            extended_agent_card: Some(true),
-            extensions: Vec::new(),
-        };
-        self.card(vec![interface(Version::V1), interface(Version::V03)], capabilities)
-    }
-
-    fn card(&self, interfaces: Vec<AgentInterface>, capabilities: AgentCapabilities) -> AgentCard {
-        let config = &self.config;
-        let provider = config.organization.clone().zip(config.organization_url.clone());
         AgentCard {
             name: config.agent_name.clone(),
             description: config.agent_description.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            supported_interfaces: interfaces,
+            supported_interfaces: vec![interface(Version::V1), interface(Version::V03)],
             capabilities,
             default_input_modes: MODES.map(str::to_owned).into(),
             default_output_modes: MODES.map(str::to_owned).into(),
             skills: skills(&self.runtime.tools()),
-            provider: provider.map(|(organization, url)| AgentProvider { organization, url }),
+            provider: provider(&config.organization, &config.organization_url),
             documentation_url: None,
             icon_url: None,
             security_schemes: BTreeMap::new(),
@@ -96,6 +151,11 @@ impl CardSource {
             signatures: Vec::new(),
         }
     }
+}
+
+fn provider(organization: &Option<String>, url: &Option<String>) -> Option<AgentProvider> {
+    let (organization, url) = organization.clone().zip(url.clone())?;
+    Some(AgentProvider { organization, url })
 }
 
 /// One skill for each tool; without any, one for words, so that there always is one.

@@ -1,9 +1,13 @@
 //! What an operator may set.
 
+use std::collections::BTreeMap;
+
 use carport_a2a_tasks::{Limits, StoreSettings};
 use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::http::AuthMode;
 
 /// Where tasks are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +18,45 @@ pub enum StoreKind {
     File,
     /// In memory: tasks end with the daemon.
     Memory,
+}
+
+/// When a listener that asks for no token shows its extended card.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExtendedCard {
+    /// Never: only callers that are known see it.
+    #[default]
+    Known,
+    /// To whoever reaches it, as it listens on a loopback address only.
+    Loopback,
+}
+
+/// An extension that the card declares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Extension {
+    /// Its URI.
+    pub uri: String,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Whether calls over HTTP that do not name it in `A2A-Extensions` are refused.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// A listener that the daemon starts with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// `host:port` of a loopback address; port 0 is any.
+    pub bind: String,
+    /// Where clients reach it; by itself the address that it listens on.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// What a request has to show.
+    #[serde(default)]
+    pub auth: AuthMode,
 }
 
 /// The section `a2a`.
@@ -52,6 +95,26 @@ pub struct Config {
     pub tools: Vec<String>,
     /// The agent that messages without a tool call are handed to; without one they are acknowledged.
     pub chat_agent: Option<String>,
+    /// The HTTP listener that the daemon starts with; without it one is started by `a2a.start`.
+    pub listen: Option<Listen>,
+    /// Who may call a listener that asks for a token: names, and where their tokens are, as `env:NAME`
+    /// or `file:/PATH`. The daemon token passes by itself.
+    pub tokens: BTreeMap<String, String>,
+    /// Origins of pages that may call the listener.
+    pub allowed_origins: Vec<String>,
+    /// Whether a call over HTTP by a name of v1.0 needs the header `A2A-Version`.
+    pub require_version: bool,
+    /// Whether the listener answers with streams.
+    pub streaming: bool,
+    /// When a listener that asks for no token shows its extended card.
+    pub extended_card: ExtendedCard,
+    /// Whether the public card also has the members of v0.3, for whoever asks.
+    pub v03_card: bool,
+    /// Extensions that the card declares.
+    pub extensions: Vec<Extension>,
+    /// Whether messages are answered as conformance tests of A2A ask for, by their `messageId`. For
+    /// nothing else.
+    pub test_executor: bool,
 }
 
 impl Default for Config {
@@ -72,6 +135,15 @@ impl Default for Config {
             check_input_modes: true,
             tools: tools.map(str::to_owned).into(),
             chat_agent: None,
+            listen: None,
+            tokens: BTreeMap::new(),
+            allowed_origins: Vec::new(),
+            require_version: true,
+            streaming: true,
+            extended_card: ExtendedCard::Known,
+            v03_card: false,
+            extensions: Vec::new(),
+            test_executor: false,
         }
     }
 }

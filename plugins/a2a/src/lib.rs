@@ -10,6 +10,7 @@ mod card;
 mod config;
 mod desk;
 mod executor;
+mod http;
 mod methods;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -21,18 +22,20 @@ use carport_core::{Durability, Identity, Plugin, Result, RpcError, StartContext}
 use carport_engine_api::ENGINE;
 use tokio::time::sleep;
 
-pub use config::{Config, StoreKind};
+pub use config::{Config, ExtendedCard, Extension, Listen, StoreKind};
+pub use http::AuthMode;
 pub use methods::*;
 
 use crate::{
     calls::Calls,
     card::CardSource,
     desk::{Desk, DeskSettings},
-    executor::EngineExecutor,
+    executor::{EngineExecutor, TestExecutor},
+    http::{Keys, Listeners},
 };
 
 /// The name of the runtime that works for peers; its journal bears it.
-const RUNTIME: &str = "a2a";
+const RUNTIME: &str = "plugin-a2a";
 /// How often what is due is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often files are synced that need not be at once.
@@ -62,12 +65,17 @@ carport_core::plugin!(A2a {
         AuthenticatedExtendedCard,
         MessageStream,
         TasksResubscribe,
+        Start,
+        Stop,
+        Status,
     ],
 });
 
 /// The plugin.
 pub struct A2a {
     calls: Arc<Calls>,
+    listeners: Listeners,
+    keys: Keys,
 }
 
 /// Where tasks are kept. Files without a state root are no reason not to start.
@@ -126,6 +134,10 @@ impl Plugin for A2a {
             tracing::warn!(%error, "no basic tool can be called over A2A");
         }
         let executor = match cx.find(&A2A_EXECUTOR) {
+            _ if config.test_executor => {
+                tracing::warn!("A2A messages are answered as conformance tests ask for");
+                Arc::new(TestExecutor)
+            }
             Some(own) => own,
             None => {
                 let chat = config.chat_agent.clone().zip(cx.find(&AGENTS));
@@ -144,7 +156,19 @@ impl Plugin for A2a {
             }
         });
         let card = CardSource::new(config.clone(), cx.state_root(), runtime);
-        let calls = Arc::new(Calls::new(desk, card, config.check_input_modes));
-        Ok(Self { calls })
+        let daemon_token = cx.state_root().map(|root| root.join("run").join("auth-token"));
+        let keys = Keys::read(&config.tokens, daemon_token)?;
+        let calls = Arc::new(Calls::new(desk, card, config.clone()));
+        let listeners = Listeners::new(calls.clone(), cx.clock(), cx.tasks());
+        if let Some(listen) = config.listen {
+            let start = Start::from(listen);
+            listeners.start(start.address()?, start.place()?, keys.clone()).await?;
+        }
+        Ok(Self { calls, listeners, keys })
+    }
+
+    async fn shutdown(&self) {
+        // Nothing to stop is as good as stopped.
+        let _ = self.listeners.stop().await;
     }
 }

@@ -10,6 +10,9 @@ use tokio::sync::watch;
 
 use super::{Begun, Desk, Place, Row};
 
+/// Changes that somebody who follows may be behind; the stream ends then, and can be taken up again.
+const MAX_BEHIND: u64 = 1024;
+
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Told {
@@ -28,6 +31,8 @@ pub(crate) struct Follow {
     id: String,
     context_id: String,
     seq: u64,
+    /// The last change when following began: what was before is caught up with, however much it is.
+    began: u64,
     /// Follows to the end of this turn of this process; else to the end of the task.
     until: Option<usize>,
     mark: watch::Receiver<u64>,
@@ -98,8 +103,8 @@ impl Follow {
         let Fold { task, seq, .. } = fold;
         let (id, context_id) = (task.id.clone(), task.context_id.clone());
         let first = Some(Told { seq, response: StreamResponse::Task(task), last: false });
-        let read = VecDeque::new();
-        Self { desk, caller, id, context_id, seq, until, mark, first, read, over: false }
+        let (began, read) = (*mark.borrow(), VecDeque::new());
+        Self { desk, caller, id, context_id, seq, began, until, mark, first, read, over: false }
     }
 
     /// The next event; `None` when nothing follows.
@@ -128,6 +133,9 @@ impl Follow {
             let mark = *self.mark.borrow_and_update();
             if let Some(stored) = self.read.pop_front_if(|it| it.seq <= mark) {
                 return Ok(Some(stored));
+            }
+            if mark.saturating_sub(self.seq.max(self.began)) > MAX_BEHIND {
+                return Ok(None);
             }
             if mark > self.seq && self.read.is_empty() {
                 let store = &self.desk.store;

@@ -2,6 +2,7 @@
 //! words go to an agent, if one is named.
 
 mod chat;
+mod conformance;
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use carport_a2a_types::{Artifact, Content, Message, Part};
 use carport_agents_api::Agents;
 use carport_engine_api::{EngineRuntime, Scope};
 use serde_json::{Map, Value, json};
+
+pub(crate) use conformance::TestExecutor;
 
 /// What is said of a message that asks for nothing.
 const ACKNOWLEDGED: &str = "Acknowledged.";

@@ -1,10 +1,12 @@
 //! The methods of A2A on the daemon's own connection, in the names and shapes of both versions.
 
+mod listener;
 mod older;
 mod shapes;
 mod streaming;
 mod v1;
 
+pub use listener::{ListenerStarted, ListenerStatus, ListenerStopped, Start, Status, Stop};
 pub use older::{
     AuthenticatedExtendedCard, MessageSend, PushConfigDelete, PushConfigGet, PushConfigList,
     PushConfigSet, TasksCancel, TasksGet, TasksList,
@@ -60,7 +62,7 @@ macro_rules! a2a_method {
                 let version = carport_a2a_types::Version::$version;
                 let who = carport_a2a_tasks::Caller::of(caller.identity());
                 let operation = crate::calls::Operation::$operation;
-                let answer = a2a.calls.answer(operation, version, self.0, &who).await;
+                let answer = a2a.calls.answer(operation, version, self.0, &who, None).await;
                 let shaped = answer.and_then(|answer| answer.shaped(version));
                 shaped.map(Self::Reply::of).map_err(|error| error.rpc(version))
             }

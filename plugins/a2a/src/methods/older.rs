@@ -1,7 +1,7 @@
 //! Names and shapes of v0.3.
 
 use carport_a2a_types::{PageOfTasks, v03};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::a2a_method;
 

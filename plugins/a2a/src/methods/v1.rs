@@ -1,7 +1,7 @@
 //! Names and shapes of v1.0.
 
 use carport_a2a_types as types;
-use schemars::{JsonSchema, json_schema};
+use schemars::json_schema;
 
 use super::a2a_method;
 

@@ -1,7 +1,10 @@
 //! The plugin on a test host, with an engine and executors of the tests' own.
 
+mod http;
+mod listening;
 mod scene;
 mod sending;
+mod streaming;
 mod surviving;
 mod turning;
 
