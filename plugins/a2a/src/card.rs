@@ -10,7 +10,7 @@ use carport_a2a_types::{
     Version,
     card::{
         AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentProvider, AgentSkill,
-        JSONRPC, WEBSOCKET,
+        HTTP_JSON, JSONRPC, WEBSOCKET,
     },
     security::{Scopes, SecurityRequirement, SecurityScheme},
 };
@@ -79,6 +79,14 @@ impl CardSource {
     pub(crate) fn of_listener(&self, place: &Place) -> AgentCard {
         let capabilities = self.capabilities(self.config.streaming, self.shows_extended(place));
         let mut card = self.card(&format!("{}/", place.public_url), JSONRPC, capabilities);
+        if self.config.rest {
+            card.supported_interfaces.push(AgentInterface {
+                url: place.public_url.clone(),
+                protocol_binding: HTTP_JSON.into(),
+                protocol_version: Version::V1.text().into(),
+                tenant: None,
+            });
+        }
         let set = |member: &mut String, value: &Option<String>| {
             if let Some(value) = value {
                 member.clone_from(value);
@@ -120,7 +128,7 @@ impl CardSource {
         });
         AgentCapabilities {
             streaming: Some(streaming),
-            push_notifications: Some(false),
+            push_notifications: Some(self.config.push),
             extended_agent_card: Some(extended),
             extensions: declared.collect(),
         }

@@ -96,6 +96,7 @@ pub struct Config {
     /// The agent that messages without a tool call are handed to; without one they are acknowledged.
     pub chat_agent: Option<String>,
     /// The HTTP listener that the daemon starts with; without it one is started by `a2a.start`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
     /// Who may call a listener that asks for a token: names, and where their tokens are, as `env:NAME`
     /// or `file:/PATH`. The daemon token passes by itself.
@@ -106,12 +107,19 @@ pub struct Config {
     pub require_version: bool,
     /// Whether the listener answers with streams.
     pub streaming: bool,
+    /// Whether the listener also answers by the REST binding of v1.0.
+    pub rest: bool,
     /// When a listener that asks for no token shows its extended card.
     pub extended_card: ExtendedCard,
     /// Whether the public card also has the members of v0.3, for whoever asks.
     pub v03_card: bool,
     /// Extensions that the card declares.
     pub extensions: Vec<Extension>,
+    /// Hosts that may be called although they are of this machine or its network, and over `http`: `host`,
+    /// `host:port`, `*.suffix` or a block of addresses such as `10.0.0.0/8`.
+    pub allow: Vec<String>,
+    /// Whether changes of tasks are posted to receivers that clients name.
+    pub push: bool,
     /// Whether messages are answered as conformance tests of A2A ask for, by their `messageId`. For
     /// nothing else.
     pub test_executor: bool,
@@ -140,9 +148,12 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             require_version: true,
             streaming: true,
+            rest: false,
             extended_card: ExtendedCard::Known,
             v03_card: false,
             extensions: Vec::new(),
+            allow: Vec::new(),
+            push: true,
             test_executor: false,
         }
     }

@@ -12,10 +12,12 @@ mod desk;
 mod executor;
 mod http;
 mod methods;
+mod outgoing;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use carport_a2a_api::A2A_EXECUTOR;
+use carport_a2a_outbound::{AllowList, Screen};
 use carport_a2a_tasks::{FileStore, MemoryStore, TaskStore};
 use carport_agents_api::AGENTS;
 use carport_core::{Durability, Identity, Plugin, Result, RpcError, StartContext};
@@ -29,9 +31,10 @@ pub use methods::*;
 use crate::{
     calls::Calls,
     card::CardSource,
-    desk::{Desk, DeskSettings},
+    desk::{Desk, DeskSettings, Post},
     executor::{EngineExecutor, TestExecutor},
     http::{Keys, Listeners},
+    outgoing::Outgoing,
 };
 
 /// The name of the runtime that works for peers; its journal bears it.
@@ -146,8 +149,13 @@ impl Plugin for A2a {
         };
         let limit = Duration::from_secs(config.blocking_limit_s.max(1).into());
         let settings = DeskSettings { blocking_limit: limit };
-        let desk = Desk::new(store, executor, cx.clock(), cx.tasks(), settings);
+        let allow = AllowList::parse(&config.allow)
+            .map_err(|error| RpcError::internal(format!("`a2a.allow`: {error}")))?;
+        let outgoing = Arc::new(Outgoing::new(Screen::new(allow))?);
+        let post = config.push.then(|| Post::new(outgoing));
+        let desk = Desk::new(store, executor, cx.clock(), cx.tasks(), settings, post);
         desk.fail_orphans().await.map_err(RpcError::from)?;
+        desk.resume_telling().await.map_err(RpcError::from)?;
         let sweeping = desk.clone();
         cx.tasks().spawn("sweep", async move {
             loop {

@@ -111,10 +111,30 @@ impl Screen {
     /// # Errors
     /// One of them is of this machine or its network.
     pub fn connect(&self, target: &Target, resolved: &[IpAddr]) -> Result<(), Refusal> {
-        let out_of_bounds = |it: &IpAddr| is_blocked(*it) && !self.allow.holds(*it);
-        match self.allow.names(target) || !resolved.iter().any(out_of_bounds) {
+        match self.allow.names(target) {
             true => Ok(()),
-            false => Err(Refusal::Blocked(target.host())),
+            false => self.in_bounds(target.host(), resolved),
+        }
+    }
+
+    /// As [`Self::connect`], where only the host is known: for the moment of connecting, to a target that
+    /// was judged already.
+    ///
+    /// # Errors
+    /// One of the addresses is of this machine or its network.
+    pub fn connect_host(&self, host: &str, resolved: &[IpAddr]) -> Result<(), Refusal> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        match self.allow.names_host(&host) {
+            true => Ok(()),
+            false => self.in_bounds(host, resolved),
+        }
+    }
+
+    fn in_bounds(&self, host: String, resolved: &[IpAddr]) -> Result<(), Refusal> {
+        let out_of_bounds = |it: &IpAddr| is_blocked(*it) && !self.allow.holds(*it);
+        match resolved.iter().any(out_of_bounds) {
+            true => Err(Refusal::Blocked(host)),
+            false => Ok(()),
         }
     }
 }
@@ -183,6 +203,8 @@ mod tests {
         ] {
             let target = Target::parse(url).unwrap();
             assert_eq!(screen.connect(&target, &resolved).is_ok(), passes, "{url} {resolved:?}");
+            let by_host = screen.connect_host(&target.host(), &resolved);
+            assert_eq!(by_host.is_ok(), passes, "{url} {resolved:?}");
         }
     }
 }

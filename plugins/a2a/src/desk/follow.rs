@@ -33,6 +33,8 @@ pub(crate) struct Follow {
     seq: u64,
     /// The last change when following began: what was before is caught up with, however much it is.
     began: u64,
+    /// However far behind, it goes on.
+    patient: bool,
     /// Follows to the end of this turn of this process; else to the end of the task.
     until: Option<usize>,
     mark: watch::Receiver<u64>,
@@ -55,17 +57,9 @@ impl Desk {
         id: &str,
         after: Option<u64>,
     ) -> A2aResult<Follow> {
-        let seen = self.store.get(caller, id, None).await?;
-        let mark = {
-            let mut rows = self.rows.lock();
-            let row = rows.entry(id.to_owned()).or_insert_with(|| Row::at(seen.seq));
-            row.mark.subscribe()
-        };
-        // Read once more: what happened before the row was there was told to nobody.
-        let now = self.store.get(caller, id, None).await?;
+        let (now, mark) = self.subscribe(caller, id).await?;
         let state = now.task.status.state;
         if state.is_terminal() {
-            self.forget_idle(id);
             let why = format!("the task has ended: it is {}", state.v1());
             return Err(A2aError::new(Kind::UnsupportedOperation, why).with("taskId", id));
         }
@@ -75,6 +69,40 @@ impl Desk {
             None => now,
         };
         Ok(Follow::new(self.clone(), caller.clone(), fold, None, mark))
+    }
+
+    /// Follows a task from after its change `seq` on, however much that is behind, until it has ended.
+    pub(super) async fn follow_on(self: &Arc<Self>, id: &str, seq: u64) -> A2aResult<Follow> {
+        let caller = Caller::daemon();
+        let (now, mark) = self.subscribe(&caller, id).await?;
+        let fold = match seq < now.seq {
+            true => self.store.get(&caller, id, Some(seq)).await?,
+            false => now,
+        };
+        let follow = Follow::new(self.clone(), caller, fold, None, mark);
+        Ok(Follow { first: None, patient: true, ..follow })
+    }
+
+    /// A task as it is, and the mark up to which its changes may be told from then on.
+    async fn subscribe(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> A2aResult<(Fold, watch::Receiver<u64>)> {
+        let seen = self.store.get(caller, id, None).await?;
+        let mark = {
+            let mut rows = self.rows.lock();
+            let row = rows.entry(id.to_owned()).or_insert_with(|| Row::at(seen.seq));
+            row.mark.subscribe()
+        };
+        // Read once more: what happened before the row was there was told to nobody.
+        let now = self.store.get(caller, id, None).await?;
+        if !now.task.status.state.is_terminal() {
+            return Ok((now, mark));
+        }
+        self.forget_idle(id);
+        let whole = watch::Sender::new(now.seq).subscribe();
+        Ok((now, whole))
     }
 
     /// Forgets the row of a task that has ended, if it was made only now.
@@ -103,8 +131,26 @@ impl Follow {
         let Fold { task, seq, .. } = fold;
         let (id, context_id) = (task.id.clone(), task.context_id.clone());
         let first = Some(Told { seq, response: StreamResponse::Task(task), last: false });
-        let (began, read) = (*mark.borrow(), VecDeque::new());
-        Self { desk, caller, id, context_id, seq, began, until, mark, first, read, over: false }
+        let began = *mark.borrow();
+        Self {
+            desk,
+            caller,
+            id,
+            context_id,
+            seq,
+            began,
+            patient: false,
+            until,
+            mark,
+            first,
+            read: VecDeque::new(),
+            over: false,
+        }
+    }
+
+    /// How many changes there are beyond what was told.
+    pub(super) fn behind(&self) -> u64 {
+        self.mark.borrow().saturating_sub(self.seq)
     }
 
     /// The next event; `None` when nothing follows.
@@ -134,7 +180,7 @@ impl Follow {
             if let Some(stored) = self.read.pop_front_if(|it| it.seq <= mark) {
                 return Ok(Some(stored));
             }
-            if mark.saturating_sub(self.seq.max(self.began)) > MAX_BEHIND {
+            if !self.patient && mark.saturating_sub(self.seq.max(self.began)) > MAX_BEHIND {
                 return Ok(None);
             }
             if mark > self.seq && self.read.is_empty() {

@@ -5,6 +5,7 @@
 //! also sees which turn it ended.
 
 mod follow;
+mod push;
 mod turns;
 
 use std::{
@@ -14,7 +15,9 @@ use std::{
 };
 
 use carport_a2a_api::Executor;
-use carport_a2a_tasks::{Caller, Change, Fold, NewTask, Refused, StoreError, Stored, TaskStore};
+use carport_a2a_tasks::{
+    Caller, Change, Fold, NewTask, PushEntry, Refused, StoreError, Stored, TaskStore,
+};
 use carport_a2a_types::{
     A2aError, A2aResult, Kind, Message, SendMessage, SendResult, Task, TaskState,
 };
@@ -23,6 +26,7 @@ use tokio::{sync::watch, task::AbortHandle, time::timeout};
 use uuid::Uuid;
 
 pub(crate) use follow::{Follow, Told};
+pub(crate) use push::Post;
 
 /// Messages that wait for their turn of one task.
 const MAX_WAITING: usize = 16;
@@ -47,6 +51,8 @@ pub(crate) struct Desk {
     tasks: Tasks,
     settings: DeskSettings,
     rows: Guarded<HashMap<String, Row>>,
+    /// Posts changes to receivers; without it there are none.
+    post: Option<Post>,
 }
 
 /// A task that lives.
@@ -131,9 +137,10 @@ impl Desk {
         clock: Arc<dyn Clock>,
         tasks: Tasks,
         settings: DeskSettings,
+        post: Option<Post>,
     ) -> Arc<Self> {
         let rows = Guarded::default();
-        Arc::new(Self { store, executor, clock, tasks, settings, rows })
+        Arc::new(Self { store, executor, clock, tasks, settings, rows, post })
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn TaskStore> {
@@ -213,14 +220,20 @@ impl Desk {
         self: &Arc<Self>,
         caller: &Caller,
         params: SendMessage,
+        receiver: Option<PushEntry>,
     ) -> A2aResult<Sent> {
         match params.message.task_id.clone() {
-            Some(id) => self.go_on(caller, &id, params.message).await,
-            None => self.begin(caller, params).await,
+            Some(id) => self.go_on(caller, &id, params.message, receiver).await,
+            None => self.begin(caller, params, receiver).await,
         }
     }
 
-    async fn begin(self: &Arc<Self>, caller: &Caller, params: SendMessage) -> A2aResult<Sent> {
+    async fn begin(
+        self: &Arc<Self>,
+        caller: &Caller,
+        params: SendMessage,
+        receiver: Option<PushEntry>,
+    ) -> A2aResult<Sent> {
         let SendMessage { mut message, metadata, .. } = params;
         if let Some(parts) = self.executor.answer(&message, caller.name()).await {
             let context_id = message.context_id.take();
@@ -235,6 +248,7 @@ impl Desk {
         self.rows.lock().insert(id.clone(), Row { arriving: 1, ..Row::at(0) });
         let created = self.store.create(caller, new, self.now()).await;
         let fold = created.inspect_err(|_| self.give_up(&id))?;
+        self.add_receiver(caller, &fold, receiver).await.inspect_err(|_| self.give_up(&id))?;
         let place = self.take_place(&id, message)?;
         Ok(Sent::Turn(Begun { fold, place }))
     }
@@ -244,6 +258,7 @@ impl Desk {
         caller: &Caller,
         id: &str,
         mut message: Message,
+        receiver: Option<PushEntry>,
     ) -> A2aResult<Sent> {
         let fold = self.store.get(caller, id, None).await?;
         let context = &fold.task.context_id;
@@ -253,6 +268,7 @@ impl Desk {
         }
         message.context_id = Some(context.clone());
         self.announce(id, &fold)?;
+        self.add_receiver(caller, &fold, receiver).await.inspect_err(|_| self.give_up(id))?;
         let change = Change::Message(message.clone());
         let kept = self.store.append(caller, id, change, self.now()).await;
         let stored = kept.inspect_err(|_| self.give_up(id))?;

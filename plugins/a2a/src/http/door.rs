@@ -12,7 +12,7 @@ use bytes::Bytes;
 use carport_a2a_tasks::Caller;
 use tokio::time::timeout;
 
-use super::{App, AuthMode, cards, rpc};
+use super::{App, AuthMode, cards, rest, rpc};
 
 /// Bytes of a request's body.
 const MAX_BODY: usize = 10 * 1024 * 1024;
@@ -26,6 +26,8 @@ enum Route {
     Card,
     OlderCard,
     Health,
+    /// Anything else, where the REST binding is on.
+    Rest,
 }
 
 impl Route {
@@ -39,17 +41,12 @@ impl Route {
         }
     }
 
-    fn takes(self, method: &Method) -> bool {
+    /// The methods that are answered there; none if there is nothing.
+    fn takes(self, path: &str) -> Vec<Method> {
         match self {
-            Self::Rpc => method == Method::POST,
-            _ => method == Method::GET || method == Method::HEAD,
-        }
-    }
-
-    const fn allow(self) -> &'static str {
-        match self {
-            Self::Rpc => "POST",
-            _ => "GET, HEAD",
+            Self::Rpc => vec![Method::POST],
+            Self::Rest => rest::methods(path),
+            _ => vec![Method::GET, Method::HEAD],
         }
     }
 }
@@ -72,12 +69,22 @@ pub(super) async fn enter(app: &App, request: Request) -> Response {
     if headers.contains_key(header::ORIGIN) && !app.calls.allows_origin(text(headers, "origin")) {
         return refuse(StatusCode::FORBIDDEN, "pages of this origin may not call\n");
     }
-    let Some(route) = Route::of(request.uri().path()) else {
-        return refuse(StatusCode::NOT_FOUND, "there is nothing here\n");
+    let path = request.uri().path();
+    let route = match Route::of(path) {
+        Some(route) => route,
+        None if app.calls.has_rest() => Route::Rest,
+        None => return refuse(StatusCode::NOT_FOUND, "there is nothing here\n"),
     };
-    if !route.takes(request.method()) {
+    let takes = route.takes(path);
+    if takes.is_empty() {
+        return refuse(StatusCode::NOT_FOUND, "there is nothing here\n");
+    }
+    if !takes.contains(request.method()) {
         let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "this method is not for here\n");
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.allow()));
+        let allow: Vec<_> = takes.iter().map(Method::as_str).collect();
+        if let Ok(allow) = HeaderValue::from_str(&allow.join(", ")) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
         return response;
     }
     match route {
@@ -86,7 +93,8 @@ pub(super) async fn enter(app: &App, request: Request) -> Response {
         }
         Route::Card => cards::answer(app, headers, false).await,
         Route::OlderCard => cards::answer(app, headers, true).await,
-        Route::Rpc => match caller(app, headers).await {
+        Route::Rpc | Route::Rest => match caller(app, headers).await {
+            Some(caller) if route == Route::Rest => rest::answer(app, request, &caller).await,
             Some(caller) => rpc::answer(app, request, &caller).await,
             None => {
                 let mut response = refuse(StatusCode::UNAUTHORIZED, "a known token is needed\n");

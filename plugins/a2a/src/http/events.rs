@@ -7,7 +7,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use carport_a2a_types::{A2aResult, StreamResponse, Version, v03};
+use carport_a2a_types::{A2aResult, StreamResponse, Version, rest, v03};
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -21,10 +21,19 @@ use crate::{
 /// How often a stream that says nothing shows that it lives.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
+/// What each event stands in.
+#[derive(Debug, Clone)]
+pub(super) enum Wrapper {
+    /// An answer of JSON-RPC to the request of this id.
+    Rpc(Value),
+    /// Nothing.
+    None,
+}
+
 /// The answer that is a stream.
 pub(super) fn response(
     streamed: Streamed,
-    id: Value,
+    wrapper: Wrapper,
     version: Version,
     place: OwnedSemaphorePermit,
 ) -> Response {
@@ -37,10 +46,10 @@ pub(super) fn response(
     let body = match streamed {
         Streamed::Message(message) => {
             let response = StreamResponse::Message(*message);
-            Body::from(event(&Told { seq: 1, response, last: true }, &id, version))
+            Body::from(event(&Told { seq: 1, response, last: true }, &wrapper, version))
         }
         Streamed::Follow(follow) => {
-            let telling = Telling { follow: *follow, id, version, _place: place };
+            let telling = Telling { follow: *follow, wrapper, version, _place: place };
             Body::from_stream(stream::unfold(Some(telling), next))
         }
     };
@@ -50,7 +59,7 @@ pub(super) fn response(
 /// A stream that is being told.
 struct Telling {
     follow: Follow,
-    id: Value,
+    wrapper: Wrapper,
     version: Version,
     /// Its place among the streams of the listener.
     _place: OwnedSemaphorePermit,
@@ -73,11 +82,15 @@ impl Telling {
     fn text(&self, told: A2aResult<Option<Told>>) -> Option<(String, bool)> {
         match told {
             Ok(None) => None,
-            Ok(Some(told)) => Some((event(&told, &self.id, self.version), !told.last)),
+            Ok(Some(told)) => Some((event(&told, &self.wrapper, self.version), !told.last)),
             Err(error) => {
-                let error = error.rpc(self.version);
-                let envelope = json!({ "jsonrpc": "2.0", "id": self.id, "error": error });
-                Some((format!("data: {envelope}\n\n"), false))
+                let data = match &self.wrapper {
+                    Wrapper::Rpc(id) => {
+                        json!({ "jsonrpc": "2.0", "id": id, "error": error.rpc(self.version) })
+                    }
+                    Wrapper::None => rest::status(&error),
+                };
+                Some((format!("data: {data}\n\n"), false))
             }
         }
     }
@@ -90,14 +103,18 @@ struct Envelope<'a, T> {
     result: T,
 }
 
-fn event(told: &Told, id: &Value, version: Version) -> String {
+fn event(told: &Told, wrapper: &Wrapper, version: Version) -> String {
     let data = match version {
-        Version::V1 => data(id, &told.response),
-        Version::V03 => data(id, v03::StreamResponse::of(told.response.clone(), told.last)),
+        Version::V1 => data(wrapper, &told.response),
+        Version::V03 => data(wrapper, v03::StreamResponse::of(told.response.clone(), told.last)),
     };
     format!("id: {}\ndata: {data}\n\n", told.seq)
 }
 
-fn data(id: &Value, result: impl Serialize) -> String {
-    serde_json::to_string(&Envelope { jsonrpc: "2.0", id, result }).unwrap_or_default()
+fn data(wrapper: &Wrapper, result: impl Serialize) -> String {
+    let text = match wrapper {
+        Wrapper::Rpc(id) => serde_json::to_string(&Envelope { jsonrpc: "2.0", id, result }),
+        Wrapper::None => serde_json::to_string(&result),
+    };
+    text.unwrap_or_default()
 }

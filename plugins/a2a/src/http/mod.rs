@@ -5,6 +5,7 @@ mod cards;
 mod door;
 mod events;
 mod place;
+mod rest;
 mod rpc;
 mod serve;
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     App,
     door::{self, text},
-    events,
+    events::{self, Wrapper},
 };
 use crate::calls::{Operation, Streamed};
 
@@ -73,7 +73,7 @@ pub(super) async fn answer(app: &App, request: Request, caller: &Caller) -> Resp
     }
 }
 
-fn is_json(content_type: Option<&str>) -> bool {
+pub(super) fn is_json(content_type: Option<&str>) -> bool {
     let bare = content_type.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
     ["application/json", "application/a2a+json"].iter().any(|it| it.eq_ignore_ascii_case(bare))
 }
@@ -115,7 +115,7 @@ fn read(body: &[u8]) -> Result<Asked, Wrong> {
 }
 
 /// The version that a header or the query names.
-fn said_version<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
+pub(super) fn said_version<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
     let in_query = || {
         let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("a2a-version")).map(|it| it.1)
@@ -156,7 +156,7 @@ async fn answer_asked(
         let after = text(headers, "last-event-id").and_then(|it| it.parse().ok());
         let streamed: Streamed =
             app.calls.stream(operation, version, params, caller, after).await?;
-        Ok(events::response(streamed, id, version, place))
+        Ok(events::response(streamed, Wrapper::Rpc(id), version, place))
     };
     answered.await.map_err(|error: A2aError| (error, version))
 }

@@ -22,7 +22,7 @@ pub use v1::{
 macro_rules! a2a_method {
     (
         $(#[doc = $doc:literal])+
-        $method:ident = $name:literal, $version:ident, $operation:ident;
+        $method:ident = $name:literal, $version:ident, $operation:ident $(($push:expr))?;
         $params:expr => $reply:ty
     ) => {
         $(#[doc = $doc])+
@@ -61,7 +61,7 @@ macro_rules! a2a_method {
             ) -> carport_core::Result<Self::Reply> {
                 let version = carport_a2a_types::Version::$version;
                 let who = carport_a2a_tasks::Caller::of(caller.identity());
-                let operation = crate::calls::Operation::$operation;
+                let operation = crate::calls::Operation::$operation $(($push))?;
                 let answer = a2a.calls.answer(operation, version, self.0, &who, None).await;
                 let shaped = answer.and_then(|answer| answer.shaped(version));
                 shaped.map(Self::Reply::of).map_err(|error| error.rpc(version))

@@ -78,25 +78,25 @@ a2a_method! {
 
 a2a_method! {
     /// Adds a receiver of a task's changes.
-    PushConfigSet = "tasks/pushNotificationConfig/set", V03, Push;
+    PushConfigSet = "tasks/pushNotificationConfig/set", V03, Push(crate::calls::Push::Create);
     v03::TaskPushConfig::json_schema => v03::TaskPushConfig
 }
 
 a2a_method! {
     /// Reads a receiver of a task's changes, the first one if none is named, less its secrets.
-    PushConfigGet = "tasks/pushNotificationConfig/get", V03, Push;
+    PushConfigGet = "tasks/pushNotificationConfig/get", V03, Push(crate::calls::Push::Get);
     receiver => v03::TaskPushConfig
 }
 
 a2a_method! {
     /// Lists the receivers of a task's changes, less their secrets.
-    PushConfigList = "tasks/pushNotificationConfig/list", V03, Push;
+    PushConfigList = "tasks/pushNotificationConfig/list", V03, Push(crate::calls::Push::List);
     task => Vec<v03::TaskPushConfig>
 }
 
 a2a_method! {
     /// Forgets a receiver of a task's changes.
-    PushConfigDelete = "tasks/pushNotificationConfig/delete", V03, Push;
+    PushConfigDelete = "tasks/pushNotificationConfig/delete", V03, Push(crate::calls::Push::Delete);
     receiver => ()
 }
 

@@ -32,25 +32,25 @@ a2a_method! {
 
 a2a_method! {
     /// Adds a receiver of a task's changes.
-    CreatePushConfig = "CreateTaskPushNotificationConfig", V1, Push;
+    CreatePushConfig = "CreateTaskPushNotificationConfig", V1, Push(crate::calls::Push::Create);
     types::PushConfig::json_schema => types::PushConfig
 }
 
 a2a_method! {
     /// Reads a receiver of a task's changes, less its secrets.
-    GetPushConfig = "GetTaskPushNotificationConfig", V1, Push;
+    GetPushConfig = "GetTaskPushNotificationConfig", V1, Push(crate::calls::Push::Get);
     types::PushConfigOf::json_schema => types::PushConfig
 }
 
 a2a_method! {
     /// Lists the receivers of a task's changes, less their secrets.
-    ListPushConfigs = "ListTaskPushNotificationConfigs", V1, Push;
+    ListPushConfigs = "ListTaskPushNotificationConfigs", V1, Push(crate::calls::Push::List);
     types::PushConfigsOf::json_schema => types::PageOfPushConfigs
 }
 
 a2a_method! {
     /// Forgets a receiver of a task's changes.
-    DeletePushConfig = "DeleteTaskPushNotificationConfig", V1, Push;
+    DeletePushConfig = "DeleteTaskPushNotificationConfig", V1, Push(crate::calls::Push::Delete);
     types::PushConfigOf::json_schema => ()
 }
 

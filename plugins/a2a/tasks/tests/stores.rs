@@ -332,6 +332,8 @@ async fn receivers_are_few_kept_in_order_and_replaced_by_their_id() {
         let told = PushEntry { told_end: true, ..receiver("p3") };
         scene.store.put_push(&me, "t", told.clone()).await.unwrap();
         let store = scene.reopened();
+        assert_eq!(store.with_push(&me).await.unwrap(), ["t"]);
+        assert!(store.with_push(&Caller::anonymous()).await.unwrap().is_empty());
         assert_eq!(store.get_push(&me, "t", Some("p3")).await.unwrap(), told);
         assert_eq!(store.get_push(&me, "t", None).await.unwrap(), receiver("p0"));
         store.delete_push(&me, "t", "p0").await.unwrap();

@@ -2,6 +2,8 @@
 
 mod http;
 mod listening;
+mod pushing;
+mod resting;
 mod scene;
 mod sending;
 mod streaming;

@@ -203,8 +203,8 @@ async fn an_executor_may_answer_without_a_task() {
 }
 
 #[tokio::test]
-async fn streams_and_receivers_are_not_of_this_connection() {
-    let host = engine().await;
+async fn streams_are_not_of_this_connection_and_receivers_may_be_off() {
+    let host = with_engine().plugin("a2a", json!({ "push": false })).start().await;
     let mut client = host.client().await;
     for method in ["SendStreamingMessage", "message/stream", "SubscribeToTask", "tasks/resubscribe"]
     {

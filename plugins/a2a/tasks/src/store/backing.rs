@@ -22,6 +22,9 @@ pub trait Backing: Send + Sync + 'static {
     /// Puts that document in the place of the one before.
     fn write_push(&self, id: &str, document: &[u8]) -> io::Result<()>;
 
+    /// The tasks that have such a document.
+    fn with_push(&self) -> io::Result<Vec<String>>;
+
     /// Brings to the disk what may wait for it.
     fn sync(&self) {}
 }

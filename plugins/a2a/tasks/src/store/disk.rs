@@ -213,6 +213,14 @@ impl Backing for Disk {
         file.commit()
     }
 
+    fn with_push(&self) -> io::Result<Vec<String>> {
+        let named = |entry: io::Result<fs::DirEntry>| {
+            let name = entry?.file_name();
+            Ok(name.to_str().and_then(|it| it.strip_suffix(".json")).and_then(decode_name))
+        };
+        fs::read_dir(&self.push)?.map(named).filter_map(Result::transpose).collect()
+    }
+
     fn sync(&self) {
         let files = std::mem::take(&mut *self.unsynced.lock());
         for (path, file) in files {

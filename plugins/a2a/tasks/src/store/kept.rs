@@ -321,6 +321,12 @@ impl<B: Backing> TaskStore for Kept<B> {
         self.change_push(caller, id, forget).await
     }
 
+    async fn with_push(&self, caller: &Caller) -> Outcome<Vec<String>> {
+        let mut ids = self.blocking(|shelf| shelf.backing.with_push()).await?;
+        ids.retain(|id| self.check(caller, id).is_ok());
+        Ok(ids)
+    }
+
     async fn sweep(&self, caller: &Caller, now: Time) -> Outcome<Swept> {
         let StoreSettings { task_ttl, interrupted_ttl, .. } = self.0.settings;
         let ids = |state: fn(TaskState) -> bool, age| {

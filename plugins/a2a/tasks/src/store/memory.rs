@@ -58,4 +58,10 @@ impl Backing for Memory {
         self.0.lock().get_mut(id).ok_or_else(gone)?.push = Some(document.to_owned());
         Ok(())
     }
+
+    fn with_push(&self) -> io::Result<Vec<String>> {
+        let all = self.0.lock();
+        let with = all.iter().filter(|(_, lines)| lines.push.is_some());
+        Ok(with.map(|(id, _)| id.clone()).collect())
+    }
 }

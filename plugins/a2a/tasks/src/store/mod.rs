@@ -187,6 +187,9 @@ pub trait TaskStore: Send + Sync {
     /// Forgets a receiver; one that is not there is forgotten already.
     async fn delete_push(&self, caller: &Caller, id: &str, config: &str) -> Result<(), StoreError>;
 
+    /// The caller's tasks that have receivers, in no order.
+    async fn with_push(&self, caller: &Caller) -> Result<Vec<String>, StoreError>;
+
     /// Lets go of the caller's tasks that ended long ago, and names those that waited too long.
     async fn sweep(&self, caller: &Caller, now: Time) -> Result<Swept, StoreError>;
 

@@ -1,12 +1,14 @@
 //! The calls of A2A, whoever carries them: parameters in, an answer out, in the shapes of either version.
 
+mod receivers;
+
 use std::{future::Future, sync::Arc};
 
-use carport_a2a_tasks::Caller;
+use carport_a2a_tasks::{Caller, PushEntry};
 use carport_a2a_types::{
-    A2aError, A2aResult, CancelTask, Configuration, GetTask, Kind, ListTasks, Message, PageOfTasks,
-    SendMessage, SendResult, StreamResponse, SubscribeToTask, Task, Version, VersionRules,
-    card::AgentCard, read::read, v03,
+    A2aError, A2aResult, CancelTask, Configuration, GetTask, Kind, ListTasks, Message,
+    PageOfPushConfigs, PageOfTasks, PushConfig, SendMessage, SendResult, StreamResponse,
+    SubscribeToTask, Task, Version, VersionRules, card::AgentCard, read::read, v03,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -36,8 +38,8 @@ pub(crate) enum Operation {
     List,
     /// End a task.
     Cancel,
-    /// Anything about receivers of changes.
-    Push,
+    /// Something about receivers of changes.
+    Push(Push),
     /// The card for known callers.
     ExtendedCard,
     /// Say something, and hear of each change.
@@ -54,14 +56,18 @@ impl Operation {
             "GetTask" | "tasks/get" => Self::Get,
             "ListTasks" | "tasks/list" => Self::List,
             "CancelTask" | "tasks/cancel" => Self::Cancel,
-            "CreateTaskPushNotificationConfig"
-            | "GetTaskPushNotificationConfig"
-            | "ListTaskPushNotificationConfigs"
-            | "DeleteTaskPushNotificationConfig"
-            | "tasks/pushNotificationConfig/set"
-            | "tasks/pushNotificationConfig/get"
-            | "tasks/pushNotificationConfig/list"
-            | "tasks/pushNotificationConfig/delete" => Self::Push,
+            "CreateTaskPushNotificationConfig" | "tasks/pushNotificationConfig/set" => {
+                Self::Push(Push::Create)
+            }
+            "GetTaskPushNotificationConfig" | "tasks/pushNotificationConfig/get" => {
+                Self::Push(Push::Get)
+            }
+            "ListTaskPushNotificationConfigs" | "tasks/pushNotificationConfig/list" => {
+                Self::Push(Push::List)
+            }
+            "DeleteTaskPushNotificationConfig" | "tasks/pushNotificationConfig/delete" => {
+                Self::Push(Push::Delete)
+            }
             "GetExtendedAgentCard" | "agent/getAuthenticatedExtendedCard" => Self::ExtendedCard,
             "SendStreamingMessage" | "message/stream" => Self::SendStreaming,
             "SubscribeToTask" | "tasks/resubscribe" => Self::Subscribe,
@@ -73,6 +79,19 @@ impl Operation {
     pub(crate) const fn streams(self) -> bool {
         matches!(self, Self::SendStreaming | Self::Subscribe)
     }
+}
+
+/// What can be asked about receivers of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Push {
+    /// Add one.
+    Create,
+    /// Read one.
+    Get,
+    /// List them.
+    List,
+    /// Forget one.
+    Delete,
 }
 
 /// A stream that is to be told.
@@ -90,6 +109,9 @@ pub(crate) enum Answer {
     Task(Task),
     Page(PageOfTasks),
     Card(Box<AgentCard>),
+    Receiver(PushConfig),
+    Receivers(PageOfPushConfigs),
+    Nothing,
 }
 
 impl Answer {
@@ -110,6 +132,14 @@ impl Answer {
             Self::Page(page) => json(&page),
             Self::Card(card) if older => json(&v03::AgentCard::of(*card)),
             Self::Card(card) => json(&card),
+            Self::Receiver(config) if older => json(&v03::TaskPushConfig::from(config)),
+            Self::Receiver(config) => json(&config),
+            Self::Receivers(page) if older => {
+                let configs = page.configs.into_iter().map(v03::TaskPushConfig::from);
+                json(&configs.collect::<Vec<_>>())
+            }
+            Self::Receivers(page) => json(&page),
+            Self::Nothing => Ok(Value::Null),
         }
     }
 }
@@ -149,6 +179,11 @@ impl Calls {
     /// The public card of a listener.
     pub(crate) fn card_of(&self, place: &Place) -> AgentCard {
         self.card.of_listener(place)
+    }
+
+    /// Whether the listener also answers by the REST binding.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.config.rest
     }
 
     /// Whether the public card has the members of both versions.
@@ -193,9 +228,10 @@ impl Calls {
             return Ok(Streamed::Follow(Box::new(follow)));
         }
         let params: SendMessage = read(params, version)?;
-        self.check(&params, &params.configuration.clone().unwrap_or_default())?;
+        let configuration = params.configuration.clone().unwrap_or_default();
+        let receiver = self.check(&params, &configuration, version)?;
         let (desk, who) = (self.desk.clone(), caller.clone());
-        match apart(async move { desk.send(&who, params).await }).await? {
+        match apart(async move { desk.send(&who, params, receiver).await }).await? {
             Sent::Message(message) => Ok(Streamed::Message(Box::new(message))),
             Sent::Turn(begun) => {
                 Ok(Streamed::Follow(Box::new(self.desk.follow_turn(caller, begun))))
@@ -214,7 +250,9 @@ impl Calls {
     ) -> A2aResult<Answer> {
         let params = Value::Object(params);
         match operation {
-            Operation::Send => self.send(read(params, version)?, caller).await.map(Answer::Sent),
+            Operation::Send => {
+                self.send(read(params, version)?, version, caller).await.map(Answer::Sent)
+            }
             Operation::Get => {
                 let GetTask { id, history_length } = read(params, version)?;
                 let task = self.desk.store().get(caller, &id, None).await?.task;
@@ -227,7 +265,9 @@ impl Calls {
                 let cancelled = apart(async move { desk.cancel(&caller, &id).await });
                 cancelled.await.map(Answer::Task)
             }
-            Operation::Push => Err(no_push()),
+            Operation::Push(push) => {
+                receivers::answer(&self.desk, push, version, params, caller).await
+            }
             Operation::ExtendedCard => {
                 let card = match place {
                     None => self.card.of_connection().await,
@@ -242,20 +282,34 @@ impl Calls {
         }
     }
 
-    async fn send(&self, params: SendMessage, caller: &Caller) -> A2aResult<SendResult> {
+    async fn send(
+        &self,
+        params: SendMessage,
+        version: Version,
+        caller: &Caller,
+    ) -> A2aResult<SendResult> {
         let configuration = params.configuration.clone().unwrap_or_default();
-        self.check(&params, &configuration)?;
+        let receiver = self.check(&params, &configuration, version)?;
         let Configuration { history_length, return_immediately, .. } = configuration;
         let (desk, who) = (self.desk.clone(), caller.clone());
-        let sent = apart(async move { desk.send(&who, params).await }).await?;
+        let sent = apart(async move { desk.send(&who, params, receiver).await }).await?;
         self.desk.result(caller, sent, history_length, return_immediately).await
     }
 
-    /// Whether a message may make or change a task at all.
-    fn check(&self, params: &SendMessage, configuration: &Configuration) -> A2aResult<()> {
-        if configuration.task_push_notification_config.is_some() {
-            return Err(no_push());
-        }
+    /// Whether a message may make or change a task at all; the receiver that it names.
+    fn check(
+        &self,
+        params: &SendMessage,
+        configuration: &Configuration,
+        version: Version,
+    ) -> A2aResult<Option<PushEntry>> {
+        self.check_modes(params)?;
+        let receiver = configuration.task_push_notification_config.clone();
+        receiver.map(|config| self.desk.receiver(config, version)).transpose()
+    }
+
+    /// Whether every part is of a media type that the card names.
+    fn check_modes(&self, params: &SendMessage) -> A2aResult<()> {
         if !self.config.check_input_modes {
             return Ok(());
         }
@@ -291,8 +345,4 @@ impl Calls {
 
 fn unsupported(why: &str) -> A2aError {
     A2aError::new(Kind::UnsupportedOperation, format!("This operation is not supported: {why}"))
-}
-
-fn no_push() -> A2aError {
-    A2aError::new(Kind::PushNotSupported, "Push Notification is not supported")
 }
