@@ -29,6 +29,7 @@ pub use contract::{
     clock::{Clock, ManualClock, SystemClock, Time},
     durability::{DiskSync, Durability, blocking_io},
     events::{HostEvent, HostEvents, NewEvent},
+    line_file::LineFile,
     macros::BillRow,
     method::{Method, MethodEntry},
     metrics::{Counter, EncodeLabelSet, Family, Gauge, Histogram, Metrics},

@@ -8,6 +8,7 @@ pub(crate) mod client_request;
 pub(crate) mod clock;
 pub(crate) mod durability;
 pub(crate) mod events;
+pub(crate) mod line_file;
 pub(crate) mod macros;
 pub(crate) mod method;
 pub(crate) mod metrics;

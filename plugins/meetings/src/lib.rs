@@ -10,7 +10,6 @@ mod queue;
 mod remembering;
 mod shelf;
 mod summing;
-mod transcript;
 mod writer;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};

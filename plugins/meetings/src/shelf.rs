@@ -9,16 +9,14 @@ use std::{
 };
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
-use carport_core::{DiskSync, Durability, Guarded, encode_name};
+use carport_core::{DiskSync, Durability, Guarded, LineFile, encode_name};
 use carport_meetings_record::{Meeting, Read, Wanted, read, recovered};
 use carport_memory_api::GraphRef;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::transcript::Transcript;
-
 /// A link in the place of a file is refused, and a pipe not waited for.
-pub(crate) const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 const RECORD: &str = "meeting.json";
 pub(crate) const TRANSCRIPT: &str = "transcript.jsonl";
 const SUMMARY: &str = "summary.md";
@@ -96,12 +94,15 @@ impl Shelf {
     ///
     /// # Errors
     /// The disk's; `AlreadyExists` if the name is taken.
-    pub(crate) fn begin(&self, kept: &Kept) -> io::Result<Transcript> {
+    pub(crate) fn begin(&self, kept: &Kept) -> io::Result<LineFile> {
         let directory = self.directory(&kept.meeting.id)?;
         let new = self.aside(ASIDE[0]);
         fs::DirBuilder::new().mode(0o700).create(&new)?;
-        let made = || -> io::Result<Transcript> {
-            let transcript = Transcript::create(&new.join(TRANSCRIPT), self.disk.clone())?;
+        let made = || -> io::Result<LineFile> {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600).custom_flags(FLAGS);
+            let file = options.open(new.join(TRANSCRIPT))?;
+            let transcript = LineFile::new(file, self.disk.clone());
             put(&new.join(RECORD), &serde_json::to_vec(kept)?)?;
             if self.disk.durability() != Durability::Process {
                 File::open(&new)?.sync_all()?;

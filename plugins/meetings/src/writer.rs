@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carport_core::{Result, RpcError, Time, blocking_io};
+use carport_core::{LineFile, Result, RpcError, Time, blocking_io};
 use carport_meetings_record::{Change, EndedBy, Heard, MOST_LINE, NotTaken, Segment, Status, line};
 use carport_voice_api::{Event, WarningCode as VoiceWarning};
 use tokio::{
@@ -15,7 +15,6 @@ use crate::{
     hall::Hall,
     live::{Live, Order, Stage, Text},
     shelf::Kept,
-    transcript::Transcript,
 };
 
 /// How long a meeting may be.
@@ -29,7 +28,7 @@ const ELSEWHERE: &str = "text";
 pub(crate) struct Writer {
     pub(crate) hall: Arc<Hall>,
     pub(crate) live: Arc<Live>,
-    pub(crate) file: Transcript,
+    pub(crate) file: LineFile,
     pub(crate) orders: Receiver<Order>,
     /// The transcript could not be written.
     pub(crate) failed: bool,
@@ -157,7 +156,7 @@ impl Writer {
         let lines: std::result::Result<String, _> =
             changes.iter_mut().map(|it| readable(&mut it.segment)).collect();
         let lines = lines.map_err(RpcError::internal)?;
-        if let Err(error) = self.file.append(&lines).await {
+        if let Err(error) = self.file.append(lines.as_bytes()).await {
             tracing::error!(meeting = self.live.id, %error, "a transcript cannot be written");
             self.failed = true;
             self.hall.end(&self.live, EndedBy::WriteError);

@@ -39,7 +39,7 @@ async fn a_meeting_is_there_whole_and_its_name_taken_once() {
         let shelf = shelf(root.path(), durability);
         let mut file = shelf.begin(&kept("M.1")).unwrap();
         assert_eq!(shelf.begin(&kept("M.1")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        file.append(&line(&segment(0)).unwrap()).await.unwrap();
+        file.append(line(&segment(0)).unwrap().as_bytes()).await.unwrap();
         assert_eq!(shelf.transcript("M.1", Wanted::ALL).unwrap().segments, [segment(0)]);
         assert_eq!(shelf.kept("M.1").unwrap().unwrap(), kept("M.1"));
         assert_eq!(shelf.kept("m.1").unwrap(), None, "names differ by case too");

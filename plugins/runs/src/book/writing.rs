@@ -31,7 +31,7 @@ impl Writer {
     /// Waits for its turn; `None` if the run has ended meanwhile.
     async fn turn(&self) -> Option<OwnedMutexGuard<RunFile>> {
         let file = self.file.clone().lock_owned().await;
-        (!file.is_done()).then_some(file)
+        (!file.done).then_some(file)
     }
 }
 
@@ -64,7 +64,7 @@ impl Book {
         // The queue for the writer is first come, first served, and this is reached before any other
         // wait: batches of one connection are written in the order of their frames.
         let Some(mut file) = writer.turn().await else { return Ok(Err(Dropped::RunTerminal)) };
-        if !file.waits_for_disk() {
+        if !file.lines.waits_for_disk() {
             return self.append(run_id, &mut file, turns).await;
         }
         let (book, run_id) = (self.clone(), run_id.to_owned());
@@ -90,7 +90,7 @@ impl Book {
             Ok(_) if admits.is_err() => return Ok(Err(Dropped::RunTurnLimit)),
             Ok(lines) => lines,
         };
-        file.append(block(&lines)).await.map_err(failed)?;
+        file.lines.append(&block(&lines)).await.map_err(failed)?;
         self.live.commit(run_id, lines, at, |run, line| self.export(run, line));
         Ok(Ok(base))
     }
@@ -139,8 +139,8 @@ impl Book {
         };
         let end = End::from(&ended);
         let line = line(&RunRecord::Ended(ended))?;
-        file.append(block(std::slice::from_ref(&line))).await.map_err(failed)?;
-        file.done();
+        file.lines.append(&block(std::slice::from_ref(&line))).await.map_err(failed)?;
+        file.done = true;
         self.writers.lock().remove(run_id);
         // Nobody else ends it meanwhile: the writer is held.
         let _ = self.live.end(run_id, end, line, |run, line| self.export(run, line));

@@ -58,7 +58,7 @@ impl Store {
         let path = self.path(agent_id, run_id)?;
         let made = blocking_io(move || Ok((store.begin(&directory, &path)?, path)));
         let (mut file, path) = made.await.map_err(failed)?;
-        if let Err(error) = file.append(format!("{line}\n").into_bytes()).await {
+        if let Err(error) = file.lines.append(format!("{line}\n").as_bytes()).await {
             // Nobody is told of this run, so that its name is free again.
             let _ = fs::remove_file(path);
             return Err(failed(error));
