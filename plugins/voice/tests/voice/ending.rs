@@ -127,15 +127,17 @@ async fn a_failure_is_told_and_ends_the_stream() {
 #[tokio::test]
 async fn a_stream_without_sound_is_swept() {
     let clock = ManualClock::at(Time::default());
-    let lab = Lab::of(TestHost::builder().clock(clock.clone())).await;
+    // Shorter than a provider is taken to hang: time may jump while it is at work.
+    let config = json!({ "idle_secs": 30 });
+    let lab = Lab::with(TestHost::builder().clock(clock.clone()), config).await;
     let mut client = lab.host.client().await;
     start(&mut client, "a", json!({})).await;
     push(&mut client, "a", &sound(300, 0.5)).await.unwrap();
     event(&mut client, "a", "speech_started").await;
-    clock.advance(chrono_secs(299));
+    clock.advance(chrono_secs(29));
     pass(Duration::from_secs(10)).await;
     push(&mut client, "a", &sound(300, 0.5)).await.unwrap();
-    clock.advance(chrono_secs(299));
+    clock.advance(chrono_secs(29));
     pass(Duration::from_secs(10)).await;
     assert_eq!(
         client.raw("voice.sessions.list", json!({})).await.unwrap().as_array().unwrap().len(),
@@ -143,7 +145,8 @@ async fn a_stream_without_sound_is_swept() {
     );
     clock.advance(chrono_secs(1));
     pass(Duration::from_secs(10)).await;
-    let events = all(&mut client, "a").await;
+    let mut events = all(&mut client, "a").await;
+    events.retain(|it| it["code"] != "provider_slow");
     assert_eq!(kinds(&events), ["speech_stopped", "final", "session_stopped"]);
     assert_eq!(events.last().unwrap()["reason"], "idle");
     lab.is_clean().await;
