@@ -1,6 +1,13 @@
 //! The bill of materials: every plugin that this binary knows of, by cargo feature.
 
 carport_core::link! {
+    "a2a" => carport_a2a {
+        "a2a", "message", "tasks", "agent/getAuthenticatedExtendedCard", "SendMessage",
+        "SendStreamingMessage", "GetTask", "ListTasks", "CancelTask", "SubscribeToTask",
+        "CreateTaskPushNotificationConfig", "GetTaskPushNotificationConfig",
+        "ListTaskPushNotificationConfigs", "DeleteTaskPushNotificationConfig",
+        "GetExtendedAgentCard",
+    },
     "a2ui" => carport_a2ui { "a2ui" },
     "agents" => carport_agents { "agents", "registry", "goal", "agent.chat.event" },
     "engine" => carport_engine {

@@ -13,7 +13,7 @@ use crate::{
     learning::{open_goal, tell},
     proposal::{Submission, report::without_nulls, submit},
     runtime::Runtime,
-    tools::registry::Tool,
+    tools::{basics, registry::Tool},
 };
 
 /// The service.
@@ -79,6 +79,14 @@ impl EngineRuntime for Opened {
     fn register(&self, tool: Arc<dyn HostTool>) -> Result<()> {
         let tool = Tool::of_host(tool)?;
         self.runtime.change_tools(|tools| tools.add(vec![tool]))
+    }
+
+    async fn register_basics(&self, names: &[String]) -> Result<()> {
+        let basics = basics::tools(self.hub.workspace.clone(), &self.hub.basics).await?;
+        let tools = basics.into_iter().map(|tool| Tool::of_host(Arc::new(tool)));
+        let mut tools: Vec<_> = tools.collect::<Result<_>>()?;
+        tools.retain(|tool| names.contains(&tool.name()));
+        self.runtime.change_tools(|registry| registry.add(tools))
     }
 
     fn unregister(&self, name: &str) -> bool {

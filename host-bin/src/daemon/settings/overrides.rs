@@ -35,6 +35,12 @@ pub(crate) struct Overrides {
     /// Look for the models of voice in this directory before anywhere else; repeat it for more
     #[arg(long, value_name = "DIR")]
     pub(crate) voice_models: Vec<PathBuf>,
+    /// Answer A2A over HTTP on this loopback address; port 0 asks the kernel for a free one
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) a2a_bind: Option<SocketAddr>,
+    /// Answer A2A messages as its conformance tests ask for, and nothing else
+    #[arg(long)]
+    pub(crate) a2a_test_executor: bool,
 }
 
 /// A daemon whose clients should find this one.
@@ -56,6 +62,10 @@ impl Overrides {
         layer.set(&["compat", "socket"], true, from);
         layer.set(&["host", "require_handshake"], true, from);
         layer.set(&["auth", "failure_code"], compat::AUTH_FAILED, from);
+        if outline.has("a2a") {
+            let here = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+            layer.set(&["a2a", "allow"], here.to_vec(), from);
+        }
         if outline.has("a2ui") {
             layer.set(&["a2ui", "continuation"], "spec+car", from);
         }
@@ -96,6 +106,12 @@ impl Overrides {
         }
         if let Some(level) = self.log {
             layer.set(&["log", "level"], level.word(), "command line --log");
+        }
+        if let Some(address) = self.a2a_bind {
+            layer.set(&["a2a", "listen", "bind"], address.to_string(), "command line --a2a-bind");
+        }
+        if self.a2a_test_executor {
+            layer.set(&["a2a", "test_executor"], true, "command line --a2a-test-executor");
         }
         if !self.voice_models.is_empty() {
             // The daemon may be asked long after somebody left the directory that this is relative to.

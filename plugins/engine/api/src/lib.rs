@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use carport_core::{Identity, Result, ServiceKey, Session};
+use carport_core::{Identity, Result, RpcError, ServiceKey, Session};
 use serde_json::{Map, Value};
 
 /// The key of the service.
@@ -63,6 +63,14 @@ pub trait EngineRuntime: Send + Sync {
     /// # Errors
     /// Invalid parameters: its schema is out of bounds or does not compile. Limit: 512 tools.
     fn register(&self, tool: Arc<dyn HostTool>) -> Result<()>;
+
+    /// Registers those of the daemon's basic tools that are named; names that none has are passed over.
+    ///
+    /// # Errors
+    /// Unavailable: there is no workspace for them.
+    async fn register_basics(&self, _names: &[String]) -> Result<()> {
+        Err(RpcError::unavailable("basic tools", "this engine has no basic tools"))
+    }
 
     /// Forgets a tool; `false` if there is none of that name.
     fn unregister(&self, name: &str) -> bool;

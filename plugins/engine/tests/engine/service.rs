@@ -172,3 +172,17 @@ async fn what_is_stopped_says_at_which_attempt() {
     let (result, ()) = tokio::join!(executing, cancelling);
     assert_eq!(result.unwrap()["results"][0]["attempts"], 2);
 }
+
+#[tokio::test]
+async fn a_plugin_takes_those_basic_tools_that_it_names() {
+    let host = TestHost::start().await;
+    let runtime = host.service(&ENGINE).open("basics", Identity::Client).await.unwrap();
+    let names = ["calculate", "list_dir", "no_such_tool"].map(str::to_owned);
+    runtime.register_basics(&names).await.unwrap();
+    let tools = runtime.tools();
+    let found: Vec<_> = tools.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(found, ["calculate", "list_dir"]);
+    let actions = json!([call("a", "calculate", json!({ "expression": "6 * 7" }))]);
+    let result = runtime.execute(proposal(actions), None).await.unwrap();
+    assert_eq!(statuses(&result), ["succeeded"]);
+}

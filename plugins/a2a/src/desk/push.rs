@@ -1,0 +1,262 @@
+//! Posting a task's changes to its receivers: in order, one at a time for each, again after failures.
+//!
+//! A receiver is told by a task of its own that reads the log at its pace. So nothing is queued for it,
+//! and a receiver that hangs holds up nobody.
+
+use std::{collections::HashMap, sync::Arc};
+
+use carport_a2a_outbound::{Attempt, Consent, Verdict, judge};
+use carport_a2a_tasks::{Caller, Fold, PushEntry};
+use carport_a2a_types::{A2aError, A2aResult, Kind, PushConfig, StreamResponse, Version, v03};
+use carport_core::Guarded;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::{sync::Semaphore, task::AbortHandle, time::sleep};
+use uuid::Uuid;
+
+use super::{Desk, Follow, Told};
+use crate::outgoing::Outgoing;
+
+/// Changes that a receiver may be behind before artifacts are left out for it.
+const MOST_BEHIND: u64 = 256;
+/// Posts of the whole daemon at a time.
+const AT_ONCE: usize = 64;
+
+/// What posts need.
+pub(crate) struct Post {
+    outgoing: Arc<Outgoing>,
+    room: Semaphore,
+    /// What tells each receiver, by task and receiver.
+    telling: Guarded<HashMap<(String, String), AbortHandle>>,
+}
+
+impl Post {
+    pub(crate) fn new(outgoing: Arc<Outgoing>) -> Self {
+        Self { outgoing, room: Semaphore::new(AT_ONCE), telling: Guarded::default() }
+    }
+}
+
+fn no_push() -> A2aError {
+    A2aError::new(Kind::PushNotSupported, "Push Notification is not supported")
+}
+
+/// A header with a secret in it.
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The headers of a post; the name of the member that no header can hold is the error.
+fn headers(entry: &PushEntry) -> Result<HeaderMap, &'static str> {
+    let mut headers = HeaderMap::new();
+    let name = HeaderName::from_static;
+    headers.insert("content-type", HeaderValue::from_static("application/a2a+json"));
+    headers.insert(name("a2a-version"), HeaderValue::from_static(entry.version.text()));
+    if let Some(token) = &entry.config.token {
+        headers.insert(name("x-a2a-notification-token"), secret(token).ok_or("token")?);
+    }
+    if let Some(auth) = &entry.config.authentication {
+        let text = format!("{} {}", auth.scheme, auth.credentials.as_deref().unwrap_or_default());
+        headers.insert("authorization", secret(text.trim_end()).ok_or("authentication")?);
+    }
+    Ok(headers)
+}
+
+impl Desk {
+    /// # Errors
+    /// Push not supported: changes are not posted here.
+    pub(crate) fn has_push(&self) -> A2aResult<()> {
+        self.post.as_ref().map(drop).ok_or_else(no_push)
+    }
+
+    /// Checks a receiver that a client names.
+    ///
+    /// # Errors
+    /// Push not supported. Invalid parameters: its URL may not be called, or no header can hold what it
+    /// is to be told.
+    pub(crate) fn receiver(
+        &self,
+        mut config: PushConfig,
+        version: Version,
+    ) -> A2aResult<PushEntry> {
+        let post = self.post.as_ref().ok_or_else(no_push)?;
+        if let Err(refusal) = post.outgoing.screen().register(&config.url, Consent::Given) {
+            return Err(A2aError::field("url", refusal.to_string()));
+        }
+        config.id.get_or_insert_with(|| Uuid::now_v7().to_string());
+        let entry = PushEntry { config, version, told_end: false };
+        headers(&entry).map_err(|field| A2aError::field(field, "cannot be sent in a header"))?;
+        Ok(entry)
+    }
+
+    /// Keeps a receiver of a task and tells it of what comes.
+    pub(crate) async fn add_receiver(
+        self: &Arc<Self>,
+        caller: &Caller,
+        fold: &Fold,
+        receiver: Option<PushEntry>,
+    ) -> A2aResult<()> {
+        let Some(mut entry) = receiver else { return Ok(()) };
+        let id = &fold.task.id;
+        entry.config.task_id = Some(id.clone());
+        // Of a task that has ended there is nothing left to tell.
+        entry.told_end = fold.task.status.state.is_terminal();
+        let (name, told_end) = (entry.config.id.clone().unwrap_or_default(), entry.told_end);
+        self.store.put_push(caller, id, entry).await?;
+        if !told_end {
+            self.begin_telling(id, name, fold.seq);
+        }
+        Ok(())
+    }
+
+    /// Forgets a receiver, and what was still to be told to it.
+    pub(crate) async fn forget_receiver(
+        &self,
+        caller: &Caller,
+        id: &str,
+        name: &str,
+    ) -> A2aResult<()> {
+        self.store.delete_push(caller, id, name).await?;
+        self.end_telling(id, name);
+        Ok(())
+    }
+
+    /// Goes on with what an earlier process was telling: a receiver that was not told how its task ended
+    /// is told now.
+    pub(crate) async fn resume_telling(self: &Arc<Self>) -> A2aResult<()> {
+        if self.post.is_none() {
+            return Ok(());
+        }
+        let daemon = Caller::daemon();
+        for id in self.store.with_push(&daemon).await? {
+            let fold = self.store.get(&daemon, &id, None).await?;
+            let ended = fold.task.status.state.is_terminal();
+            // The end is the last change.
+            let seq = if ended { fold.seq.saturating_sub(1) } else { fold.seq };
+            for entry in self.store.list_push(&daemon, &id).await? {
+                if !entry.told_end {
+                    self.begin_telling(&id, entry.config.id.unwrap_or_default(), seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a receiver of every change after `seq`, in the place of whatever told it before.
+    fn begin_telling(self: &Arc<Self>, id: &str, name: String, seq: u64) {
+        let Some(post) = &self.post else { return };
+        let key = (id.to_owned(), name);
+        let telling = tell(self.clone(), key.clone(), seq);
+        let mut all = post.telling.lock();
+        if let Some(former) = all.insert(key, self.tasks.spawn("push", telling)) {
+            former.abort();
+        }
+    }
+
+    fn end_telling(&self, id: &str, name: &str) {
+        let Some(post) = &self.post else { return };
+        if let Some(telling) = post.telling.lock().remove(&(id.to_owned(), name.to_owned())) {
+            telling.abort();
+        }
+    }
+}
+
+async fn tell(desk: Arc<Desk>, (id, name): (String, String), seq: u64) {
+    match tell_all(&desk, &id, &name, seq).await {
+        Ok(()) => {}
+        // The task or the receiver is gone, and with it what was to be told.
+        Err(error) if error.kind() == Kind::TaskNotFound => {}
+        Err(error) => tracing::error!(%error, task = id, "a receiver could not be told"),
+    }
+    desk.end_telling(&id, &name);
+}
+
+async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult<()> {
+    let Some(post) = &desk.post else { return Ok(()) };
+    let mut follow: Follow = desk.follow_on(id, seq).await?;
+    while let Some(told) = follow.next().await? {
+        let is_artifact = matches!(told.response, StreamResponse::ArtifactUpdate(_));
+        if is_artifact && follow.behind() > MOST_BEHIND {
+            continue;
+        }
+        let daemon = Caller::daemon();
+        let entry = desk.store.get_push(&daemon, id, Some(name)).await?;
+        let outcome = deliver(desk, post, id, &entry, &told).await?;
+        if outcome == Outcome::Gone {
+            return Ok(desk.store.delete_push(&daemon, id, name).await?);
+        }
+        if told.last && outcome == Outcome::Settled {
+            let told_end = PushEntry { told_end: true, ..entry };
+            desk.store.put_push(&daemon, id, told_end).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The receiver took it, or refused it for good.
+    Settled,
+    /// It was not reached in time; the next boot may try once more.
+    Missed,
+    /// It wants no more.
+    Gone,
+}
+
+/// Posts one change until it is taken or given up.
+async fn deliver(
+    desk: &Arc<Desk>,
+    post: &Post,
+    id: &str,
+    entry: &PushEntry,
+    told: &Told,
+) -> A2aResult<Outcome> {
+    let body = body(desk, id, entry.version, told).await?;
+    let headers = headers(entry).map_err(A2aError::internal)?;
+    let mut retries = 0;
+    loop {
+        let attempt = {
+            let _room = post.room.acquire().await;
+            post.outgoing.post(&entry.config.url, headers.clone(), body.clone(), desk.now()).await
+        };
+        let attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(refusal) => {
+                tracing::warn!(
+                    host = refusal.host(),
+                    reason = refusal.reason(),
+                    "a post was refused"
+                );
+                return Ok(Outcome::Settled);
+            }
+        };
+        match judge(attempt, retries, chance()) {
+            Verdict::Delivered => return Ok(Outcome::Settled),
+            Verdict::Forget => return Ok(Outcome::Gone),
+            Verdict::GiveUp if matches!(attempt, Attempt::Answer(300..=499, _)) => {
+                return Ok(Outcome::Settled);
+            }
+            Verdict::GiveUp => return Ok(Outcome::Missed),
+            Verdict::Again(wait) => sleep(wait).await,
+        }
+        retries += 1;
+    }
+}
+
+/// What a receiver is told: the change, or in v0.3 the task after it.
+async fn body(desk: &Desk, id: &str, version: Version, told: &Told) -> A2aResult<Vec<u8>> {
+    let json = match version {
+        Version::V1 => serde_json::to_vec(&told.response),
+        Version::V03 => {
+            let fold = desk.store.get(&Caller::daemon(), id, Some(told.seq)).await?;
+            serde_json::to_vec(&v03::Task::from(fold.task))
+        }
+    };
+    json.map_err(A2aError::internal)
+}
+
+/// A number from 0 to 1; without random bytes, the middle.
+fn chance() -> f64 {
+    getrandom::u32().map_or(0.5, |it| f64::from(it) / f64::from(u32::MAX))
+}

@@ -1,0 +1,100 @@
+//! The turns of one task, one after the other, until it has ended or waits for a message.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_trait::async_trait;
+use carport_a2a_api::{End, Ending, Over, Turn, Updates};
+use carport_a2a_tasks::{ArtifactChange, Caller, Change, Refused, StoreError};
+use carport_a2a_types::{Artifact, Message, Part, TaskState};
+use futures_util::FutureExt;
+use uuid::Uuid;
+
+use super::Desk;
+
+/// Does the turn of `message`, and then those of the messages that came meanwhile.
+pub(super) async fn run(desk: Arc<Desk>, id: String, mut message: Message) {
+    loop {
+        if let Err(error) = turn(&desk, &id, message).await {
+            desk.stop(&id, &error).await;
+            return;
+        }
+        let next = {
+            let mut rows = desk.rows.lock();
+            let Some(row) = rows.get_mut(&id) else { return };
+            let next = row.waiting.pop_front();
+            match next {
+                Some(_) => row.in_turn = true,
+                None => row.running = None,
+            }
+            next
+        };
+        match next {
+            Some(next) => message = next,
+            None => return,
+        }
+    }
+}
+
+async fn turn(desk: &Arc<Desk>, id: &str, message: Message) -> Result<(), StoreError> {
+    desk.change(id, Change::state(TaskState::Working, None)).await?;
+    let fold = desk.store.get(&Caller::daemon(), id, None).await?;
+    let pen = Pen { desk, id };
+    let turn = Turn { task: fold.task, message, owner: fold.owner };
+    let working = AssertUnwindSafe(desk.executor.turn(turn, &pen)).catch_unwind();
+    let Ending { end, says } = working.await.unwrap_or_else(|_| {
+        tracing::error!(task = id, "the executor panicked");
+        Ending::saying(End::Failed, "the executor failed inside")
+    });
+    let says = (!says.is_empty()).then(|| said(says));
+    desk.change(id, Change::state(end.into(), says)).await.map(drop)
+}
+
+fn said(parts: Vec<Part>) -> Message {
+    Message { parts, ..Message::of_agent(Uuid::now_v7(), "") }
+}
+
+impl Desk {
+    /// A change could not be kept. The task fails and says why, unless it has ended by itself.
+    async fn stop(&self, id: &str, error: &StoreError) {
+        if matches!(error, StoreError::Refused(Refused::Ended(_)) | StoreError::NoTask(_)) {
+            return;
+        }
+        if let Err(error) = self.fail(id, &error.to_string()).await {
+            tracing::error!(%error, task = id, "a task could not be ended");
+        }
+    }
+}
+
+/// Keeps what a turn makes.
+struct Pen<'a> {
+    desk: &'a Arc<Desk>,
+    id: &'a str,
+}
+
+impl Pen<'_> {
+    async fn keep(&self, change: Change) -> Result<(), Over> {
+        match self.desk.change(self.id, change).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.desk.stop(self.id, &error).await;
+                Err(Over)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Updates for Pen<'_> {
+    async fn artifact(
+        &self,
+        artifact: Artifact,
+        append: bool,
+        last_chunk: bool,
+    ) -> Result<(), Over> {
+        self.keep(Change::Artifact(ArtifactChange { artifact, append, last_chunk })).await
+    }
+
+    async fn says(&self, parts: Vec<Part>) -> Result<(), Over> {
+        self.keep(Change::state(TaskState::Working, Some(said(parts)))).await
+    }
+}

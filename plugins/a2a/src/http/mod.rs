@@ -1,0 +1,142 @@
+//! The HTTP listener: one for a daemon, started by configuration or by a call.
+
+mod auth;
+mod cards;
+mod door;
+mod events;
+mod place;
+mod rest;
+mod rpc;
+mod serve;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use carport_core::{Clock, Guarded, Result, RpcError, Tasks, Time, codes};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+
+pub use auth::AuthMode;
+pub(crate) use auth::Keys;
+pub(crate) use place::{Place, parse_bind};
+
+use crate::calls::Calls;
+
+/// Streams at a time; more are told to come again.
+const MAX_STREAMS: usize = 64;
+
+/// The listener, if there is one.
+pub(crate) struct Listeners {
+    calls: Arc<Calls>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    running: Guarded<Option<Running>>,
+}
+
+/// A listener that runs, or is about to.
+struct Running {
+    bound: SocketAddr,
+    since: Time,
+    place: Arc<Place>,
+    stop: watch::Sender<bool>,
+    /// Closed when nothing of it runs any more.
+    over: watch::Receiver<()>,
+}
+
+/// What a request needs.
+pub(crate) struct App {
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) place: Arc<Place>,
+    pub(crate) keys: Keys,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) cards: cards::Seen,
+}
+
+/// A listener as `a2a.status` tells it.
+pub(crate) struct Facts {
+    pub(crate) bound: SocketAddr,
+    pub(crate) uptime_secs: f64,
+    pub(crate) public_url: String,
+}
+
+fn not_running() -> RpcError {
+    RpcError::conflict("no A2A listener is running").with("reason", "not_running")
+}
+
+impl Listeners {
+    pub(crate) fn new(calls: Arc<Calls>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
+        Self { calls, clock, tasks, running: Guarded::default() }
+    }
+
+    /// Starts the listener and answers with the address that it listens on.
+    ///
+    /// # Errors
+    /// Conflict: one is running. Policy: the address is routable. Internal: it cannot be bound.
+    pub(crate) async fn start(
+        &self,
+        bind: SocketAddr,
+        place: Place,
+        keys: Keys,
+    ) -> Result<SocketAddr> {
+        if !bind.ip().is_loopback() {
+            let remedy = "bind a loopback address and put a server with TLS in front of it";
+            return Err(RpcError::new(
+                codes::POLICY,
+                format!("{bind} is no loopback address: {remedy}"),
+            )
+            .with("reason", "routable")
+            .with("remedy", remedy));
+        }
+        let failed = |error| RpcError::internal(format!("cannot listen on {bind}: {error}"));
+        let listener = TcpListener::bind(bind).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let place = Arc::new(place.at(bound));
+        let (stop, stopped) = watch::channel(false);
+        let (still_on, over) = watch::channel(());
+        let app = App {
+            calls: self.calls.clone(),
+            place: place.clone(),
+            keys,
+            clock: self.clock.clone(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            cards: cards::Seen::default(),
+        };
+        let mut running = self.running.lock();
+        if running.is_some() {
+            return Err(RpcError::conflict("an A2A listener is running: stop it first"));
+        }
+        self.tasks.spawn("listener", async move {
+            let _still_on = still_on;
+            serve::serve(listener, Arc::new(app), stopped).await;
+        });
+        *running = Some(Running { bound, since: self.clock.now(), place, stop, over });
+        tracing::info!(%bound, "A2A is served over HTTP");
+        Ok(bound)
+    }
+
+    /// Stops the listener, when its calls have ended or had 5 s.
+    ///
+    /// # Errors
+    /// Conflict: none is running.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        let mut running = self.running.lock().take().ok_or_else(not_running)?;
+        running.stop.send_replace(true);
+        // An error is what is waited for: the other end is gone.
+        while running.over.changed().await.is_ok() {}
+        Ok(())
+    }
+
+    /// What there is to tell of the listener.
+    pub(crate) fn facts(&self) -> Option<Facts> {
+        let running = self.running.lock();
+        let Running { bound, since, place, .. } = running.as_ref()?;
+        let uptime = *self.clock.now() - **since;
+        Some(Facts {
+            bound: *bound,
+            uptime_secs: uptime.as_seconds_f64(),
+            public_url: place.public_url.clone(),
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! What the daemon calls over HTTP: only where the screen lets it, by addresses that were screened, without
+//! redirects and without proxies.
+
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use carport_a2a_outbound::{Attempt, Consent, Refusal, Screen, Target, parse_retry_after};
+use carport_core::{Result, RpcError, Time};
+use reqwest::{
+    Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{HeaderMap, RETRY_AFTER},
+    redirect::Policy,
+};
+use tokio::{net::lookup_host, time::timeout};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a post may take in all.
+const POST: Duration = Duration::from_secs(60);
+/// How long the first byte of an answer may take.
+const FIRST_BYTE: Duration = Duration::from_secs(30);
+
+/// Calls others.
+pub(crate) struct Outgoing {
+    screen: Arc<Screen>,
+    client: Client,
+}
+
+/// Resolves names to addresses that were screened at that moment, so that a name cannot change its mind
+/// between being judged and being connected to.
+struct Screened(Arc<Screen>);
+
+impl Resolve for Screened {
+    fn resolve(&self, name: Name) -> Resolving {
+        let screen = self.0.clone();
+        Box::pin(async move {
+            let resolved: Vec<_> = lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses: Vec<_> = resolved.iter().map(SocketAddr::ip).collect();
+            screen.connect_host(name.as_str(), &addresses)?;
+            Ok(Box::new(resolved.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The refusal behind a failed request, if that is why it failed.
+fn refusal(error: &reqwest::Error) -> Option<Refusal> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refusal) = inner.downcast_ref::<Refusal>() {
+            return Some(refusal.clone());
+        }
+        cause = inner.source();
+    }
+    None
+}
+
+impl Outgoing {
+    /// # Errors
+    /// Internal: TLS could not be set up here.
+    pub(crate) fn new(screen: Screen) -> Result<Self> {
+        let screen = Arc::new(screen);
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(POST)
+            .dns_resolver(Arc::new(Screened(screen.clone())))
+            .build()
+            .map_err(|_| RpcError::internal("TLS for A2A could not be set up here"))?;
+        Ok(Self { screen, client })
+    }
+
+    pub(crate) fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    /// Judges a target by what it resolves to now. A name that does not resolve is nobody's.
+    async fn judge(&self, target: &Target) -> std::result::Result<(), Refusal> {
+        let addresses: Vec<IpAddr> = match target.address() {
+            Some(address) => vec![address],
+            None => match timeout(CONNECT, lookup_host((target.host(), target.port()))).await {
+                Ok(Ok(resolved)) => resolved.map(|it| it.ip()).collect(),
+                _ => Vec::new(),
+            },
+        };
+        self.screen.connect(target, &addresses)
+    }
+
+    /// Posts a body. What is answered beyond the status is not read.
+    ///
+    /// # Errors
+    /// It may not be called, now that it is known where it leads.
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        now: Time,
+    ) -> std::result::Result<Attempt, Refusal> {
+        let target = self.screen.register(url, Consent::Given)?;
+        self.judge(&target).await?;
+        let sending = self.client.post(target.url().clone()).headers(headers).body(body).send();
+        match timeout(FIRST_BYTE, sending).await {
+            Ok(Ok(response)) => {
+                let wish = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
+                let wish = wish.and_then(|it| parse_retry_after(it, now));
+                Ok(Attempt::Answer(response.status().as_u16(), wish))
+            }
+            Ok(Err(error)) => match refusal(&error) {
+                Some(refusal) => Err(refusal),
+                None => Ok(Attempt::NoAnswer),
+            },
+            Err(_) => Ok(Attempt::NoAnswer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carport_a2a_outbound::AllowList;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_this_machine_is_not_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let request = |client: &Client| client.get(format!("http://localhost:{port}/")).send();
+        let strict = Outgoing::new(Screen::default()).unwrap();
+        // Past the screen of URLs, as a name would be that resolves otherwise than it seems.
+        let error = request(&strict.client).await.unwrap_err();
+        assert_eq!(refusal(&error), Some(Refusal::Blocked("localhost".into())));
+        let allowing = AllowList::parse(&["localhost"]).unwrap();
+        let open = Outgoing::new(Screen::new(allowing)).unwrap();
+        let asking = tokio::spawn(request(&open.client));
+        listener.accept().await.expect("it is connected to");
+        asking.abort();
+    }
+}

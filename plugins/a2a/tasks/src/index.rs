@@ -1,0 +1,141 @@
+//! Which tasks there are: enough of each to find it, to judge its next change and to let it go in time.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use carport_a2a_types::ListTasks;
+use carport_core::Time;
+use tokio::sync::Mutex;
+
+use crate::{caller::Caller, log::Stored, page::Place, progress::Progress};
+
+/// Changes of a living task that are in memory, so that a stream that keeps up reads no file.
+const TAIL: usize = 64;
+/// Bytes of one change that may be among them.
+const TAIL_BYTES: usize = 16 * 1024;
+
+/// What is known of a task without reading its log.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) owner: String,
+    pub(crate) context_id: String,
+    pub(crate) progress: Progress,
+    /// Held while something is written of the task: there is one writer.
+    pub(crate) gate: Arc<Mutex<()>>,
+    /// The last changes without a gap.
+    tail: VecDeque<Arc<Stored>>,
+}
+
+impl Row {
+    pub(crate) fn new(owner: String, context_id: String, progress: Progress) -> Self {
+        Self { owner, context_id, progress, gate: Arc::default(), tail: VecDeque::new() }
+    }
+
+    /// The changes after `seq`, if they are in memory.
+    pub(crate) fn tail_after(&self, seq: u64) -> Option<Vec<Arc<Stored>>> {
+        if seq >= self.progress.seq {
+            return Some(Vec::new());
+        }
+        let first = self.tail.front()?.seq;
+        let reaches = first <= seq + 1;
+        reaches.then(|| self.tail.iter().filter(|it| it.seq > seq).cloned().collect())
+    }
+}
+
+/// Every task, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    rows: HashMap<String, Row>,
+    /// Those that have ended, the one that ended first at the front.
+    ended: BTreeSet<(Time, String)>,
+}
+
+/// A page of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) ids: Vec<String>,
+    pub(crate) next: Option<Place>,
+    pub(crate) total: usize,
+}
+
+impl Index {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The task, whosever it is.
+    pub(crate) fn row(&self, id: &str) -> Option<&Row> {
+        self.rows.get(id)
+    }
+
+    /// The task, if it exists for this caller.
+    pub(crate) fn get(&self, caller: &Caller, id: &str) -> Option<&Row> {
+        self.row(id).filter(|row| caller.sees(&row.owner))
+    }
+
+    pub(crate) fn insert(&mut self, id: String, row: Row) {
+        if row.progress.state.is_terminal() {
+            self.ended.insert((row.progress.status_at, id.clone()));
+        }
+        self.rows.insert(id, row);
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Row> {
+        let row = self.rows.remove(id)?;
+        self.ended.remove(&(row.progress.status_at, id.to_owned()));
+        Some(row)
+    }
+
+    /// Takes note of a change that was written, of so many bytes of JSON.
+    pub(crate) fn note(&mut self, id: &str, stored: &Arc<Stored>, bytes: usize) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        row.progress.note(stored, bytes);
+        if row.progress.state.is_terminal() {
+            row.tail.clear();
+            self.ended.insert((row.progress.status_at, id.to_owned()));
+        } else if bytes > TAIL_BYTES {
+            row.tail.clear();
+        } else {
+            row.tail.push_back(stored.clone());
+            row.tail.drain(..row.tail.len().saturating_sub(TAIL));
+        }
+    }
+
+    /// The task that ended first.
+    pub(crate) fn oldest_ended(&self) -> Option<String> {
+        self.ended.first().map(|(_, id)| id.clone())
+    }
+
+    /// Every task that exists for this caller.
+    pub(crate) fn of<'a>(
+        &'a self,
+        caller: &'a Caller,
+    ) -> impl Iterator<Item = (&'a String, &'a Row)> {
+        self.rows.iter().filter(|(_, row)| caller.sees(&row.owner))
+    }
+
+    /// The caller's tasks that fit a query, behind `after`.
+    pub(crate) fn find(&self, caller: &Caller, query: &ListTasks, after: Option<&Place>) -> Found {
+        let fits = |row: &Row| {
+            let (context, since) = (&query.context_id, query.status_timestamp_after);
+            context.as_ref().is_none_or(|it| *it == row.context_id)
+                && query.status.is_none_or(|it| it == row.progress.state)
+                && since.is_none_or(|it| row.progress.status_at >= it)
+        };
+        let fitting = self.of(caller).filter(|(_, row)| fits(row));
+        let mut places: Vec<_> = fitting
+            .map(|(id, row)| Place { status_at: row.progress.status_at, id: id.clone() })
+            .collect();
+        places.sort_unstable();
+        let total = places.len();
+        let begin = after.map_or(0, |after| places.partition_point(|it| it <= after));
+        let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
+        let mut page = places.split_off(begin);
+        let more = page.len() > size;
+        page.truncate(size);
+        let next = if more { page.last().cloned() } else { None };
+        Found { ids: page.into_iter().map(|it| it.id).collect(), next, total }
+    }
+}

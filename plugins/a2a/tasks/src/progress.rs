@@ -1,0 +1,149 @@
+//! How far a task is, which changes may follow, and how much it may hold.
+
+use std::collections::BTreeMap;
+
+use carport_a2a_types::TaskState;
+use carport_core::Time;
+use thiserror::Error;
+
+use crate::log::{Change, Stored};
+
+/// How much one task may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes.
+    pub events: u64,
+    /// Bytes of the JSON of its artifacts.
+    pub artifact_bytes: usize,
+    /// Messages of its history.
+    pub messages: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { events: 10_000, artifact_bytes: 8 * 1024 * 1024, messages: 1000 }
+    }
+}
+
+/// Why a change may not follow.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The task has ended, and that is final.
+    #[error("the task has ended: it is {}", .0.v1())]
+    Ended(TaskState),
+    /// No task goes from the one to the other.
+    #[error("a task that is {} does not become {}", .from.v1(), .to.v1())]
+    NoWay {
+        /// What it is.
+        from: TaskState,
+        /// What it would be.
+        to: TaskState,
+    },
+    /// The task holds as much as it may. It is to fail, saying this.
+    #[error("the task would have more than {limit} {what}")]
+    Full {
+        /// What it has too much of.
+        what: &'static str,
+        /// How much it may have.
+        limit: u64,
+    },
+}
+
+/// How far a task is: what is needed to judge its next change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// What it is doing.
+    pub state: TaskState,
+    /// Since when.
+    pub status_at: Time,
+    /// Its last change.
+    pub seq: u64,
+    messages: usize,
+    artifacts: BTreeMap<String, usize>,
+    artifact_bytes: usize,
+}
+
+impl Progress {
+    /// A task that was created at `at` with one message.
+    pub fn begun(at: Time) -> Self {
+        Self {
+            state: TaskState::Submitted,
+            status_at: at,
+            seq: 0,
+            messages: 1,
+            artifacts: BTreeMap::new(),
+            artifact_bytes: 0,
+        }
+    }
+
+    /// Whether a change of so many bytes of JSON may follow.
+    ///
+    /// # Errors
+    /// Why not. What ends a task is never too much.
+    pub fn admit(&self, change: &Change, bytes: usize, limits: &Limits) -> Result<(), Refused> {
+        if self.state.is_terminal() {
+            return Err(Refused::Ended(self.state));
+        }
+        if let Change::Status(status) = change {
+            self.may_become(status.state)?;
+            if status.state.is_terminal() {
+                return Ok(());
+            }
+        }
+        let full = |what, limit| Err(Refused::Full { what, limit });
+        if self.seq >= limits.events {
+            return full("events", limits.events);
+        }
+        let says = match change {
+            Change::Status(status) => status.message.is_some(),
+            Change::Message(_) => true,
+            Change::Artifact(_) => false,
+        };
+        if says && self.messages >= limits.messages {
+            return full("messages", limits.messages as u64);
+        }
+        if self.artifact_bytes_after(change, bytes) > limits.artifact_bytes {
+            return full("bytes of artifacts", limits.artifact_bytes as u64);
+        }
+        Ok(())
+    }
+
+    fn may_become(&self, to: TaskState) -> Result<(), Refused> {
+        let from = self.state;
+        let may = match to {
+            TaskState::Unspecified | TaskState::Submitted => false,
+            TaskState::Working | TaskState::Canceled | TaskState::Failed => true,
+            _ => !from.is_interrupted(),
+        };
+        may.then_some(()).ok_or(Refused::NoWay { from, to })
+    }
+
+    fn artifact_bytes_after(&self, change: &Change, bytes: usize) -> usize {
+        let Change::Artifact(artifact) = change else { return self.artifact_bytes };
+        let replaced = match artifact.append {
+            true => 0,
+            false => self.artifacts.get(&artifact.artifact.artifact_id).copied().unwrap_or(0),
+        };
+        self.artifact_bytes - replaced + bytes
+    }
+
+    /// Takes note of a change that was admitted.
+    pub fn note(&mut self, stored: &Stored, bytes: usize) {
+        self.seq = stored.seq;
+        self.artifact_bytes = self.artifact_bytes_after(&stored.change, bytes);
+        match &stored.change {
+            Change::Status(status) => {
+                (self.state, self.status_at) = (status.state, stored.at);
+                self.messages += usize::from(status.message.is_some());
+            }
+            Change::Message(_) => self.messages += 1,
+            Change::Artifact(change) => {
+                let held = self.artifacts.entry(change.artifact.artifact_id.clone()).or_default();
+                *held = if change.append { *held + bytes } else { bytes };
+            }
+        }
+        if self.state.is_terminal() {
+            self.artifacts.clear();
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Lines that a store keeps: of what it is made, in memory or on disk. Everything here may block.
+
+use std::io;
+
+/// Keeps the lines of each task, and one document of its receivers.
+pub trait Backing: Send + Sync + 'static {
+    /// Begins a task with its first line. Nobody has that id.
+    fn begin(&self, id: &str, line: &[u8]) -> io::Result<()>;
+
+    /// Adds a line. If that fails, the task holds no part of it.
+    fn append(&self, id: &str, line: &[u8]) -> io::Result<()>;
+
+    /// All lines.
+    fn read(&self, id: &str) -> io::Result<Vec<u8>>;
+
+    /// Forgets a task and its receivers.
+    fn remove(&self, id: &str) -> io::Result<()>;
+
+    /// The document of its receivers, if there is one.
+    fn read_push(&self, id: &str) -> io::Result<Option<Vec<u8>>>;
+
+    /// Puts that document in the place of the one before.
+    fn write_push(&self, id: &str, document: &[u8]) -> io::Result<()>;
+
+    /// The tasks that have such a document.
+    fn with_push(&self) -> io::Result<Vec<String>>;
+
+    /// Brings to the disk what may wait for it.
+    fn sync(&self) {}
+}

@@ -1,0 +1,233 @@
+//! Tasks that survive the process: a file of lines for each, and one for its receivers.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
+use carport_core::{Durability, Guarded, decode_name, encode_name, make_private_dir};
+use rustix::fs::OFlags;
+
+use super::{
+    StoreSettings,
+    backing::Backing,
+    kept::{Kept, row_of},
+};
+use crate::index::Index;
+
+/// What stands in the place of a file is refused if it is a link, and never waited for if it is a pipe.
+const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
+
+/// Files that may wait for their sync at a time; another one is synced at once.
+const UNSYNCED: usize = 256;
+
+/// Keeps tasks on disk: `tasks/{id}.jsonl` and `push/{id}.json` under a directory of its own.
+pub type FileStore = Kept<Disk>;
+
+impl FileStore {
+    /// Opens a store and reads what is there. Blocks on the disk.
+    ///
+    /// A torn last line is cut off. A file whose first line does not read is left alone and in no list,
+    /// which the log tells.
+    ///
+    /// # Errors
+    /// What keeps the directories from being made or read.
+    pub fn open(
+        directory: &Path,
+        durability: Durability,
+        settings: StoreSettings,
+    ) -> io::Result<Self> {
+        let disk = Disk {
+            tasks: directory.join("tasks"),
+            push: directory.join("push"),
+            durability,
+            unsynced: Guarded::default(),
+        };
+        make_private_dir(&disk.tasks)?;
+        make_private_dir(&disk.push)?;
+        let index = disk.load()?;
+        Ok(Self::over(disk, settings, index))
+    }
+}
+
+/// Files of a directory.
+#[derive(Debug)]
+pub struct Disk {
+    tasks: PathBuf,
+    push: PathBuf,
+    durability: Durability,
+    /// Only under [`Durability::Interval`].
+    unsynced: Guarded<HashMap<PathBuf, File>>,
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600).custom_flags(FLAGS);
+    options
+}
+
+fn named(directory: &Path, id: &str, ending: &str) -> io::Result<PathBuf> {
+    let name = encode_name("id", id).map_err(io::Error::other)?;
+    Ok(directory.join(format!("{name}.{ending}")))
+}
+
+/// Appends a line in one write. If that fails, the file holds no part of it.
+fn write(file: &mut File, line: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(line).or_else(|error| {
+        file.set_len(before)?;
+        Err(error)
+    })
+}
+
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    options().read(true).open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Disk {
+    fn task(&self, id: &str) -> io::Result<PathBuf> {
+        named(&self.tasks, id, "jsonl")
+    }
+
+    fn receivers(&self, id: &str) -> io::Result<PathBuf> {
+        named(&self.push, id, "json")
+    }
+
+    /// Makes a write as durable as it has to be before it is acknowledged.
+    fn settle(&self, path: PathBuf, file: File) -> io::Result<()> {
+        match self.durability {
+            Durability::Process => return Ok(()),
+            Durability::Interval => {
+                let mut unsynced = self.unsynced.lock();
+                if unsynced.len() < UNSYNCED || unsynced.contains_key(&path) {
+                    unsynced.insert(path, file);
+                    return Ok(());
+                }
+            }
+            Durability::Record => {}
+        }
+        file.sync_data()
+    }
+
+    /// Every task whose file reads.
+    fn load(&self) -> io::Result<Index> {
+        let mut index = Index::default();
+        for entry in fs::read_dir(&self.tasks)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+            let Some(id) = name.strip_suffix(".jsonl").and_then(decode_name) else { continue };
+            match self.load_task(&path, &id) {
+                Ok(row) => index.insert(id, row),
+                Err(error) => {
+                    tracing::error!(%error, file = %path.display(), "a task does not read and is left alone");
+                }
+            }
+        }
+        self.forget_strays(&index)?;
+        Ok(index)
+    }
+
+    /// Removes receivers whose task is gone: their files hold secrets.
+    fn forget_strays(&self, index: &Index) -> io::Result<()> {
+        for entry in fs::read_dir(&self.push)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+            let id = name.strip_suffix(".json").and_then(decode_name);
+            let kept = |id: &String| self.task(id).is_ok_and(|it| it.exists());
+            if id.is_some_and(|id| index.row(&id).is_none() && !kept(&id)) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn load_task(&self, path: &Path, id: &str) -> io::Result<crate::index::Row> {
+        let mut bytes = read_whole(path)?;
+        let whole = bytes.iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
+        if whole < bytes.len() {
+            let torn = bytes.len() - whole;
+            tracing::warn!(file = %path.display(), bytes = torn, "a torn last line was cut off");
+            options().write(true).open(path)?.set_len(whole as u64)?;
+            bytes.truncate(whole);
+        }
+        row_of(id, &bytes)
+    }
+}
+
+impl Backing for Disk {
+    fn begin(&self, id: &str, line: &[u8]) -> io::Result<()> {
+        let path = self.task(id)?;
+        let mut file = options().append(true).create_new(true).open(&path)?;
+        let written = write(&mut file, line).and_then(|()| self.settle(path.clone(), file));
+        if written.is_ok() && self.durability == Durability::Record {
+            File::open(&self.tasks)?.sync_all()?;
+        }
+        written.or_else(|error| {
+            remove(&path)?;
+            Err(error)
+        })
+    }
+
+    fn append(&self, id: &str, line: &[u8]) -> io::Result<()> {
+        let path = self.task(id)?;
+        let mut file = options().append(true).open(&path)?;
+        write(&mut file, line)?;
+        self.settle(path, file)
+    }
+
+    fn read(&self, id: &str) -> io::Result<Vec<u8>> {
+        read_whole(&self.task(id)?)
+    }
+
+    fn remove(&self, id: &str) -> io::Result<()> {
+        remove(&self.receivers(id)?)?;
+        remove(&self.task(id)?)
+    }
+
+    fn read_push(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
+        match read_whole(&self.receivers(id)?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    fn write_push(&self, id: &str, document: &[u8]) -> io::Result<()> {
+        let mut options = AtomicWriteFile::options();
+        options.preserve_mode(false).mode(0o600);
+        let mut file = options.open(self.receivers(id)?)?;
+        file.write_all(document)?;
+        file.commit()
+    }
+
+    fn with_push(&self) -> io::Result<Vec<String>> {
+        let named = |entry: io::Result<fs::DirEntry>| {
+            let name = entry?.file_name();
+            Ok(name.to_str().and_then(|it| it.strip_suffix(".json")).and_then(decode_name))
+        };
+        fs::read_dir(&self.push)?.map(named).filter_map(Result::transpose).collect()
+    }
+
+    fn sync(&self) {
+        let files = std::mem::take(&mut *self.unsynced.lock());
+        for (path, file) in files {
+            if let Err(error) = file.sync_data() {
+                tracing::error!(%error, file = %path.display(), "a task could not be synced to disk");
+                self.unsynced.lock().entry(path).or_insert(file);
+            }
+        }
+    }
+}

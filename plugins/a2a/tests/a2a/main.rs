@@ -1,0 +1,13 @@
+//! The plugin on a test host, with an engine and executors of the tests' own.
+
+mod http;
+mod listening;
+mod pushing;
+mod resting;
+mod scene;
+mod sending;
+mod streaming;
+mod surviving;
+mod turning;
+
+use carport_a2a as _;

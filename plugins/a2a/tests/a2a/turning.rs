@@ -1,0 +1,201 @@
+//! Turns: they outlive whoever asked, come one after the other, and end when their task does.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::scene::{at_once, go_on, say, send, state, with_obedient, words};
+
+fn id(task: &Value) -> String {
+    task["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn a_turn_outlives_the_connection_that_asked() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    client.send("SendMessage", say("wait")).await;
+    obedient.waits.acquire().await.unwrap().forget();
+    client.vanish();
+    host.emptied().await;
+    let mut client = host.client().await;
+    let list = client.raw("ListTasks", json!({ "status": "working" })).await.unwrap();
+    assert_eq!(list["totalSize"], 1);
+    let id = id(&list["tasks"][0]);
+    obedient.go.add_permits(1);
+    loop {
+        let task = client.raw("GetTask", json!({ "id": id })).await.unwrap();
+        match state(&task) {
+            "WORKING" => tokio::task::yield_now().await,
+            ended => break assert_eq!((ended, words(&task)), ("COMPLETED", "did wait as client")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_waits_unless_it_says_otherwise() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let (mut client, mut other) = (host.client().await, host.client().await);
+    let task = send(&mut client, at_once(say("wait"))).await;
+    assert!(["SUBMITTED", "WORKING"].contains(&state(&task)));
+    let waiting = client.send("message/send", go_on(&id(&task), "then")).await;
+    obedient.waits.acquire().await.unwrap().forget();
+    let cancelled = other.raw("CancelTask", json!({ "id": task["id"] })).await.unwrap();
+    assert_eq!(state(&cancelled), "CANCELED");
+    let answered = client.reply(waiting).await;
+    match answered {
+        Ok(task) => assert_eq!(task["status"]["state"], "canceled"),
+        Err(error) => assert_eq!(error.code, -32004),
+    }
+}
+
+#[tokio::test]
+async fn cancelling_drops_the_turn_and_is_final() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    let task = send(&mut client, at_once(say("wait"))).await;
+    obedient.waits.acquire().await.unwrap().forget();
+    let dropped = obedient.dropped.clone();
+    let cancelled = client.raw("CancelTask", json!({ "id": task["id"] })).await.unwrap();
+    assert_eq!(state(&cancelled), "CANCELED");
+    timeout(Duration::from_secs(60), dropped.notified()).await.expect("the executor is told");
+    obedient.go.add_permits(1);
+    for (method, params, code) in [
+        ("CancelTask", json!({ "id": task["id"] }), -32002),
+        ("SendMessage", go_on(&id(&task), "more"), -32004),
+    ] {
+        assert_eq!(client.raw(method, params).await.unwrap_err().code, code, "{method}");
+    }
+    let task = client.raw("GetTask", json!({ "id": task["id"] })).await.unwrap();
+    assert_eq!(state(&task), "CANCELED");
+}
+
+#[tokio::test]
+async fn a_task_that_asks_goes_on_with_the_next_message() {
+    let (builder, _) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    let asks = send(&mut client, say("ask")).await;
+    assert_eq!((state(&asks), words(&asks)), ("INPUT_REQUIRED", "what?"));
+    let mut elsewhere = go_on(&id(&asks), "done");
+    elsewhere["message"]["contextId"] = "another".into();
+    let error = client.raw("SendMessage", elsewhere).await.unwrap_err();
+    assert_eq!(error.data.unwrap()[1]["fieldViolations"][0]["field"], "message.contextId");
+    let again = send(&mut client, go_on(&id(&asks), "ask again")).await;
+    assert_eq!(state(&again), "INPUT_REQUIRED");
+    let done = send(&mut client, go_on(&id(&asks), "enough")).await;
+    assert_eq!((state(&done), words(&done)), ("COMPLETED", "did enough as client"));
+    let said: Vec<_> = done["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["parts"][0]["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, ["ask", "what?", "ask again", "what?", "enough", "did enough as client"]);
+    assert_eq!(done["contextId"], asks["contextId"]);
+}
+
+#[tokio::test]
+async fn messages_to_a_working_task_wait_for_their_turns_and_not_without_bound() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    let task = id(&send(&mut client, at_once(say("wait-and-ask"))).await);
+    obedient.waits.acquire().await.unwrap().forget();
+    for n in 0..15 {
+        send(&mut client, at_once(go_on(&task, &format!("ask {n}")))).await;
+    }
+    let last = client.send("SendMessage", go_on(&task, "ask last")).await;
+    loop {
+        let got = client.raw("GetTask", json!({ "id": task })).await.unwrap();
+        if got["history"].as_array().unwrap().len() == 17 {
+            break;
+        }
+    }
+    let error = client.raw("SendMessage", go_on(&task, "one more")).await.unwrap_err();
+    assert_eq!(error.code, -32603);
+    assert_eq!(error.data.unwrap()[0]["reason"], "RESOURCE_EXHAUSTED");
+    obedient.go.add_permits(1);
+    let answered = client.reply(last).await.unwrap();
+    assert_eq!(state(&answered["task"]), "INPUT_REQUIRED");
+    assert_eq!(answered["task"]["history"].as_array().unwrap().len(), 17 + 17);
+    let done = send(&mut client, go_on(&task, "finish")).await;
+    assert_eq!(state(&done), "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_task_only() {
+    let (builder, _) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    let task = send(&mut client, say("panic")).await;
+    assert_eq!((state(&task), words(&task)), ("FAILED", "the executor failed inside"));
+    assert_eq!(state(&send(&mut client, say("go on")).await), "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_task_that_makes_too_much_fails_and_stays_readable() {
+    let (builder, _) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    let mut params = say("flood");
+    params["configuration"]["historyLength"] = 1.into();
+    let task = send(&mut client, params).await;
+    assert_eq!(state(&task), "FAILED");
+    assert!(words(&task).contains("more than 8388608 bytes of artifacts"), "{}", words(&task));
+    let parts = task["artifacts"][0]["parts"].as_array().unwrap().len();
+    assert_eq!(parts, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_too_long_answers_with_the_task_as_it_is() {
+    let (builder, obedient) = with_obedient();
+    let section = json!({ "blocking_limit_s": 5, "store": "memory" });
+    let host = builder.plugin("a2a", section).start().await;
+    let mut client = host.client().await;
+    let task = send(&mut client, say("wait")).await;
+    assert_eq!(state(&task), "WORKING");
+    obedient.go.add_permits(1);
+    let task = send(&mut client, say("next")).await;
+    assert_eq!(state(&task), "COMPLETED");
+}
+
+async fn so_many_at_once_all_end(each_of_five: usize) {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(host.client().await);
+    }
+    for client in &mut clients {
+        for _ in 0..each_of_five {
+            send(client, at_once(say("wait"))).await;
+        }
+    }
+    let (client, all) = (&mut clients[0], 5 * each_of_five);
+    let list = client.raw("ListTasks", json!({ "pageSize": 1 })).await.unwrap();
+    assert_eq!(list["totalSize"], all);
+    obedient.go.add_permits(all);
+    loop {
+        let done = client.raw("ListTasks", json!({ "pageSize": 1, "status": "completed" })).await;
+        if done.unwrap()["totalSize"] == all {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn many_tasks_at_once_all_end() {
+    so_many_at_once_all_end(10).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long"]
+async fn a_thousand_tasks_at_once_all_end() {
+    so_many_at_once_all_end(200).await;
+}

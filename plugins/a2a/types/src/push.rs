@@ -1,0 +1,85 @@
+//! Where a task's changes are posted to.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::read::{Object, Path, Read, Reader, deserialize_as_read};
+
+/// How a receiver knows who posts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Authentication {
+    /// The scheme of the header `Authorization`, such as `Bearer`.
+    pub scheme: String,
+    /// What follows it. Never shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
+}
+
+impl Read for Authentication {
+    fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
+        let mut auth = Object::open(value, at, reader)?;
+        let credentials = auth.word("credentials", reader);
+        if reader.is_v03() && auth.has("schemes") {
+            let schemes: Vec<String> = auth.must("schemes", reader)?;
+            let Some(scheme) = schemes.into_iter().next() else {
+                return auth.fault("schemes", "must have an item", reader);
+            };
+            return Some(Self { scheme, credentials });
+        }
+        let scheme = auth.must_word("scheme", reader)?;
+        Some(Self { scheme, credentials })
+    }
+}
+
+/// A receiver of a task's changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushConfig {
+    /// Its name; made here if none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The task. Absent only inside a message, whose task it is then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// What is posted to.
+    pub url: String,
+    /// Sent with every post. Never shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The header `Authorization` of every post.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+}
+
+impl PushConfig {
+    /// Without what only the receiver may know.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        self.token = None;
+        if let Some(auth) = &mut self.authentication {
+            auth.credentials = None;
+        }
+        self
+    }
+}
+
+impl Read for PushConfig {
+    fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
+        let mut config = Object::open(value, at, reader)?;
+        if reader.is_v03() && config.has("pushNotificationConfig") {
+            let task_id = config.must_word("taskId", reader);
+            let inner: Option<Self> = config.must("pushNotificationConfig", reader);
+            return Some(Self { task_id: Some(task_id?), ..inner? });
+        }
+        let id = config.word("id", reader);
+        let task_id = config.word("taskId", reader);
+        let url = config.must_word("url", reader);
+        let token = config.word("token", reader);
+        let authentication = config.maybe("authentication", reader);
+        Some(Self { id, task_id, url: url?, token, authentication })
+    }
+}
+
+deserialize_as_read!(Authentication, PushConfig);

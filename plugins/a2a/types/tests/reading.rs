@@ -1,0 +1,147 @@
+//! How parameters are read: spellings, nulls, enums of the other version, and faults with their places.
+
+use carport_a2a_types::{
+    Content, GetTask, ListTasks, Message, PushConfig, PushConfigOf, Role, SendMessage, TaskState,
+    Version, read::read, v03,
+};
+use serde_json::{Value, json};
+
+fn fields<T: carport_a2a_types::read::Read>(value: Value, version: Version) -> Vec<String> {
+    let error = read::<T>(value, version).err().expect("faults");
+    error.violations().iter().map(|it| it.field.clone()).collect()
+}
+
+fn part(part: Value, version: Version) -> Option<Content> {
+    let message = json!({ "messageId": "m", "role": "user", "parts": [part] });
+    Some(read::<Message>(message, version).ok()?.parts.remove(0).content)
+}
+
+#[test]
+fn an_empty_message_lacks_three_members() {
+    for version in [Version::V1, Version::V03] {
+        let expected = ["message.messageId", "message.role", "message.parts"];
+        assert_eq!(fields::<SendMessage>(json!({ "message": {} }), version), expected);
+        assert_eq!(fields::<SendMessage>(json!({}), version), ["message"]);
+        assert_eq!(fields::<SendMessage>(json!([]), version), [""]);
+    }
+}
+
+#[test]
+fn faults_name_their_places() {
+    let message = json!({ "messageId": "", "role": "ROLE_KING", "parts": [
+        { "text": 7 }, { "text": "a", "url": "b" }, { "raw": "!" }, {}, 7,
+    ], "extensions": [1] });
+    let expected = [
+        "message.messageId",
+        "message.role",
+        "message.parts[0].text",
+        "message.parts[0]",
+        "message.parts[1]",
+        "message.parts[2].raw",
+        "message.parts[2]",
+        "message.parts[3]",
+        "message.parts[4]",
+        "message.extensions[0]",
+    ];
+    assert_eq!(fields::<SendMessage>(json!({ "message": message }), Version::V1), expected);
+}
+
+#[test]
+fn camel_case_wins_and_null_is_absent() {
+    let both = json!({ "message_id": "snake", "messageId": "camel", "role": "ROLE_USER",
+        "parts": [{ "text": "a" }], "contextId": null, "context_id": "c", "more": 1 });
+    let message: Message = read(both, Version::V1).unwrap();
+    assert_eq!((message.message_id.as_str(), message.context_id.as_deref()), ("camel", Some("c")));
+    assert_eq!(message.role, Role::User);
+}
+
+#[test]
+fn a_part_holds_one_thing() {
+    let v1 = |it| part(it, Version::V1);
+    assert_eq!(v1(json!({ "text": "" })), Some(Content::Text(String::new())));
+    assert_eq!(v1(json!({ "data": null })), Some(Content::Data(Value::Null)));
+    assert_eq!(v1(json!({ "text": "a", "data": null })), Some(Content::Text("a".into())));
+    assert_eq!(v1(json!({ "raw": "_-8" })), Some(Content::Raw(vec![0xff, 0xef])));
+    assert_eq!(v1(json!({ "data": 42 })), Some(Content::Data(json!(42))));
+    for bad in [json!({}), json!({ "text": "a", "data": 1 }), json!({ "url": "" }), json!("a")] {
+        assert_eq!(v1(bad.clone()), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_value_that_is_no_object_is_wrapped_in_the_older_version_only() {
+    let wrapped = json!({ "data": { "value": 5 }, "metadata": { "data_part_compat": true } });
+    assert_eq!(part(wrapped.clone(), Version::V03), Some(Content::Data(json!(5))));
+    assert_eq!(part(wrapped.clone(), Version::V1), Some(Content::Data(json!({ "value": 5 }))));
+
+    // What bears the mark of a wrapper without being one keeps its data.
+    let message = json!({ "messageId": "m", "role": "user", "parts": [wrapped] });
+    let message: Message = read(message, Version::V1).unwrap();
+    let older = serde_json::to_value(v03::Message::from(message)).unwrap();
+    let back: Message = read(older, Version::V03).unwrap();
+    assert_eq!(back.parts[0].content, Content::Data(json!({ "value": 5 })));
+}
+
+#[test]
+fn numbers_keep_their_form() {
+    let text =
+        r#"{"messageId":"m","role":"ROLE_USER","parts":[{"data":{"a":42,"b":42.0,"c":1.5}}]}"#;
+    let message: Message = serde_json::from_str(text).unwrap();
+    let written = serde_json::to_string(&message).unwrap();
+    assert!(written.contains(r#"{"a":42,"b":42.0,"c":1.5}"#), "{written}");
+}
+
+#[test]
+fn a_call_of_the_older_version_waits_unless_it_says_no() {
+    let send = |configuration: Value| {
+        let message = json!({ "messageId": "m", "role": "user", "parts": [{ "text": "a" }] });
+        let params = json!({ "message": message, "configuration": configuration });
+        read::<SendMessage>(params, Version::V03).unwrap().configuration.unwrap()
+    };
+    assert!(!send(json!({})).return_immediately);
+    assert!(!send(json!({ "blocking": true })).return_immediately);
+    assert!(send(json!({ "blocking": false })).return_immediately);
+    let config = json!({ "pushNotificationConfig": { "url": "https://a.example/" } });
+    assert!(send(config).task_push_notification_config.is_some());
+}
+
+#[test]
+fn words_of_the_other_version_are_understood() {
+    for state in TaskState::ALL {
+        for word in [state.v1(), state.v03()] {
+            let list: ListTasks = read(json!({ "status": word }), Version::V1).unwrap();
+            let filters = state != TaskState::Unspecified;
+            assert_eq!(list.status, filters.then_some(state), "{word}");
+        }
+    }
+}
+
+#[test]
+fn pages_and_lengths_have_bounds() {
+    for (params, field) in [
+        (json!({ "pageSize": 0 }), "pageSize"),
+        (json!({ "pageSize": 101 }), "pageSize"),
+        (json!({ "page_size": -1 }), "pageSize"),
+        (json!({ "status": "TASK_STATE_ASLEEP" }), "status"),
+        (json!({ "historyLength": 1.5 }), "historyLength"),
+        (json!({ "statusTimestampAfter": "yesterday" }), "statusTimestampAfter"),
+    ] {
+        assert_eq!(fields::<ListTasks>(params, Version::V1), [field]);
+    }
+    assert_eq!(read::<ListTasks>(json!({}), Version::V1).unwrap(), ListTasks::default());
+    assert_eq!(fields::<GetTask>(json!({ "id": "t", "historyLength": -1 }), Version::V1).len(), 1);
+}
+
+#[test]
+fn push_configurations_nest_in_the_older_version() {
+    let of: PushConfigOf = read(json!({ "id": "t" }), Version::V03).unwrap();
+    assert_eq!((of.task_id.as_str(), of.id), ("t", None));
+    assert_eq!(fields::<PushConfigOf>(json!({ "id": "c" }), Version::V1), ["taskId"]);
+    let nested = json!({ "taskId": "t", "pushNotificationConfig": {
+        "url": "https://a.example/", "authentication": { "schemes": ["Basic", "Bearer"] } } });
+    let config: PushConfig = read(nested, Version::V03).unwrap();
+    assert_eq!(config.authentication.unwrap().scheme, "Basic");
+    assert_eq!(config.task_id.as_deref(), Some("t"));
+    let without = json!({ "taskId": "t", "pushNotificationConfig": {} });
+    assert_eq!(fields::<PushConfig>(without, Version::V03), ["pushNotificationConfig.url"]);
+}
