@@ -5,6 +5,7 @@
 //! store keeps what came of it, and [calls](calls) answer in the shapes of v1.0 and v0.3, whoever carries
 //! them.
 
+mod asking;
 mod calls;
 mod card;
 mod config;
@@ -13,6 +14,7 @@ mod executor;
 mod http;
 mod methods;
 mod outgoing;
+mod peers;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,9 +26,11 @@ use carport_core::{Durability, Identity, Plugin, Result, RpcError, StartContext}
 use carport_engine_api::ENGINE;
 use tokio::time::sleep;
 
+pub use asking::RouteAuth;
 pub use config::{Config, ExtendedCard, Extension, Listen, StoreKind};
 pub use http::AuthMode;
 pub use methods::*;
+pub use peers::Peer;
 
 use crate::{
     calls::Calls,
@@ -35,6 +39,7 @@ use crate::{
     executor::{EngineExecutor, TestExecutor},
     http::{Keys, Listeners},
     outgoing::Outgoing,
+    peers::Peers,
 };
 
 /// The name of the runtime that works for peers; its journal bears it.
@@ -71,6 +76,10 @@ carport_core::plugin!(A2a {
         Start,
         Stop,
         Status,
+        SendToPeer,
+        AddPeer,
+        ListPeers,
+        RemovePeer,
     ],
 });
 
@@ -79,6 +88,8 @@ pub struct A2a {
     calls: Arc<Calls>,
     listeners: Listeners,
     keys: Keys,
+    outgoing: Arc<Outgoing>,
+    peers: Peers,
 }
 
 /// Where tasks are kept. Files without a state root are no reason not to start.
@@ -152,10 +163,10 @@ impl Plugin for A2a {
         let allow = AllowList::parse(&config.allow)
             .map_err(|error| RpcError::internal(format!("`a2a.allow`: {error}")))?;
         let outgoing = Arc::new(Outgoing::new(Screen::new(allow))?);
-        let post = config.push.then(|| Post::new(outgoing));
+        let post = config.push.then(|| Post::new(outgoing.clone()));
         let desk = Desk::new(store, executor, cx.clock(), cx.tasks(), settings, post);
         desk.fail_orphans().await.map_err(RpcError::from)?;
-        desk.resume_telling().await.map_err(RpcError::from)?;
+        desk.resume_telling().await;
         let sweeping = desk.clone();
         cx.tasks().spawn("sweep", async move {
             loop {
@@ -165,6 +176,8 @@ impl Plugin for A2a {
         });
         let card = CardSource::new(config.clone(), cx.state_root(), runtime);
         let daemon_token = cx.state_root().map(|root| root.join("run").join("auth-token"));
+        let directory = cx.state_root().map(|_| cx.state_dir("a2a")).transpose()?;
+        let peers = Peers::open(directory).await?;
         let keys = Keys::read(&config.tokens, daemon_token)?;
         let calls = Arc::new(Calls::new(desk, card, config.clone()));
         let listeners = Listeners::new(calls.clone(), cx.clock(), cx.tasks());
@@ -172,7 +185,7 @@ impl Plugin for A2a {
             let start = Start::from(listen);
             listeners.start(start.address()?, start.place()?, keys.clone()).await?;
         }
-        Ok(Self { calls, listeners, keys })
+        Ok(Self { calls, listeners, keys, outgoing, peers })
     }
 
     async fn shutdown(&self) {

@@ -31,6 +31,26 @@ pub(crate) struct Outgoing {
     client: Client,
 }
 
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unmet {
+    /// It may not be called, now that it is known where it leads.
+    Refused(Refusal),
+    /// There is nobody, or the answer broke off.
+    Unreachable,
+    /// It took too long.
+    Late,
+    /// The answer has more bytes than it may.
+    Long(usize),
+}
+
+/// How long an answer may take and be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) total: Duration,
+    pub(crate) bytes: usize,
+}
+
 /// Resolves names to addresses that were screened at that moment, so that a name cannot change its mind
 /// between being judged and being connected to.
 struct Screened(Arc<Screen>);
@@ -117,6 +137,45 @@ impl Outgoing {
             },
             Err(_) => Ok(Attempt::NoAnswer),
         }
+    }
+}
+
+impl Outgoing {
+    /// Asks for something and reads the answer: its status and its body.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn exchange(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+        limits: Limits,
+    ) -> std::result::Result<(u16, Vec<u8>), Unmet> {
+        self.judge(target).await.map_err(Unmet::Refused)?;
+        let url = target.url().clone();
+        let request = match body {
+            Some(body) => self.client.post(url).body(body),
+            None => self.client.get(url),
+        };
+        let request = request.headers(headers).timeout(limits.total);
+        let mut response = request.send().await.map_err(|error| unmet(&error))?;
+        let mut read = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unmet(&error))? {
+            if read.len() + chunk.len() > limits.bytes {
+                return Err(Unmet::Long(limits.bytes));
+            }
+            read.extend_from_slice(&chunk);
+        }
+        Ok((response.status().as_u16(), read))
+    }
+}
+
+fn unmet(error: &reqwest::Error) -> Unmet {
+    match refusal(error) {
+        Some(refusal) => Unmet::Refused(refusal),
+        None if error.is_timeout() => Unmet::Late,
+        None => Unmet::Unreachable,
     }
 }
 

@@ -248,7 +248,11 @@ impl Desk {
         self.rows.lock().insert(id.clone(), Row { arriving: 1, ..Row::at(0) });
         let created = self.store.create(caller, new, self.now()).await;
         let fold = created.inspect_err(|_| self.give_up(&id))?;
-        self.add_receiver(caller, &fold, receiver).await.inspect_err(|_| self.give_up(&id))?;
+        if let Err(error) = self.add_receiver(caller, &fold, receiver).await {
+            // Nobody would ever work on it.
+            self.fail(&id, error.message()).await?;
+            return Err(error);
+        }
         let place = self.take_place(&id, message)?;
         Ok(Sent::Turn(Begun { fold, place }))
     }

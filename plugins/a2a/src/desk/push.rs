@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use carport_a2a_outbound::{Attempt, Consent, Verdict, judge};
-use carport_a2a_tasks::{Caller, Fold, PushEntry};
+use carport_a2a_tasks::{Caller, Fold, PushEntry, StoreError};
 use carport_a2a_types::{A2aError, A2aResult, Kind, PushConfig, StreamResponse, Version, v03};
 use carport_core::Guarded;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -122,21 +122,32 @@ impl Desk {
     }
 
     /// Goes on with what an earlier process was telling: a receiver that was not told how its task ended
-    /// is told now.
-    pub(crate) async fn resume_telling(self: &Arc<Self>) -> A2aResult<()> {
+    /// is told now. What does not read is left out: it is no reason not to start.
+    pub(crate) async fn resume_telling(self: &Arc<Self>) {
         if self.post.is_none() {
-            return Ok(());
+            return;
         }
-        let daemon = Caller::daemon();
-        for id in self.store.with_push(&daemon).await? {
-            let fold = self.store.get(&daemon, &id, None).await?;
-            let ended = fold.task.status.state.is_terminal();
-            // The end is the last change.
-            let seq = if ended { fold.seq.saturating_sub(1) } else { fold.seq };
-            for entry in self.store.list_push(&daemon, &id).await? {
-                if !entry.told_end {
-                    self.begin_telling(&id, entry.config.id.unwrap_or_default(), seq);
+        match self.store.with_push(&Caller::daemon()).await {
+            Err(error) => tracing::error!(%error, "no receiver of tasks could be read"),
+            Ok(ids) => {
+                for id in ids {
+                    if let Err(error) = self.resume_telling_of(&id).await {
+                        tracing::error!(%error, task = id, "the receivers of a task do not read");
+                    }
                 }
+            }
+        }
+    }
+
+    async fn resume_telling_of(self: &Arc<Self>, id: &str) -> Result<(), StoreError> {
+        let daemon = Caller::daemon();
+        let fold = self.store.get(&daemon, id, None).await?;
+        let ended = fold.task.status.state.is_terminal();
+        // The end is the last change.
+        let seq = if ended { fold.seq.saturating_sub(1) } else { fold.seq };
+        for entry in self.store.list_push(&daemon, id).await? {
+            if !entry.told_end {
+                self.begin_telling(id, entry.config.id.unwrap_or_default(), seq);
             }
         }
         Ok(())

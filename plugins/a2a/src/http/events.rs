@@ -4,17 +4,19 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::Body,
-    http::header,
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use carport_a2a_tasks::Caller;
 use carport_a2a_types::{A2aResult, StreamResponse, Version, rest, v03};
 use futures_util::stream;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
+use super::{App, door::text};
 use crate::{
-    calls::Streamed,
+    calls::{Operation, Streamed},
     desk::{Follow, Told},
 };
 
@@ -30,8 +32,30 @@ pub(super) enum Wrapper {
     None,
 }
 
-/// The answer that is a stream.
-pub(super) fn response(
+/// A call that is answered with a stream.
+pub(super) struct Call<'a> {
+    pub(super) operation: Operation,
+    pub(super) version: Version,
+    pub(super) params: Map<String, Value>,
+    pub(super) caller: &'a Caller,
+    pub(super) wrapper: Wrapper,
+}
+
+/// Begins a stream, where there is room for one more.
+///
+/// # Errors
+/// Everything that fails before the first event.
+pub(super) async fn answer(app: &App, headers: &HeaderMap, call: Call<'_>) -> A2aResult<Response> {
+    let Call { operation, version, params, caller, wrapper } = call;
+    let Ok(place) = app.streams.clone().try_acquire_owned() else {
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response());
+    };
+    let after = text(headers, "last-event-id").and_then(|it| it.parse().ok());
+    let streamed = app.calls.stream(operation, version, params, caller, after).await?;
+    Ok(response(streamed, wrapper, version, place))
+}
+
+fn response(
     streamed: Streamed,
     wrapper: Wrapper,
     version: Version,

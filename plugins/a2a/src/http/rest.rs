@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use super::{
     App,
     door::{self, text},
-    events::{self, Wrapper},
+    events::{self, Call, Wrapper},
     rpc::{is_json, said_version},
 };
 use crate::calls::{Operation, Push};
@@ -147,12 +147,8 @@ async fn answer_called(
         let result = if result.is_null() { Value::Object(Map::new()) } else { result };
         return Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], result.to_string()).into_response());
     }
-    let Ok(place) = app.streams.clone().try_acquire_owned() else {
-        return Ok((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response());
-    };
-    let after = text(headers, "last-event-id").and_then(|it| it.parse().ok());
-    let streamed = app.calls.stream(operation, version, params, caller, after).await?;
-    Ok(events::response(streamed, Wrapper::None, version, place))
+    let call = Call { operation, version, params, caller, wrapper: Wrapper::None };
+    events::answer(app, headers, call).await
 }
 
 fn refuse(error: &A2aError) -> Response {

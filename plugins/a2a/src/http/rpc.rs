@@ -2,7 +2,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use carport_a2a_tasks::Caller;
@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::{
     App,
     door::{self, text},
-    events::{self, Wrapper},
+    events::{self, Call, Wrapper},
 };
-use crate::calls::{Operation, Streamed};
+use crate::calls::Operation;
 
 /// A request that is one.
 struct Asked {
@@ -148,15 +148,8 @@ async fn answer_asked(
             let result = answer.shaped(version)?;
             return Ok(reply(&json!({ "jsonrpc": "2.0", "id": id, "result": result })));
         }
-        let Ok(place) = app.streams.clone().try_acquire_owned() else {
-            return Ok(
-                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response()
-            );
-        };
-        let after = text(headers, "last-event-id").and_then(|it| it.parse().ok());
-        let streamed: Streamed =
-            app.calls.stream(operation, version, params, caller, after).await?;
-        Ok(events::response(streamed, Wrapper::Rpc(id), version, place))
+        let call = Call { operation, version, params, caller, wrapper: Wrapper::Rpc(id) };
+        events::answer(app, headers, call).await
     };
     answered.await.map_err(|error: A2aError| (error, version))
 }

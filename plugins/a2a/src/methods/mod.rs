@@ -2,6 +2,8 @@
 
 mod listener;
 mod older;
+mod peers;
+mod send;
 mod shapes;
 mod streaming;
 mod v1;
@@ -11,6 +13,8 @@ pub use older::{
     AuthenticatedExtendedCard, MessageSend, PushConfigDelete, PushConfigGet, PushConfigList,
     PushConfigSet, TasksCancel, TasksGet, TasksList,
 };
+pub use peers::{AddPeer, ListPeers, PeerList, PeerRemoved, RemovePeer};
+pub use send::{Ingested, SendToPeer, SentToPeer};
 pub use shapes::Shaped;
 pub use streaming::{MessageStream, SendStreamingMessage, SubscribeToTask, TasksResubscribe};
 pub use v1::{

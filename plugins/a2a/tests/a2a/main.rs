@@ -1,5 +1,6 @@
 //! The plugin on a test host, with an engine and executors of the tests' own.
 
+mod asking;
 mod http;
 mod listening;
 mod pushing;

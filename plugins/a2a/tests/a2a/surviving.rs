@@ -44,7 +44,7 @@ async fn in_memory_nothing_is_left() {
     let first = builder.plugin("a2a", section.clone()).start().await;
     send(&mut first.client().await, say("it")).await;
     first.stop().await;
-    assert!(!first.root().join("a2a").exists());
+    assert!(!first.root().join("a2a/tasks").exists());
     let (builder, _) = with_obedient();
     let second = builder.plugin("a2a", section).on_root_of(&first).start().await;
     let list = second.client().await.raw("ListTasks", json!({})).await.unwrap();

@@ -1,0 +1,237 @@
+//! Asking a peer: its card, the version that it speaks, and its answer.
+
+use std::time::Duration;
+
+use carport_a2a_outbound::{Target, choose_interface};
+use carport_a2a_types::{
+    A2aError, Kind, SendMessage, SendResult, Version, card::AgentCard, read::read, v03,
+};
+use carport_core::RpcError;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::outgoing::{Limits, Outgoing, Unmet};
+
+/// Bytes and time that a card may take.
+const CARD: Limits = Limits { total: Duration::from_secs(60), bytes: 256 * 1024 };
+/// Bytes that an answer may have.
+const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+/// How long an answer may take that does not wait for the work.
+const AT_ONCE: Duration = Duration::from_secs(60);
+/// How long an answer may take that does.
+const BLOCKING: Duration = Duration::from_secs(300);
+
+/// Where cards are, the newest version first.
+const CARDS: [(&str, Version); 2] =
+    [("/.well-known/agent-card.json", Version::V1), ("/.well-known/agent.json", Version::V03)];
+
+/// How an endpoint is authenticated to. It goes to the origin that it was given for, and nowhere else.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RouteAuth {
+    /// It is not.
+    #[default]
+    None,
+    /// With `Authorization: Bearer`.
+    Bearer {
+        /// The token.
+        token: String,
+    },
+    /// With a header.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// Only the kind: the rest is secret.
+impl std::fmt::Debug for RouteAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Bearer { .. } => "bearer",
+            Self::Header { .. } => "header",
+        })
+    }
+}
+
+impl RouteAuth {
+    /// The header that it is.
+    ///
+    /// # Errors
+    /// Invalid parameters: no header can be that.
+    pub(crate) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, RpcError> {
+        let (name, value) = match self {
+            Self::None => return Ok(None),
+            Self::Bearer { token } => ("authorization", format!("Bearer {token}")),
+            Self::Header { name, value } => (name.as_str(), value.clone()),
+        };
+        let wrong = |_| RpcError::invalid_params("routeAuth", "cannot be sent as a header");
+        let name = HeaderName::try_from(name).map_err(|_| wrong(()))?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| wrong(()))?;
+        value.set_sensitive(true);
+        Ok(Some((name, value)))
+    }
+}
+
+/// What is asked.
+pub(crate) struct Question {
+    pub(crate) params: SendMessage,
+    pub(crate) auth: Option<(HeaderName, HeaderValue)>,
+    pub(crate) blocking: bool,
+}
+
+/// Why a peer did not answer as it should.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Unmet(Unmet),
+    /// Its answer was an error.
+    Error(RpcError),
+    /// Its answer is none.
+    Nonsense(&'static str),
+}
+
+impl From<Failure> for RpcError {
+    fn from(failure: Failure) -> Self {
+        let failed = |reason: &str, why: String, retryable: bool| {
+            RpcError::internal(why).with("reason", reason).with("retryable", retryable)
+        };
+        match failure {
+            Failure::Unmet(Unmet::Refused(refusal)) => refusal.into(),
+            Failure::Unmet(Unmet::Unreachable) => {
+                failed("peer_unreachable", "the peer cannot be reached".into(), true)
+            }
+            Failure::Unmet(Unmet::Late) => {
+                failed("peer_timeout", "the peer did not answer in time".into(), true)
+            }
+            Failure::Unmet(Unmet::Long(limit)) => {
+                let why = format!("the peer's answer has more than {limit} bytes");
+                failed("peer_error", why, false).with("limit", limit)
+            }
+            Failure::Error(error) => {
+                let shown: String = error.message.chars().take(512).collect();
+                failed("peer_error", format!("the peer refused: {shown}"), false)
+                    .with("peer", json!(error))
+            }
+            Failure::Nonsense(why) => failed("peer_error", format!("the peer {why}"), false),
+        }
+    }
+}
+
+/// Asks a peer, in v1.0 and then, if it knows no such thing, in v0.3. Nothing was done when it says so.
+///
+/// # Errors
+/// Why there is no answer.
+pub(crate) async fn ask(
+    outgoing: &Outgoing,
+    endpoint: &Target,
+    question: Question,
+) -> Result<(SendResult, Version), Failure> {
+    let posted = match endpoint.is_bare() {
+        true => place(outgoing, endpoint).await?,
+        false => endpoint.clone(),
+    };
+    match post(outgoing, &posted, &question, Version::V1).await {
+        Err(failure) if speaks_another(&failure) => {
+            let result = post(outgoing, &posted, &question, Version::V03).await?;
+            Ok((result, Version::V03))
+        }
+        answered => Ok((answered?, Version::V1)),
+    }
+}
+
+/// Whether a peer said that it knows no such method or version, so that nothing was executed.
+fn speaks_another(failure: &Failure) -> bool {
+    match failure {
+        Failure::Error(error) => {
+            [Kind::MethodNotFound.code(), Kind::VersionNotSupported.code()].contains(&error.code)
+        }
+        Failure::Nonsense(why) => *why == NOT_THERE,
+        Failure::Unmet(_) => false,
+    }
+}
+
+const NOT_THERE: &str = "answers nothing there";
+
+/// Where an origin's card says that it is posted to. The card is asked for without credentials.
+async fn place(outgoing: &Outgoing, origin: &Target) -> Result<Target, Failure> {
+    for (path, version) in CARDS {
+        let at = origin.at(path);
+        let asked = outgoing.exchange(&at, HeaderMap::new(), None, CARD).await;
+        let (status, body) = asked.map_err(Failure::Unmet)?;
+        if status != 200 {
+            continue;
+        }
+        let card = serde_json::from_slice(&body).ok();
+        let card = card.and_then(|card| read::<AgentCard>(card, version).ok());
+        let card = card.ok_or(Failure::Nonsense("has a card that does not read"))?;
+        let interface = choose_interface(&card, origin).ok_or(Failure::Nonsense(
+            "has a card without a JSON-RPC interface of its own origin",
+        ))?;
+        let wrong = |_| Failure::Nonsense("has a card whose interface is no URL");
+        return Target::parse(&interface.url).map_err(wrong);
+    }
+    Err(Failure::Nonsense("has no card: give the whole URL that is posted to"))
+}
+
+/// The call in the shape of a version.
+fn call(question: &Question, version: Version) -> Value {
+    let message = question.params.message.clone();
+    let (method, params) = match version {
+        Version::V1 => (
+            "SendMessage",
+            json!({
+                "message": message,
+                "configuration": { "returnImmediately": !question.blocking },
+            }),
+        ),
+        Version::V03 => (
+            "message/send",
+            json!({
+                "message": v03::Message::from(message),
+                "configuration": { "blocking": question.blocking },
+            }),
+        ),
+    };
+    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
+}
+
+async fn post(
+    outgoing: &Outgoing,
+    target: &Target,
+    question: &Question,
+    version: Version,
+) -> Result<SendResult, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers.insert("a2a-version", HeaderValue::from_static(version.text()));
+    headers.extend(question.auth.clone());
+    let total = if question.blocking { BLOCKING } else { AT_ONCE };
+    let limits = Limits { total, bytes: ANSWER_BYTES };
+    let body = call(question, version).to_string().into_bytes();
+    let answered = outgoing.exchange(target, headers, Some(body), limits).await;
+    let (status, body) = answered.map_err(Failure::Unmet)?;
+    let Ok(mut envelope) = serde_json::from_slice::<Value>(&body) else {
+        return Err(Failure::Nonsense(match status {
+            404 | 405 => NOT_THERE,
+            300..=399 => "redirects, which is not followed",
+            401 | 403 => "does not let this daemon in",
+            _ => "answers with no JSON",
+        }));
+    };
+    if let Some(error) = envelope.get("error") {
+        let error = serde_json::from_value(error.clone());
+        return Err(
+            error.map_or(Failure::Nonsense("answers with no error of JSON-RPC"), Failure::Error)
+        );
+    }
+    let result = envelope.get_mut("result").map(Value::take).unwrap_or_default();
+    read(result, version).map_err(|_: A2aError| match status {
+        404 | 405 => Failure::Nonsense(NOT_THERE),
+        _ => Failure::Nonsense("answers with neither a task nor a message"),
+    })
+}
