@@ -224,10 +224,9 @@ async fn a_peer_is_added_and_asked_by_its_name() {
     assert_eq!(run(&["tasks", "show", id]).await.status.code(), Some(5));
     let long = parsed(&run(&["send", name, "test-resubscribe-message-id", "--json"]).await);
     let long = long["task"]["id"].as_str().unwrap();
-    let (followed, cancelled) =
-        tokio::join!(run(&["tasks", "follow", long, "--at", name]), async {
-            run(&["tasks", "cancel", long, "--at", name]).await
-        });
+    let follow = ["tasks", "follow", long, "--at", name];
+    let cancel = ["tasks", "cancel", long, "--at", name];
+    let (followed, cancelled) = tokio::join!(run(&follow), run(&cancel));
     assert!(cancelled.status.success(), "{cancelled:?}");
     // Whoever comes after the end is told that there is nothing to follow.
     assert!([Some(1), Some(5)].contains(&followed.status.code()), "{followed:?}");

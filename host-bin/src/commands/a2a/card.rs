@@ -25,19 +25,19 @@ use crate::{
 pub(super) struct Card {
     /// The agent: its URL or that of its card, or a peer by its name (default: this daemon)
     #[arg(value_name = "URL|PEER")]
-    agent: Option<String>,
+    whose: Option<String>,
 }
 
 impl Card {
     /// The URL, if it was given.
     pub(super) fn url(&self) -> Result<Option<Target>, Exit> {
-        self.agent.as_deref().map_or(Ok(None), place::url)
+        self.whose.as_deref().map_or(Ok(None), place::url)
     }
 }
 
 /// The card of this daemon's own connection, or of a peer that it knows.
 pub(super) async fn run(wanted: &Card, link: &Link, output: Output) -> Result<(), Exit> {
-    if let Some(name) = wanted.agent.as_deref().filter(|it| *it != ".") {
+    if let Some(name) = wanted.whose.as_deref().filter(|it| *it != ".") {
         let peers = link.call(ListPeers {}).await?.peers;
         let peer = peers.iter().find(|it| it.slug == name).ok_or_else(|| unknown(name))?;
         let url = Target::parse(&peer.url);
@@ -132,7 +132,7 @@ fn skills(card: &AgentCard) -> Table {
         table.row([
             Cell::new(&skill.id).tone(Tone::Name),
             Cell::new(skill.tags.join(", ")),
-            Cell::new(&skill.description),
+            Cell::new(skill.description.split_whitespace().collect::<Vec<_>>().join(" ")),
         ]);
     }
     table

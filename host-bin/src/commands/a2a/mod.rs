@@ -96,6 +96,7 @@ mod tests {
         }
         assert_eq!(parse("peers list --host").unwrap().role(), Role::Host);
         assert_eq!(parse("send . hello").unwrap().role(), Role::Client);
+        assert_eq!(parse("card a_example").unwrap().role(), Role::Client);
         for wrong in [
             "",
             "send",

@@ -25,7 +25,8 @@ enum What {
     /// Add a peer; its name is made of its host
     Add {
         /// Where it is; http only for hosts that `a2a.allow` of the configuration names
-        url: String,
+        #[arg(value_name = "URL")]
+        place: String,
         /// A name for people, at most 128 bytes
         #[arg(long, value_name = "TEXT")]
         label: Option<String>,
@@ -57,8 +58,8 @@ pub(super) async fn run(args: &Peers, link: &Link, output: Output) -> Result<(),
                 }
             }
         }
-        What::Add { url, label, allow_untrusted } => {
-            let (url, label) = (url.clone(), label.clone());
+        What::Add { place, label, allow_untrusted } => {
+            let (url, label) = (place.clone(), label.clone());
             let added = link.call(AddPeer { url, label, allow_untrusted: *allow_untrusted }).await;
             let peer = added.map_err(|error| consented(error.into(), *allow_untrusted))?;
             shown(&peer, output)
