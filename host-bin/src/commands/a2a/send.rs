@@ -10,7 +10,7 @@ use super::{
     message::Parts,
     peers::consented,
     place::{Place, TokenFrom},
-    tasks::{poll, told},
+    tasks::{go_on, poll, told},
     tell::Teller,
 };
 use crate::{
@@ -109,9 +109,11 @@ async fn here(
     link: &Link,
     output: Output,
 ) -> Result<Teller, Exit> {
-    let ask = Ask::Send { message, wait };
-    let sent: SendResult = shown("waiting", output, a2a::ask(link, &ask)).await?;
     let mut teller = Teller::default();
+    let sent = match &message.task_id {
+        Some(id) if stream => go_on(link, message, id, &mut teller, output).await?,
+        _ => shown("waiting", output, a2a::ask(link, &Ask::Send { message, wait })).await?,
+    };
     match sent {
         SendResult::Task(task) if stream => {
             poll(link, task, &mut teller, TaskState::ends_turn, output).await?

@@ -1,9 +1,9 @@
 //! `carport a2a tasks`: tasks of this daemon, or of an agent elsewhere.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use carport_a2a_types::{
-    ListTasks, PageOfTasks, Role, StreamResponse, Task, TaskState, read::Read,
+    ListTasks, Message, PageOfTasks, Role, SendResult, StreamResponse, Task, TaskState, read::Read,
 };
 use clap::{Subcommand, builder::PossibleValuesParser};
 use secrecy::SecretString;
@@ -229,20 +229,49 @@ pub(super) async fn poll(
 ) -> Result<(), Exit> {
     let mut before = None;
     loop {
-        let is_over = ends(task.status.state);
-        let event = StreamResponse::Task(task);
-        if before.as_ref() != Some(&event) {
-            tell(teller, &event, output)?;
-        }
-        let StreamResponse::Task(seen) = &event else { return Ok(()) };
+        let (id, is_over) = (task.id.clone(), ends(task.status.state));
+        look(task, &mut before, teller, output)?;
         if is_over {
             return Ok(());
         }
-        let id = seen.id.clone();
-        before = Some(event);
         sleep(LOOK_EVERY).await;
         task = a2a::ask(link, &Ask::Get(&id)).await?;
     }
+}
+
+/// Goes on with a task of this daemon, and tells what comes of it until the message is answered: until then its
+/// state may be that of the turn before.
+pub(super) async fn go_on(
+    link: &Link,
+    message: &Message,
+    id: &str,
+    teller: &mut Teller,
+    output: Output,
+) -> Result<SendResult, Exit> {
+    let ask = Ask::Send { message, wait: true };
+    let mut sent = pin!(a2a::ask(link, &ask));
+    let mut before = None;
+    loop {
+        tokio::select! {
+            sent = &mut sent => return sent,
+            () = sleep(LOOK_EVERY) => {}
+        }
+        look(a2a::ask(link, &Ask::Get(id)).await?, &mut before, teller, output)?;
+    }
+}
+
+/// Tells a look at a task, unless it is what the look before saw.
+fn look(
+    task: Task,
+    before: &mut Option<Task>,
+    teller: &mut Teller,
+    output: Output,
+) -> Result<(), Exit> {
+    if before.as_ref() != Some(&task) {
+        tell(teller, &StreamResponse::Task(task.clone()), output)?;
+        *before = Some(task);
+    }
+    Ok(())
 }
 
 /// Tells what comes on a stream of an agent until it ends.
