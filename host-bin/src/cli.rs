@@ -57,6 +57,9 @@ enum Command {
     Voice(commands::voice::Args),
     /// List and show the surfaces that agents draw, apply envelopes and follow what happens
     Surfaces(commands::surfaces::Args),
+    /// Ask agents of others, and have this daemon asked by them
+    #[cfg(feature = "a2a")]
+    A2a(commands::a2a::Args),
     /// List and decide what waits for a person
     Approvals(commands::approvals::Args),
     /// List the methods of the daemon
@@ -118,6 +121,8 @@ async fn run(cli: Cli, bill: &'static [BillRow]) -> Result<(), Exit> {
         Command::Meetings(args) => commands::meetings::run(args, &global).await,
         Command::Voice(args) => commands::voice::run(args, &global).await,
         Command::Surfaces(args) => commands::surfaces::run(args, &global).await,
+        #[cfg(feature = "a2a")]
+        Command::A2a(args) => commands::a2a::run(args, &global).await,
         Command::Approvals(args) => commands::approvals::run(args, &global).await,
         Command::Methods(args) => commands::methods::run(args, &global).await,
         Command::Plugins(args) => commands::plugins::run(&args, &global, bill),

@@ -1,5 +1,7 @@
 //! The client's side: find the daemon, prove who asks, call and listen.
 
+#[cfg(feature = "a2a")]
+pub(crate) mod a2a;
 pub(crate) mod agents;
 pub(crate) mod connect;
 pub(crate) mod events;

@@ -1,5 +1,7 @@
 //! One file a command: its arguments, and what it does.
 
+#[cfg(feature = "a2a")]
+pub(crate) mod a2a;
 pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod call;
@@ -17,4 +19,5 @@ pub(crate) mod surfaces;
 pub(crate) mod token;
 mod typed;
 pub(crate) mod voice;
+mod waiting;
 pub(crate) mod watch;

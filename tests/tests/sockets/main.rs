@@ -1,6 +1,7 @@
 //! The real binary: processes, sockets, files, signals.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod a2a_commands;
 mod agents;
 mod agents_bad_days;
 mod bad_days;

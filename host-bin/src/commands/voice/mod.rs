@@ -15,7 +15,6 @@ pub(super) mod pushing;
 mod say;
 pub(super) mod source;
 mod transcribe;
-mod waiting;
 
 /// Flags of `carport voice`.
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{clock, waiting::shown};
+use super::{super::waiting::shown, clock};
 use crate::{
     client::link::Link,
     exit::Exit,

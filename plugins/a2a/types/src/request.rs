@@ -216,6 +216,18 @@ pub struct PageOfTasks<T = Task> {
     pub total_size: usize,
 }
 
+impl Read for PageOfTasks {
+    fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
+        let mut page = Object::open(value, at, reader)?;
+        let tasks = page.list("tasks", reader);
+        let next_page_token = page.word("nextPageToken", reader).unwrap_or_default();
+        let page_size = page.maybe("pageSize", reader).unwrap_or_default();
+        let total_size: Option<u32> = page.maybe("totalSize", reader);
+        let total_size = total_size.map_or(0, |it| it as usize);
+        Some(Self { tasks, next_page_token, page_size, total_size })
+    }
+}
+
 /// Parameters of `GetTaskPushNotificationConfig` and `DeleteTaskPushNotificationConfig`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
