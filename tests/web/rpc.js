@@ -8,6 +8,9 @@ export class Refused extends Error {
   }
 }
 
+/** The connection is gone, and with it what was asked. */
+export class Closed extends Error {}
+
 /** A connection that has proved who it is. `onEvent(method, params)` hears the daemon's notifications. */
 export class Connection {
   #socket;
@@ -25,7 +28,7 @@ export class Connection {
     socket.onmessage = ({ data }) => connection.#hear(JSON.parse(data), onEvent);
     connection.closed = new Promise((resolve) => {
       socket.onclose = ({ code }) => {
-        for (const { reject } of connection.#calls.values()) reject(new Error(`closed with ${code}`));
+        for (const { reject } of connection.#calls.values()) reject(new Closed(`closed with ${code}`));
         connection.#calls.clear();
         resolve(code);
       };
@@ -51,7 +54,7 @@ export class Connection {
   call(method, params = {}) {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      if (this.#socket.readyState !== 1) return reject(new Error('the connection is closed'));
+      if (this.#socket.readyState !== 1) return reject(new Closed('closed'));
       this.#calls.set(id, { method, resolve, reject });
       this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
     });

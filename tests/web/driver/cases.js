@@ -2,12 +2,16 @@
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { contextOf, differences, expected, lookup } from './expected.js';
 import { unknown } from './known.js';
 import { makeDirectory } from './world.js';
 
+/** What the renderer says to components of the daemon's own catalog. */
+const LACKING = [/^warning: Component implementation not found .* type: (Badge|Spacer|Select)$/];
+
 /** Asks until the answer is no list of faults any more; the last faults if that takes too long. */
-export async function settles(faults, seconds = 10) {
+export async function settles(faults, seconds = 15) {
   const until = Date.now() + seconds * 1000;
   for (;;) {
     const found = await faults();
@@ -59,7 +63,7 @@ export async function strangers({ tally, browser, stranger, settings }) {
 /** Every example, on a page that was there before the agent. */
 export async function drawing(world) {
   const { tally, browser, daemon, site, settings, examples, surfaces, output } = world;
-  const screen = (world.screen = await browser.open(site.origin, settings(), { tolerated: [/type: (Badge|Spacer|Select)$/] }));
+  const screen = (world.screen = await browser.open(site.origin, settings(), { tolerated: LACKING }));
   await settles(async () => ((await screen.state()).status === 'connected' ? [] : ['not connected']));
   const client = (world.client = await daemon.connect());
   await tally.run('the agent draws while the page looks on', async () => {
@@ -72,10 +76,12 @@ export async function drawing(world) {
   let faults;
   await settles(async () => flat((faults = await compare(screen, client))));
   const said = complaints(screen);
-  for (const { name, surfaceId } of surfaces) {
+  const all = await client.call('a2ui.surfaces');
+  for (const { name, surfaceId, components } of surfaces) {
     await tally.run(name, async () => {
       await screen.shot(surfaceId, join(output, `${name}.png`));
-      return [...(faults.get(surfaceId) ?? ['is not on the page'])];
+      const kept = keeps(components, all.find((it) => it.surfaceId === surfaceId));
+      return [...kept, ...(faults.get(surfaceId) ?? ['is not on the page'])];
     });
   }
   tally.note('no complaint of the renderer or the browser', [...said, ...complaints(screen)]);
@@ -83,10 +89,18 @@ export async function drawing(world) {
   console.log(`Before their data came, functions complained: ${early.join(', ')}`);
 }
 
+/** How the daemon's state of a surface differs from the components of its example. */
+function keeps(components, surface) {
+  const kept = new Map(surface?.components.map((it) => [it.id, it]));
+  const lost = components.filter((it) => !isDeepStrictEqual(kept.get(it.id), it));
+  const more = kept.size - components.length;
+  return [...lost.map((it) => `the daemon does not hold ${it.id}`), ...(more ? [`it holds ${more} more`] : [])];
+}
+
 /** A page that comes later sees the same, from the snapshot. */
 export async function lateJoiner({ tally, browser, site, settings, screen, client }) {
   await tally.run('a page that comes later shows the same', async () => {
-    const late = await browser.open(site.origin, settings(), { tolerated: [/type: (Badge|Spacer|Select)$/] });
+    const late = await browser.open(site.origin, settings(), { tolerated: LACKING });
     const faults = await settles(async () => flat(await compare(late, client)));
     faults.push(...(await settles(async () => unequal(await screen.markup(), await late.markup()))));
     await late.close();
@@ -114,20 +128,20 @@ export async function openings({ tally, screen, client, output }) {
       if (it.type === 'Modal') {
         await tally.run(`the modal ${it.id} of ${id} opens`, async () => {
           await press('.a2ui-modal-trigger');
-          const opened = await settles(() => faults({ open: [it.id] }), 3);
+          const opened = await settles(() => faults({ open: [it.id] }));
           await screen.page.screenshot({ path: join(output, `open-${id}.png`) });
           await press('.a2ui-modal-close');
-          return [...opened, ...(await settles(() => faults({}), 3)), ...complaints(screen)];
+          return [...opened, ...(await settles(() => faults({}))), ...complaints(screen)];
         });
       }
       const tabs = it.definition.tabs ?? [];
       for (const [at, tab] of [...tabs.entries()].slice(1)) {
         await tally.run(`the tab ${tab.title} of ${id} shows`, async () => {
           await press(`.a2ui-tab-button:nth-child(${at + 1})`);
-          const shown = await settles(() => faults({ tabs: { [it.id]: at } }), 3);
+          const shown = await settles(() => faults({ tabs: { [it.id]: at } }));
           await screen.shot(id, join(output, `tab-${at + 1}-${id}.png`));
           await press('.a2ui-tab-button:first-child');
-          return [...shown, ...(await settles(() => faults({}), 3)), ...complaints(screen)];
+          return [...shown, ...(await settles(() => faults({}))), ...complaints(screen)];
         });
       }
     }
@@ -186,8 +200,8 @@ export async function actions(world) {
       world.typed[id] = { typed: model };
       for (const it of buttons) {
         count += 1;
-        await (await screen.part(id, it, 'button')).click({ timeout: 3000 });
-        faults.push(...(await settles(() => answered(screen, id, it, model, count), 3)));
+        await (await screen.part(id, it, 'button')).click({ timeout: 15000 });
+        faults.push(...(await settles(() => answered(screen, id, it, model, count))));
         const close = screen.page.locator('.a2ui-modal-close');
         if (await close.count()) await close.first().click();
       }
@@ -276,8 +290,7 @@ const overflow = (findings) =>
 /** A telephone reports what it measured; the daemon patches, and the page draws the patches. */
 export async function reports({ tally, browser, client, site, settings, output, surfaces }) {
   const folder = makeDirectory(join(output, 'phone'));
-  const tolerated = [/type: (Badge|Spacer|Select)$/];
-  const phone = await browser.open(site.origin, { ...settings(), reports: 'on' }, { width: 375, height: 740, tolerated });
+  const phone = await browser.open(site.origin, { ...settings(), reports: 'on' }, { width: 375, height: 740, tolerated: LACKING });
   let decisions = [];
   const of = (id) => decisions.filter((it) => it.surfaceId === id);
   await tally.run('a telephone reports until there is nothing left to do', async () => {
@@ -287,7 +300,7 @@ export async function reports({ tally, browser, client, site, settings, output, 
       const silent = ['answers', 'wide-row', 'extended', ...surfaces.map((it) => it.surfaceId)];
       const missing = silent.filter((it) => !of(it).length);
       return reporting ? [`${reporting} surfaces are still reported`] : missing.map((it) => `${it} is not reported`);
-    }, 30);
+    }, 60);
     return [...faults, ...complaints(phone)];
   });
   const patches = decisions.filter((it) => it.decision.kind === 'patch');

@@ -13,7 +13,7 @@ const join = (base, path) => (path.startsWith('/') ? path : `${base === '/' ? ''
 const INPUTS = ['TextField', 'CheckBox', 'Slider'];
 
 /**
- * Each component that is to be seen, as `{ id, path, type, text?, value? }` in the order of reading. `open` are the ids
+ * Each component that is to be seen, also one that is named and not there, as `{ id, path, type, text?, value? }` in the order of reading. `open` are the ids
  * of the modals that are open; `tabs` maps ids of Tabs to the tab that is shown, the first if it says nothing.
  * `text` is what a Text or a label must show, and `value` what an input must hold, unless a function makes it.
  */
@@ -31,7 +31,7 @@ export function expected({ components, dataModel }, { open = [], tabs = {} } = {
   };
   function visit(id, base) {
     const it = byId.get(id);
-    if (!it) return;
+    if (!it) return found.push({ id, path: base, type: 'missing', definition: {} });
     const [text, value] = [textOf(it, base), INPUTS.includes(it.component) ? shown(it.value, base) : undefined];
     found.push({ id, path: base, type: it.component, text, value, definition: it });
     if (it.children) children(it.children, base);
@@ -71,7 +71,6 @@ const key = ({ id, path, type }) => `${type} ${id} at ${path}`;
 export function differences(wanted, drawn) {
   const faults = [];
   const left = [...drawn];
-  if (!wanted.length) faults.push('there is nothing to draw');
   for (const it of wanted) {
     const at = left.findIndex((real) => key(real) === key(it));
     if (at < 0) {

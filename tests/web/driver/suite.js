@@ -12,13 +12,15 @@ import { bundle, Daemon, makeDirectory, serve, Wire } from './world.js';
 const [binary, chromium, examples, output] = process.argv.slice(2, 6).map((it) => resolve(it));
 const isServing = process.argv.includes('--serve');
 
-/** The surfaces that the examples make: `{ name, surfaceId }`. */
+/** The surfaces that the examples make: `{ name, surfaceId, components }`, these as the last message has them. */
 function surfacesOf(directory) {
   const files = readdirSync(directory).filter((it) => it.endsWith('.json')).sort();
   return files.map((file) => {
     const { messages } = JSON.parse(readFileSync(join(directory, file), 'utf8'));
     const { surfaceId } = messages.find((it) => it.createSurface).createSurface;
-    return { name: file.replace('.json', ''), surfaceId };
+    const sent = messages.flatMap((it) => it.updateComponents?.components ?? []);
+    const components = [...new Map(sent.map((it) => [it.id, it])).values()];
+    return { name: file.replace('.json', ''), surfaceId, components };
   });
 }
 

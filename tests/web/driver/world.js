@@ -75,12 +75,12 @@ export class Daemon {
     // Whatever ends the suite ends its daemon.
     const child = this.child;
     process.once('exit', () => child.exitCode === null && child.kill('SIGTERM'));
-    for (;;) {
+    for (const until = Date.now() + 60_000; ; ) {
       try {
         this.url = JSON.parse(this.#read('run/endpoint.json')).url;
         return;
       } catch {
-        if (this.child.exitCode !== null) throw new Error(`the daemon does not boot: ${this.log()}`);
+        if (child.exitCode !== null || Date.now() > until) throw new Error(`the daemon does not boot: ${this.log()}`);
         await pause(25);
       }
     }

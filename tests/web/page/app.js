@@ -3,7 +3,7 @@
 import { ContextProvider } from '@lit/context';
 import { Context } from '@a2ui/lit/v0_9';
 import { renderMarkdown } from '@a2ui/markdown-it';
-import { Connection } from '../rpc.js';
+import { Closed, Connection } from '../rpc.js';
 import { DRAWN, Surfaces } from './surfaces.js';
 import { components, drawn, markup, measured } from './measure.js';
 
@@ -18,7 +18,8 @@ const clientId = `page-${crypto.randomUUID()}`;
 const errors = new Map();
 const watched = new Set();
 const decisions = [];
-let daemon;
+let daemon = { call: () => Promise.reject(new Closed('not connected')), close() {} };
+const away = daemon;
 let lastToken;
 let attempts = 0;
 
@@ -34,6 +35,8 @@ const painted = () =>
   new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
 
 function onError(id, error, isEarly = false) {
+  // Whatever was missed comes with the snapshot of the next connection.
+  if (error instanceof Closed) return;
   const { code = error.name, message, expression } = error;
   if (isEarly) return console.info(`surface ${id}, before its data: ${message}`);
   errors.set(id, [...(errors.get(id) ?? []), { code, message, expression }]);
@@ -52,7 +55,7 @@ function onChange(id, isNew) {
     place.querySelector('a2ui-surface')?.remove();
     place.append(Object.assign(document.createElement('a2ui-surface'), { surface: surfaces.get(id) }));
   }
-  if (setting('reports') === 'on') watch(id).catch((error) => daemon && onError(id, error));
+  if (setting('reports') === 'on') watch(id).catch((error) => onError(id, error));
 }
 
 function onGone(id) {
@@ -120,8 +123,8 @@ async function stay() {
     } catch (error) {
       console.info(error.message);
     }
-    daemon?.close();
-    daemon = undefined;
+    daemon.close();
+    daemon = away;
     show('disconnected');
     await pause(wait);
   }
