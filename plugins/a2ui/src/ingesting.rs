@@ -84,10 +84,12 @@ impl Service {
 
     pub(crate) fn ingest_peer(&self, from: FromPeer) -> Result<Ingested> {
         // What cannot be called back is drawn nevertheless.
+        let read = from.endpoint.as_deref().and_then(|text| Endpoint::read(text).ok());
         let judged = from.endpoint.map(|text| self.endpoint(&text, from.allow_untrusted_endpoint));
         let endpoint = judged.and_then(Result::ok);
-        let shown = endpoint.as_ref().map(Endpoint::shown);
-        let who = Actor::Peer { endpoint: shown, context_id: from.context_id.clone() };
+        let own =
+            read.map_or_else(|| self.state.lock().store.stranger(), |it| it.full().to_owned());
+        let who = Actor::Peer { endpoint: Some(own), context_id: from.context_id.clone() };
         let whose = Whose {
             who: &who,
             owner: None,
@@ -113,12 +115,12 @@ impl Whose<'_> {
 
     /// The owner of what is found: as was said, else as the payload says.
     fn owner_of(&self, found: &Found) -> Option<Owner> {
-        let shown = self.endpoint.as_ref().map(Endpoint::shown);
+        let endpoint = self.endpoint.as_ref().map(|it| it.full().to_owned());
         match &self.owner {
             Some(Owner::A2a { task_id, context_id, .. }) => Some(Owner::A2a {
                 task_id: task_id.clone(),
                 context_id: context_id.clone(),
-                endpoint: shown,
+                endpoint,
             }),
             Some(owner) => Some(owner.clone()),
             None => {
@@ -128,8 +130,8 @@ impl Whose<'_> {
                     Actor::Peer { context_id: Some(own), .. } => Some(own.clone()),
                     _ => found.context_id.clone().or_else(|| self.context_id.clone()),
                 };
-                let is_known = task_id.is_some() || context_id.is_some() || shown.is_some();
-                is_known.then_some(Owner::A2a { task_id, context_id, endpoint: shown })
+                let is_known = task_id.is_some() || context_id.is_some() || endpoint.is_some();
+                is_known.then_some(Owner::A2a { task_id, context_id, endpoint })
             }
         }
     }

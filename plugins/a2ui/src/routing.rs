@@ -126,15 +126,15 @@ impl Service {
         let way = state.ways.get(id)?;
         let Some(Owner::A2a { task_id, context_id, .. }) = &surface.owner else { return None };
         let own = Some((id, data_model));
-        let shown = way.endpoint.shown();
+        let full = way.endpoint.full();
         let delivery = Delivery {
-            endpoint: way.endpoint.full().to_owned(),
+            endpoint: full.to_owned(),
             auth: way.auth.clone(),
             task_id: task_id.clone(),
             context_id: context_id.clone(),
             parts,
             media_type: MEDIA_TYPE,
-            metadata: self.metadata(state, &shown, context_id.as_deref(), own),
+            metadata: self.metadata(state, full, context_id.as_deref(), own),
         };
         let (endpoint, context_id, task_id) =
             (way.endpoint.clone(), context_id.clone(), task_id.clone());
@@ -167,8 +167,8 @@ impl Service {
                 error: Some(error),
             },
             Ok(delivered) => {
-                let who =
-                    Actor::Peer { endpoint: Some(shown.clone()), context_id: context_id.clone() };
+                let own = Some(endpoint.full().to_owned());
+                let who = Actor::Peer { endpoint: own, context_id: context_id.clone() };
                 let whose = Whose {
                     who: &who,
                     owner: None,

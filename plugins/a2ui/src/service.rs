@@ -217,9 +217,9 @@ impl Surfaces for Service {
     }
 
     fn message_metadata(&self, endpoint: &str, context_id: Option<&str>) -> Map<String, Value> {
-        // What is shown of an endpoint is what surfaces know of it.
-        let shown = Endpoint::read(endpoint).map_or_else(|_| endpoint.into(), |it| it.shown());
-        self.metadata(&self.state.lock(), &shown, context_id, None)
+        let full =
+            Endpoint::read(endpoint).map_or_else(|_| endpoint.into(), |it| it.full().to_owned());
+        self.metadata(&self.state.lock(), &full, context_id, None)
     }
 
     fn route_by(&self, router: Arc<dyn Router>) {

@@ -23,7 +23,7 @@ pub enum Actor {
     },
     /// Whoever answers at this endpoint, in this context.
     Peer {
-        /// Origin and path.
+        /// All of its URL, or a name that it has for as long as one payload; who has neither sees nothing.
         endpoint: Option<String>,
         /// Its context.
         context_id: Option<String>,

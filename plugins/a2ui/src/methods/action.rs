@@ -1,6 +1,6 @@
 //! `a2ui.action`: what a person did.
 
-use carport_a2ui_surfaces::Action;
+use carport_a2ui_surfaces::{Action, shallow};
 use carport_core::{Access, Caller, HostEvent, Method, Result, RpcError, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,7 @@ impl Method for Act {
             let error = RpcError::limit("bytes of an action", limit as u64);
             return Err(error.with("field", "maxActionBytes").with("got", got));
         }
+        shallow(&self.params, &service.config.limits)?;
         let (action, data_model) = read(self.params, service.clock.now())?;
         let (event, route) = service.act(&actor(caller), action, data_model).await?;
         Ok(Acted { event, route })

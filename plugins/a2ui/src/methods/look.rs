@@ -123,7 +123,7 @@ impl Method for Replay {
             ReplayForm::Envelopes => Replayed::Envelopes {
                 surface_id: self.surface_id,
                 revision: surface.revision,
-                envelopes: surface.envelopes(service.config.limits.max_envelope_bytes),
+                envelopes: surface.envelopes(&service.config.limits),
             },
         }))
     }

@@ -1,6 +1,7 @@
 //! `a2ui.render_report`: what a renderer saw.
 
 use carport_a2ui_improve::{Decision, Report};
+use carport_a2ui_surfaces::shallow;
 use carport_core::{Access, Caller, Method, Result, RpcError};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,7 @@ impl Method for RenderReport {
 
     async fn run(self, a2ui: &A2ui, caller: &Caller) -> Result<Reported> {
         let limits = &a2ui.service.config.limits;
+        shallow(&self.params, limits)?;
         let sent = Value::Object(self.params);
         let over = |key: &str, limit: usize, got: usize| {
             let error = RpcError::limit(format!("`{key}`"), limit as u64);

@@ -93,7 +93,8 @@ impl Components {
     /// Looks at a change without doing it: each of `new` replaces or joins.
     ///
     /// # Errors
-    /// Two of one id, an id that names itself, a cycle, a path that is too long, or too many.
+    /// Two of one id, an id that names itself, a cycle, a path that is too long, or too many, be they sent
+    /// or drawn.
     pub(crate) fn plan(&self, new: Vec<Entry>, limits: &Limits) -> Result<Upsert, Fault> {
         let mut over: HashMap<&str, (usize, &Entry)> = HashMap::with_capacity(new.len());
         for (at, entry) in new.iter().enumerate() {
@@ -116,7 +117,7 @@ impl Components {
         let structural = new.iter().any(changes);
         let view = View { old: self, over: &over };
         if structural {
-            view.check(limits)?;
+            view.check(&new, limits)?;
         }
         let joining = new.iter().filter(|entry| self.get(&entry.id).is_none()).count();
         let dropped = view.dropped(self.len() + joining, limits)?;
@@ -170,8 +171,24 @@ struct View<'a> {
 enum Seen {
     /// It is on the path that is being followed.
     Open,
-    /// So many components follow each other from it on.
-    Done(usize),
+    /// What is below it is known.
+    Done(Below),
+}
+
+/// What is below a component, with it.
+#[derive(Clone, Copy, Default)]
+struct Below {
+    /// So many components follow each other.
+    length: usize,
+    /// So many are drawn. What would be more than this holds stays the most that it does.
+    drawn: u32,
+}
+
+impl Below {
+    fn and(&mut self, child: Self) {
+        self.length = self.length.max(child.length);
+        self.drawn = self.drawn.saturating_add(child.drawn);
+    }
 }
 
 impl<'a> View<'a> {
@@ -183,45 +200,53 @@ impl<'a> View<'a> {
     }
 
     /// Follows every path once, without recursion: a path may be as long as there are components.
-    fn check(&self, limits: &Limits) -> Result<(), Fault> {
+    fn check(&self, new: &'a [Entry], limits: &Limits) -> Result<(), Fault> {
         let mut seen: HashMap<&str, Seen> =
             HashMap::with_capacity(self.old.len() + self.over.len());
-        let mut starts: Vec<&Entry> = self.over.values().map(|(_, entry)| *entry).collect();
-        starts.sort_by_key(|entry| self.over[&*entry.id].0);
-        starts.extend(
-            self.old.iter().map(|entry| &**entry).filter(|it| !self.over.contains_key(&*it.id)),
-        );
-        let mut longest = (0, "");
+        let old = self.old.iter().map(|entry| &**entry);
+        let starts = new.iter().chain(old.filter(|it| !self.over.contains_key(&*it.id)));
+        let (mut longest, mut total) = ((0, ""), 0_u32);
+        // What another names is drawn with that; what was followed before that was known is taken off again.
+        let mut tops: HashMap<&str, u32> = HashMap::new();
         for start in starts {
             if seen.contains_key(&*start.id) {
                 continue;
             }
-            // A component, the child that is next, and the longest way found below it.
-            let mut path: Vec<(&Entry, usize, usize)> = vec![(start, 0, 0)];
+            // A component, the child that is next, and what is below it so far.
+            let mut path: Vec<(&Entry, usize, Below)> = vec![(start, 0, Below::default())];
             seen.insert(&start.id, Seen::Open);
             while let Some((entry, next, below)) = path.last_mut() {
                 let Some(child) = entry.children.get(*next) else {
-                    let (id, length) = (&*entry.id, *below + 1);
-                    seen.insert(id, Seen::Done(length));
-                    longest = longest.max((length, id));
+                    let id = &*entry.id;
+                    let below =
+                        Below { length: below.length + 1, drawn: below.drawn.saturating_add(1) };
+                    seen.insert(id, Seen::Done(below));
+                    longest = longest.max((below.length, id));
                     path.pop();
-                    if let Some((_, _, above)) = path.last_mut() {
-                        *above = (*above).max(length);
+                    match path.last_mut() {
+                        Some((.., above)) => above.and(below),
+                        None => drop(tops.insert(id, below.drawn)),
                     }
                     continue;
                 };
                 *next += 1;
                 match (seen.get(&**child), self.get(child)) {
-                    (Some(Seen::Done(length)), _) => *below = (*below).max(*length),
+                    (Some(Seen::Done(done)), _) => {
+                        below.and(*done);
+                        tops.remove(&**child);
+                    }
                     (Some(Seen::Open), _) => return Err(self.cycle(&path, child)),
                     (None, Some(entry)) => {
                         seen.insert(&entry.id, Seen::Open);
-                        path.push((entry, 0, 0));
+                        path.push((entry, 0, Below::default()));
                     }
-                    // It has not arrived.
-                    (None, None) => {}
+                    // It has not arrived, and may.
+                    (None, None) => below.and(Below { length: 0, drawn: 1 }),
                 }
             }
+        }
+        for drawn in tops.values() {
+            total = total.saturating_add(*drawn);
         }
         let (length, id) = longest;
         let too_long = deep("components below each other", limits.max_depth, length);
@@ -230,10 +255,11 @@ impl<'a> View<'a> {
                 it.field = "updateComponents.components".into();
                 it.component_id = Some(id.into());
             })
-        })
+        })?;
+        within("maxDrawnComponents", limits.max_drawn_components, total as usize)
     }
 
-    fn cycle(&self, path: &[(&Entry, usize, usize)], again: &str) -> Fault {
+    fn cycle(&self, path: &[(&Entry, usize, Below)], again: &str) -> Fault {
         let from = path.iter().position(|(entry, ..)| *entry.id == *again).unwrap_or_default();
         let around = path[from..].iter().map(|(entry, ..)| &*entry.id);
         let shown: Vec<_> = around.clone().take(16).chain([again]).collect();

@@ -67,11 +67,14 @@ impl Model {
     ) -> Result<Write, Fault> {
         let field = "updateDataModel.path";
         let segments = path.segments();
-        let Some(value) = value else { return self.plan_deletion(path, field) };
-        inspect::data(&value, segments.len(), "/updateDataModel/value", limits)?;
+        let Some(value) = value else { return self.plan_deletion(path, field, limits) };
+        // Each segment is within a container, be they there or still to be made.
+        inspect::deep(inspect::CONTAINERS, limits.max_depth, segments.len())
+            .map_err(|fault| fault.with(|it| it.field = field.into()))?;
+        let size = inspect::data(&value, segments.len(), "/updateDataModel/value", limits)?;
         let Some(last) = segments.len().checked_sub(1) else {
-            let write = Write { depth: None, bytes: bytes(&value), value: Some(value) };
-            return fits(write, limits);
+            fits(size, limits)?;
+            return Ok(Write { depth: None, bytes: size, value: Some(value) });
         };
         // The deepest container that is there.
         let (mut depth, mut at) = (0, &self.root);
@@ -81,34 +84,36 @@ impl Model {
                 Some(inner) => (depth, at) = (depth + 1, inner),
             }
         }
+        // Only the root can be null here: it is made anew.
+        let made = if at.is_null() { segments } else { &segments[depth + 1..] };
+        // A few segments can ask for many nulls, so what is made is counted before it is.
+        let size = size.saturating_add(around(made, limits)?);
+        fits(size, limits)?;
         if at.is_null() {
-            // Only the root can be null here: it is made anew.
-            let value = build(segments, value, limits)?;
-            return fits(Write { depth: None, bytes: bytes(&value), value: Some(value) }, limits);
+            return Ok(Write { depth: None, bytes: size, value: Some(build(made, value)) });
         }
-        let old = member(at, &segments[depth], field)?;
-        let value = build(&segments[depth + 1..], value, limits)?;
-        let more = match (at, old) {
-            (_, Some(old)) => bytes(&value) as isize - bytes(old) as isize,
+        let more = match (at, member(at, &segments[depth], field)?) {
+            (_, Some(old)) => size as isize - bytes(old) as isize,
             (Value::Array(items), None) => {
                 let place = index(&segments[depth]).unwrap_or(usize::MAX);
                 list_place(place, limits)?;
                 // Nulls up to the place, each with its comma, and the value's own.
                 let nulls = place - items.len();
                 let commas = nulls + usize::from(!items.is_empty());
-                (nulls * 4 + commas + bytes(&value)) as isize
+                (nulls * 4 + commas + size) as isize
             }
             (Value::Object(members), None) => {
                 let comma = usize::from(!members.is_empty());
-                (text_bytes(&segments[depth]) + 1 + comma + bytes(&value)) as isize
+                (text_bytes(&segments[depth]) + 1 + comma + size) as isize
             }
             _ => 0,
         };
         let bytes = self.bytes.saturating_add_signed(more);
-        fits(Write { depth: Some(depth), value: Some(value), bytes }, limits)
+        fits(bytes, limits)?;
+        Ok(Write { depth: Some(depth), value: Some(build(made, value)), bytes })
     }
 
-    fn plan_deletion(&self, path: &Pointer, field: &str) -> Result<Write, Fault> {
+    fn plan_deletion(&self, path: &Pointer, field: &str, limits: &Limits) -> Result<Write, Fault> {
         let segments = path.segments();
         let nothing = Write { depth: Some(usize::MAX), value: None, bytes: self.bytes };
         let Some(last) = segments.len().checked_sub(1) else {
@@ -135,6 +140,10 @@ impl Model {
             _ => bytes(old) as isize - 4,
         };
         let bytes = self.bytes.saturating_add_signed(-less);
+        // A slot of a list keeps a null, which may be longer than what it had.
+        if bytes > self.bytes {
+            fits(bytes, limits)?;
+        }
         Ok(Write { depth: Some(last), value: None, bytes })
     }
 
@@ -170,9 +179,8 @@ impl Model {
     }
 }
 
-fn fits(write: Write, limits: &Limits) -> Result<Write, Fault> {
-    within("maxDataModelBytes", limits.max_data_model_bytes, write.bytes)?;
-    Ok(write)
+fn fits(bytes: usize, limits: &Limits) -> Result<(), Fault> {
+    within("maxDataModelBytes", limits.max_data_model_bytes, bytes)
 }
 
 fn child<'a>(at: &'a Value, segment: &String) -> Option<&'a Value> {
@@ -201,21 +209,30 @@ fn list_place(place: usize, limits: &Limits) -> Result<(), Fault> {
     within("maxListItems", limits.max_list_items, place.saturating_add(1))
 }
 
-/// A value within the containers that these segments make.
-fn build(segments: &[String], value: Value, limits: &Limits) -> Result<Value, Fault> {
-    let mut built = value;
-    for segment in segments.iter().rev() {
-        built = match index(segment) {
+/// The bytes of the containers that these segments make around a value.
+fn around(segments: &[String], limits: &Limits) -> Result<usize, Fault> {
+    segments.iter().try_fold(0_usize, |bytes, segment| {
+        let more = match index(segment) {
             Some(place) => {
                 list_place(place, limits)?;
-                let mut items = vec![Value::Null; place];
-                items.push(built);
-                Value::Array(items)
+                place.saturating_mul("null,".len()).saturating_add(2)
             }
-            None => Value::Object(Map::from_iter([(segment.clone(), built)])),
+            None => text_bytes(segment) + 3,
         };
-    }
-    Ok(built)
+        Ok(bytes.saturating_add(more))
+    })
+}
+
+/// A value within the containers that these segments make.
+fn build(segments: &[String], value: Value) -> Value {
+    segments.iter().rev().fold(value, |built, segment| match index(segment) {
+        Some(place) => {
+            let mut items = vec![Value::Null; place];
+            items.push(built);
+            Value::Array(items)
+        }
+        None => Value::Object(Map::from_iter([(segment.clone(), built)])),
+    })
 }
 
 #[cfg(test)]

@@ -78,6 +78,43 @@ fn what_cannot_be_written_is_refused_and_changes_nothing() {
     assert!(write(&mut Model::default(), &deep, Some(json!([[]]))).is_err());
 }
 
+#[test]
+fn a_path_makes_no_more_containers_than_there_may_be() {
+    let before = json!({ "n": null });
+    for (path, fits) in [
+        ("/a".repeat(50), true),
+        ("/a".repeat(51), false),
+        ("/0".repeat(50), true),
+        ("/0".repeat(51), false),
+        (format!("/l{}", "/0".repeat(49)), true),
+        (format!("/n{}", "/0".repeat(50)), false),
+        ("/a".repeat(512), false),
+    ] {
+        let mut model = Model { bytes: bytes(&before), root: before.clone() };
+        let done = write(&mut model, &path, Some(json!(1)));
+        assert_eq!(done.is_ok(), fits, "{path}");
+        assert!(fits || model.root == before);
+        if path.starts_with("/a/") && !fits {
+            let fault = done.unwrap_err();
+            assert_eq!(fault.reason(), Some(Reason::Depth), "{path}");
+            assert!(fault.to_string().starts_with("`updateDataModel.path`"), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn what_a_path_makes_is_counted_before_it_is_made() {
+    // Ten thousand lists of ten thousand nulls would be made if each step were taken first.
+    let wide = Limits { max_list_items: usize::MAX, ..Limits::default() };
+    let place = "/999999999999".repeat(20);
+    for root in [json!({}), Value::Null, json!([])] {
+        let model = Model { bytes: bytes(&root), root };
+        let path = Pointer::read(&format!("{place}/0"), "path", &wide).unwrap();
+        let fault = model.plan(&path, Some(json!(1)), &wide).err().unwrap();
+        assert!(matches!(fault, Fault::Limit { key: "maxDataModelBytes", .. }), "{fault}");
+    }
+}
+
 /// The same rules on clones, one step at a time.
 fn slowly(root: &Value, segments: &[String], value: Option<&Value>) -> Option<Value> {
     let Some((first, rest)) = segments.split_first() else {

@@ -1,6 +1,9 @@
 //! Endpoints of peers: which may be kept, and what of them is shown.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use thiserror::Error;
 use url::{Host, Url};
@@ -38,9 +41,25 @@ impl EndpointFault {
 }
 
 /// An endpoint that may be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.shown()).finish()
+    }
+}
+
+/// Where somebody is, with the query: it may hold a key, so this is compared and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Whole(pub(crate) String);
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Whole(..)")
+    }
 }
 
 impl Endpoint {
@@ -198,5 +217,6 @@ mod tests {
         assert_eq!(screen(&endpoint, false).unwrap_err().reason(), "untrusted_endpoint");
         assert_eq!(endpoint.shown(), "https://a.com/rpc");
         assert_eq!(endpoint.full(), "https://a.com/rpc?key=secret");
+        assert!(!format!("{endpoint:?}{:?}", Whole(endpoint.full().into())).contains("secret"));
     }
 }

@@ -1,6 +1,8 @@
 //! Envelopes: from what was sent to one of four messages, normalised and held against the schemas.
 
-use carport_a2ui_validate::{BASIC, BASIC_ALIAS, Catalog, Message, Schemas, VERSIONS, Violation};
+use carport_a2ui_validate::{
+    BASIC, BASIC_ALIAS, Catalog, Children, Component, Message, Schemas, VERSIONS, Violation,
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -15,6 +17,9 @@ use crate::{
 const OLD_KEYS: [&str; 3] = ["surfaceUpdate", "beginRendering", "dataModelUpdate"];
 /// The most faults that are told.
 const MOST_VIOLATIONS: usize = 32;
+/// How many values are looked at to tell what is wrong in an envelope: to find out takes far longer than to see
+/// that something is, and others wait.
+const MOST_LOOKED_AT: usize = 2000;
 
 /// An envelope that is well-formed. Its components are not checked yet: their catalog is the surface's.
 #[derive(Debug)]
@@ -55,12 +60,16 @@ impl Envelope {
         let wire = Value::Object(wire);
         let body = &wire[message.key()];
         let surface_id = body["surfaceId"].as_str().unwrap_or_default().to_owned();
+        // An id may be the whole envelope, and faults repeat it.
+        check_id(&surface_id, || format!("{}.surfaceId", message.key()), limits)?;
         let bytes = match message {
             // These are walked when they are placed; here only how long they are counts.
             Message::Components | Message::Data => inspect::bytes(&wire),
             _ => inspect::plain(&wire, "", limits).map_err(|fault| fault.of(&surface_id))?,
         };
         within("maxEnvelopeBytes", limits.max_envelope_bytes, bytes)?;
+        let count = body["components"].as_array().map_or(0, Vec::len);
+        within("maxComponents", limits.max_components, count)?;
         let preferred = schemas.catalogs().first();
         let catalog = match (message, body["catalogId"].as_str()) {
             (Message::Create, Some(id)) => match schemas.catalog(id) {
@@ -76,7 +85,6 @@ impl Envelope {
             let fault = Fault::at(reason, dotted(&first.path), first.message.clone());
             return Err(fault.of(&surface_id).with(|it| it.violations = faults));
         }
-        check_id(&surface_id, &format!("{}.surfaceId", message.key()), limits)?;
         Ok(Self { message, surface_id, wire })
     }
 }
@@ -127,18 +135,35 @@ fn unknown_catalog(schemas: &Schemas, surface_id: &str) -> Fault {
     Fault::at(Reason::UnsupportedCatalog, "createSurface.catalogId", why).of(surface_id)
 }
 
-fn check_id(id: &str, field: &str, limits: &Limits) -> Result<(), Fault> {
+fn check_id(id: &str, field: impl FnOnce() -> String, limits: &Limits) -> Result<(), Fault> {
     within("maxIdBytes", limits.max_id_bytes, id.len())?;
     match is_reserved(id) {
-        true => Err(Fault::at(Reason::ReservedSegment, field, format!("`{id}` is reserved"))),
+        true => Err(Fault::at(Reason::ReservedSegment, field(), format!("`{id}` is reserved"))),
         false => Ok(()),
     }
+}
+
+/// Checks the ids that a component names: one that may be nobody's never arrives.
+fn check_references(
+    component: &Value,
+    known: &Component,
+    at: usize,
+    limits: &Limits,
+) -> Result<(), Fault> {
+    let mut checked = Ok(());
+    known.edges.references(component, |it| {
+        if checked.is_ok() {
+            let field = || format!("updateComponents.components[{at}].{}", it.property);
+            checked = check_id(it.id, field, limits);
+        }
+    });
+    checked
 }
 
 /// Holds components against their schemas. Returns the bytes of each.
 ///
 /// # Errors
-/// The first fault by place, with all others.
+/// The first fault by place, with others, 32 in all.
 pub(crate) fn check_components(
     components: &[Value],
     catalog: &Catalog,
@@ -147,38 +172,31 @@ pub(crate) fn check_components(
     let mut sizes = Vec::with_capacity(components.len());
     let mut first: Option<Fault> = None;
     let mut all: Vec<Violation> = Vec::new();
+    let mut left = MOST_LOOKED_AT;
     for (at, component) in components.iter().enumerate() {
         let place = format!("/updateComponents/components/{at}");
         let id = component["id"].as_str();
         let blame = |fault: Fault| fault.with(|it| it.component_id = id.map(str::to_owned));
+        if let Some(id) = id {
+            check_id(id, || dotted(&format!("{place}/id")), limits).map_err(blame)?;
+        }
         // How deep calls go is known before a schema follows them.
         sizes.push(inspect::component(component, &place, limits).map_err(blame)?);
-        let found = match component["component"].as_str() {
-            None => vec![("/component".to_owned(), "must be the name of a component".to_owned())],
-            Some(name) => match catalog.component(name) {
-                None => {
-                    let known: Vec<_> = catalog.components().collect();
-                    let why = format!("is no component of this catalog: {}", known.join(", "));
-                    let field = dotted(&format!("{place}/component"));
-                    let fault = blame(Fault::at(Reason::UnsupportedComponent, field, why.clone()));
-                    first.get_or_insert(fault);
-                    all.push(Violation { path: format!("{place}/component"), message: why });
-                    continue;
-                }
-                Some(known) => {
-                    known.check(component).into_iter().map(|it| (it.path, it.message)).collect()
-                }
-            },
+        let (reason, found) = match against_schema(component, catalog, &mut left) {
+            Ok(known) => {
+                check_references(component, known, at, limits).map_err(blame)?;
+                continue;
+            }
+            Err(wrong) => wrong,
         };
-        for (path, message) in found {
+        for Violation { path, message } in found {
             let path = format!("{place}{path}");
-            let fault =
-                || blame(Fault::at(Reason::InvalidProperty, dotted(&path), message.clone()));
+            let fault = || blame(Fault::at(reason, dotted(&path), message.clone()));
             first.get_or_insert_with(fault);
             all.push(Violation { path, message });
         }
-        if let Some(id) = id {
-            check_id(id, &dotted(&format!("{place}/id")), limits).map_err(blame)?;
+        if all.len() >= MOST_VIOLATIONS {
+            break;
         }
     }
     all.truncate(MOST_VIOLATIONS);
@@ -186,4 +204,38 @@ pub(crate) fn check_components(
         Some(fault) => Err(fault.with(|it| it.violations = all)),
         None => Ok(sizes),
     }
+}
+
+/// The type of a component that is as its schema says, or what is wrong with it.
+fn against_schema<'c>(
+    component: &Value,
+    catalog: &'c Catalog,
+    left: &mut usize,
+) -> Result<&'c Component, (Reason, Vec<Violation>)> {
+    let at = |path: &str, message: String| vec![Violation { path: path.into(), message }];
+    let one = |message: String| at("/component", message);
+    let Some(name) = component["component"].as_str() else {
+        return Err((Reason::InvalidProperty, one("must be the name of a component".into())));
+    };
+    let Some(known) = catalog.component(name) else {
+        let all: Vec<_> = catalog.components().collect();
+        let why = format!("is no component of this catalog: {}", all.join(", "));
+        return Err((Reason::UnsupportedComponent, one(why)));
+    };
+    if known.admits(component) {
+        return Ok(known);
+    }
+    let found = match left.checked_sub(inspect::values(component)) {
+        Some(rest) => {
+            *left = rest;
+            known.check(component)
+        }
+        None => {
+            let why = format!(
+                "is no `{name}`, and too large to say where; send it in an envelope of its own, or smaller"
+            );
+            at("", why)
+        }
+    };
+    Err((Reason::InvalidProperty, found))
 }

@@ -5,6 +5,8 @@ use carport_core::{RpcError, codes};
 use serde_json::json;
 use thiserror::Error;
 
+use crate::limits::remedy;
+
 /// What kind of fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the word on the wire")]
@@ -67,7 +69,7 @@ pub enum Fault {
     #[error("`{}`: {}", .0.field, .0.message)]
     Invalid(Box<Invalid>),
     /// A limit would be passed.
-    #[error("`{key}`: the limit is {limit}, this would be {got}")]
+    #[error("`{key}`: the limit is {limit}, this would be {got}; {}", remedy(.key))]
     Limit {
         /// The limit's name.
         key: &'static str,

@@ -43,12 +43,11 @@ const INTO: [&str; 11] = [
 /// Finds envelopes. A list of them, or an object that holds them in any of the known ways, is looked into.
 ///
 /// # Errors
-/// The payload is too large, or holds too many.
+/// The payload is too large, holds too many, or one is around an id that is too long.
 pub fn find(payload: &Value, limits: &Limits) -> Result<Vec<Found>, Fault> {
     within("maxPayloadBytes", limits.max_payload_bytes, inspect::bytes(payload))?;
-    let mut search = Search { found: Vec::new() };
-    search.value(payload, String::new(), Around::default());
-    within("maxEnvelopesPerPayload", limits.max_envelopes_per_payload, search.found.len())?;
+    let mut search = Search { found: Vec::new(), limits };
+    search.value(payload, None, Around::default())?;
     Ok(search.found)
 }
 
@@ -59,47 +58,94 @@ struct Around<'a> {
     context_id: Option<&'a str>,
 }
 
-struct Search {
-    found: Vec<Found>,
+/// The way to a value. It is written only where an envelope is found: there may be millions of values.
+struct Way<'a> {
+    above: Option<&'a Way<'a>>,
+    step: Step<'a>,
 }
 
-impl Search {
-    fn value<'a>(&mut self, value: &'a Value, path: String, around: Around<'a>) {
+enum Step<'a> {
+    Member(&'a str),
+    Item(usize),
+}
+
+impl Way<'_> {
+    fn written(&self) -> String {
+        let above = self.above.map_or_else(String::new, Way::written);
+        match self.step {
+            Step::Member(name) => Pointer::below(&above, name),
+            Step::Item(at) => format!("{above}/{at}"),
+        }
+    }
+}
+
+struct Search<'l> {
+    found: Vec<Found>,
+    limits: &'l Limits,
+}
+
+impl Search<'_> {
+    fn value<'a>(
+        &mut self,
+        value: &'a Value,
+        way: Option<&Way<'_>>,
+        around: Around<'a>,
+    ) -> Result<(), Fault> {
         match value {
-            Value::Array(items) => {
-                for (at, item) in items.iter().enumerate() {
-                    self.value(item, format!("{path}/{at}"), around);
-                }
-            }
+            Value::Array(items) => items.iter().enumerate().try_for_each(|(at, item)| {
+                self.value(item, Some(&Way { above: way, step: Step::Item(at) }), around)
+            }),
             Value::Object(members) if members.keys().any(|key| Message::of_key(key).is_some()) => {
-                self.found.push(Found {
-                    path,
-                    envelope: value.clone(),
-                    task_id: around.task_id.map(str::to_owned),
-                    context_id: around.context_id.map(str::to_owned),
-                });
+                self.take(value, way, around)
             }
             Value::Object(members) => {
                 let around = around.within(members);
-                for key in INTO {
-                    let Some(inner) = members.get(key) else { continue };
-                    let path = Pointer::below(&path, key);
-                    match (key, inner) {
-                        ("parts", Value::Array(parts)) => self.parts(parts, &path, around),
-                        _ => self.value(inner, path, around),
+                INTO.iter().try_for_each(|key| {
+                    let way = Way { above: way, step: Step::Member(key) };
+                    match (*key, members.get(*key)) {
+                        ("parts", Some(Value::Array(parts))) => self.parts(parts, &way, around),
+                        (_, Some(inner)) => self.value(inner, Some(&way), around),
+                        _ => Ok(()),
                     }
-                }
+                })
             }
-            _ => {}
+            _ => Ok(()),
         }
     }
 
-    fn parts<'a>(&mut self, parts: &'a [Value], path: &str, around: Around<'a>) {
-        for (at, part) in parts.iter().enumerate() {
-            if let Some(data) = part.get("data").filter(|_| is_a2ui(part)) {
-                self.value(data, format!("{path}/{at}/data"), around);
-            }
-        }
+    /// Keeps an envelope. Nothing is copied before it is known to be one of not too many.
+    fn take(
+        &mut self,
+        envelope: &Value,
+        way: Option<&Way<'_>>,
+        around: Around<'_>,
+    ) -> Result<(), Fault> {
+        let count = self.found.len() + 1;
+        within("maxEnvelopesPerPayload", self.limits.max_envelopes_per_payload, count)?;
+        let id = |id: Option<&str>| {
+            let bytes = id.map_or(0, str::len);
+            within("maxIdBytes", self.limits.max_id_bytes, bytes).map(|()| id.map(str::to_owned))
+        };
+        self.found.push(Found {
+            path: way.map_or_else(String::new, Way::written),
+            envelope: envelope.clone(),
+            task_id: id(around.task_id)?,
+            context_id: id(around.context_id)?,
+        });
+        Ok(())
+    }
+
+    fn parts<'a>(
+        &mut self,
+        parts: &'a [Value],
+        way: &Way<'_>,
+        around: Around<'a>,
+    ) -> Result<(), Fault> {
+        parts.iter().enumerate().try_for_each(|(at, part)| {
+            let Some(data) = part.get("data").filter(|_| is_a2ui(part)) else { return Ok(()) };
+            let way = Way { above: Some(way), step: Step::Item(at) };
+            self.value(data, Some(&Way { above: Some(&way), step: Step::Member("data") }), around)
+        })
     }
 }
 
@@ -192,9 +238,32 @@ mod tests {
 
     #[test]
     fn too_much_is_refused_whole() {
-        let many = Value::from(vec![envelope(); 257]);
-        assert!(find(&many, &Limits::default()).is_err());
+        let many = |count: usize| Value::from(vec![envelope(); count]);
+        assert_eq!(find(&many(256), &Limits::default()).unwrap().len(), 256);
+        // What is told is not how many there are: the search stops at the first that is too many.
+        let fault = find(&many(90_000), &Limits::default()).unwrap_err();
+        let expected = Fault::Limit { key: "maxEnvelopesPerPayload", limit: 256, got: 257 };
+        assert_eq!(fault, expected);
         let deep = (0..100).fold(envelope(), |inner, _| json!({ "result": inner }));
         assert_eq!(find(&deep, &Limits::default()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn ids_of_an_owner_are_ids() {
+        for name in ["taskId", "contextId"] {
+            let of = |bytes: usize| json!({ name: "x".repeat(bytes), "a2ui": [envelope()] });
+            assert_eq!(find(&of(256), &Limits::default()).unwrap().len(), 1);
+            let fault = find(&of(257), &Limits::default()).unwrap_err();
+            assert_eq!(fault, Fault::Limit { key: "maxIdBytes", limit: 256, got: 257 });
+        }
+    }
+
+    #[test]
+    fn many_values_that_are_no_envelopes_are_passed_by() {
+        // Their ways, if each were written, would be hundreds of megabytes.
+        let within = |inner: Value, name: &str| Map::from_iter([(name.to_owned(), inner)]).into();
+        let wide = within(vec![0; 1 << 18].into(), "messages");
+        let deep = (0..100).fold(wide, |inner, _| within(inner, "artifactUpdate"));
+        assert!(find(&deep, &Limits::default()).unwrap().is_empty());
     }
 }

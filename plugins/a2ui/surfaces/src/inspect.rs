@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{
     fault::{Fault, Reason, dotted},
@@ -13,9 +13,9 @@ use crate::{
 /// What is looked for.
 #[derive(Clone, Copy)]
 enum Rules {
-    /// Data: how deep containers are, and how long lists.
+    /// Data: containers are counted from those that it goes into.
     Data { over: usize },
-    /// Components: how deep calls are, and whether paths can be read.
+    /// Components: also how deep calls are, and whether paths can be read.
     Component,
     /// The rest of an envelope.
     Plain,
@@ -43,7 +43,7 @@ pub(crate) fn plain(value: &Value, at: &str, limits: &Limits) -> Result<usize, F
 
 fn walk(value: &Value, rules: Rules, at: &str, limits: &Limits) -> Result<usize, Fault> {
     let over = if let Rules::Data { over } = rules { over } else { 0 };
-    let found = Walk { limits, rules }.value(value, over, 0);
+    let found = Walk { limits, rules }.value(value, over, 0, false);
     // The way to the fault is written while it comes back up.
     found.map_err(|fault| fault.with(|it| it.field = dotted(&format!("{at}{}", it.field))))
 }
@@ -54,7 +54,14 @@ fn led(fault: Fault, member: &str) -> Fault {
 }
 
 impl Walk<'_> {
-    fn value(&self, value: &Value, depth: usize, calls: usize) -> Result<usize, Fault> {
+    /// `named` are members that whoever draws the surface gave names: they make no binding and no call.
+    fn value(
+        &self,
+        value: &Value,
+        depth: usize,
+        calls: usize,
+        named: bool,
+    ) -> Result<usize, Fault> {
         match value {
             Value::Null => Ok(4),
             Value::Bool(yes) => Ok(if *yes { 4 } else { 5 }),
@@ -62,12 +69,10 @@ impl Walk<'_> {
             Value::String(text) => Ok(text_bytes(text)),
             Value::Array(items) => {
                 self.container(depth + 1)?;
-                if matches!(self.rules, Rules::Data { .. }) {
-                    within("maxListItems", self.limits.max_list_items, items.len())?;
-                }
+                within("maxListItems", self.limits.max_list_items, items.len())?;
                 let mut bytes = 2 + items.len().saturating_sub(1);
                 for (at, item) in items.iter().enumerate() {
-                    let below = self.value(item, depth + 1, calls);
+                    let below = self.value(item, depth + 1, calls, false);
                     bytes += below.map_err(|fault| led(fault, &at.to_string()))?;
                 }
                 Ok(bytes)
@@ -75,8 +80,9 @@ impl Walk<'_> {
             Value::Object(members) => {
                 self.container(depth + 1)?;
                 let mut calls = calls;
-                if matches!(self.rules, Rules::Component) {
-                    self.binding(value)?;
+                let dynamic = matches!(self.rules, Rules::Component) && !named;
+                if dynamic {
+                    self.binding(members)?;
                     calls += usize::from(members.get("call").is_some_and(Value::is_string));
                     self.call(calls)?;
                 }
@@ -87,7 +93,8 @@ impl Walk<'_> {
                             Fault::at(Reason::ReservedSegment, "", format!("`{name}` is reserved"));
                         return Err(led(fault, name));
                     }
-                    let below = self.value(member, depth + 1, calls);
+                    let named = dynamic && matches!(&**name, "context" | "args");
+                    let below = self.value(member, depth + 1, calls, named);
                     bytes += text_bytes(name) + 1 + below.map_err(|fault| led(fault, name))?;
                 }
                 Ok(bytes)
@@ -96,12 +103,11 @@ impl Walk<'_> {
     }
 
     fn container(&self, depth: usize) -> Result<(), Fault> {
-        match self.rules {
-            Rules::Data { .. } => {
-                deep("containers within each other", self.limits.max_depth, depth)
-            }
-            _ => Ok(()),
-        }
+        let limit = match self.rules {
+            Rules::Data { .. } => self.limits.max_depth,
+            _ => self.limits.nesting(),
+        };
+        deep(CONTAINERS, limit, depth)
     }
 
     fn call(&self, calls: usize) -> Result<(), Fault> {
@@ -109,13 +115,13 @@ impl Walk<'_> {
     }
 
     /// The path of a binding or a template.
-    fn binding(&self, value: &Value) -> Result<(), Fault> {
-        let Some(path) = value["path"].as_str() else { return Ok(()) };
-        let is_binding = match value.as_object().map(serde_json::Map::len) {
-            Some(1) => true,
-            Some(2) => value["componentId"].is_string(),
+    fn binding(&self, members: &Map<String, Value>) -> Result<(), Fault> {
+        let is_binding = match members.len() {
+            1 => true,
+            2 => members.get("componentId").is_some_and(Value::is_string),
             _ => false,
         };
+        let Some(path) = members.get("path").and_then(Value::as_str) else { return Ok(()) };
         match is_binding {
             true => Pointer::check_binding(path, "/path", self.limits),
             false => Ok(()),
@@ -123,13 +129,48 @@ impl Walk<'_> {
     }
 }
 
+/// Whether what comes with an action or a report nests no deeper than everybody who hears of it can read.
+/// The bound is 64 containers within each other, or `maxDepth` if that is more.
+///
+/// # Errors
+/// Reason `depth`, with the name of the member.
+pub fn shallow(members: &Map<String, Value>, limits: &Limits) -> Result<(), Fault> {
+    fn walk(value: &Value, depth: usize, limit: usize) -> Result<(), Fault> {
+        deep(CONTAINERS, limit, depth + usize::from(value.is_array() || value.is_object()))?;
+        match value {
+            Value::Array(items) => items.iter().try_for_each(|it| walk(it, depth + 1, limit)),
+            Value::Object(members) => {
+                members.values().try_for_each(|it| walk(it, depth + 1, limit))
+            }
+            _ => Ok(()),
+        }
+    }
+    members.iter().try_for_each(|(name, member)| {
+        walk(member, 0, limits.nesting())
+            .map_err(|fault| fault.with(|it| it.field.clone_from(name)))
+    })
+}
+
+/// What is counted where depth is that of JSON.
+pub(crate) const CONTAINERS: &str = "containers within each other";
+
 pub(crate) fn deep(what: &str, limit: usize, got: usize) -> Result<(), Fault> {
     match got <= limit {
         true => Ok(()),
         false => {
-            let fault = Fault::at(Reason::Depth, "", format!("more than {limit} {what}"));
+            let why = format!("more than {limit} {what}; nest less deeply");
+            let fault = Fault::at(Reason::Depth, "", why);
             Err(fault.with(|it| it.bound = Some((limit, got))))
         }
+    }
+}
+
+/// How many values a value is, with all in it.
+pub(crate) fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(members) => members.values().map(values).sum(),
+        _ => 0,
     }
 }
 
@@ -151,6 +192,13 @@ pub(crate) fn bytes(value: &Value) -> usize {
 }
 
 fn number_bytes(number: &Number) -> usize {
+    let digits = |it: u64| it.checked_ilog10().map_or(1, |more| more as usize + 1);
+    if let Some(whole) = number.as_u64() {
+        return digits(whole);
+    }
+    if let Some(whole) = number.as_i64() {
+        return 1 + digits(whole.unsigned_abs());
+    }
     struct Count(usize);
     impl fmt::Write for Count {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -201,6 +249,40 @@ mod tests {
         assert_eq!(field(component(&bound, "/c", &limits)), found);
         let many = json!({ "l": vec![0; 10_001] });
         assert!(field(data(&many, 0, "", &limits)).1.contains("maxListItems"));
+        assert!(field(component(&many, "", &limits)).1.contains("maxListItems"));
+    }
+
+    #[test]
+    fn names_of_a_context_make_no_binding_and_no_call() {
+        let limits = Limits::default();
+        let within = |context: Value| json!({ "event": { "name": "n", "context": context } });
+        assert!(component(&within(json!({ "path": "a~b" })), "", &limits).is_ok());
+        assert!(component(&json!({ "call": "f", "args": { "path": "~" } }), "", &limits).is_ok());
+        let called = json!({ "call": "f", "args": { "call": "g" } });
+        let shallow = Limits { max_call_depth: 1, ..Limits::default() };
+        assert!(component(&called, "", &shallow).is_ok());
+        // What stands under the names is dynamic again, whatever they are.
+        for name in ["path", "context", "args"] {
+            let bound = within(json!({ name: { "path": "~" } }));
+            let found = (Some(Reason::InvalidPath), format!("event.context.{name}.path"));
+            assert_eq!(field(component(&bound, "", &limits)), found);
+        }
+    }
+
+    #[test]
+    fn nothing_nests_deeper_than_frames_can_hold() {
+        let limits = Limits::default();
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!({ "a": inner }));
+        for walk in [component, plain] {
+            assert!(walk(&nested(64), "", &limits).is_ok());
+            assert_eq!(field(walk(&nested(65), "", &limits)).0, Some(Reason::Depth));
+        }
+        let event = |levels: usize| Map::from_iter([("context".to_owned(), nested(levels))]);
+        assert!(shallow(&event(64), &limits).is_ok());
+        let fault = shallow(&event(65), &limits).unwrap_err();
+        assert!(fault.to_string().contains("`context`: more than 64"), "{fault}");
+        let wider = Limits { max_depth: 90, ..Limits::default() };
+        assert!(shallow(&event(90), &wider).is_ok() && component(&nested(90), "", &wider).is_ok());
     }
 
     #[test]

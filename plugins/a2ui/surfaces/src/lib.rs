@@ -14,6 +14,7 @@ mod ingest;
 mod inspect;
 mod limits;
 mod pointer;
+mod replay;
 mod store;
 mod surface;
 
@@ -23,6 +24,7 @@ pub use data_model::Model;
 pub use endpoint::{Endpoint, EndpointFault, screen};
 pub use fault::{Fault, Invalid, Reason};
 pub use ingest::{Found, find};
+pub use inspect::shallow;
 pub use limits::Limits;
 pub use pointer::Pointer;
 pub use store::{Change, Outcome, Store};

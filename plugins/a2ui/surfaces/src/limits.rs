@@ -15,12 +15,17 @@ pub struct Limits {
     pub max_surfaces_per_creator: usize,
     /// Components of a surface.
     pub max_components: usize,
+    /// Components that a surface draws: one that is named twice counts twice with all below it, and one that
+    /// has not arrived counts as well. Fifty columns that name the next one twice would be 2^49.
+    pub max_drawn_components: usize,
     /// Bytes of an envelope.
     pub max_envelope_bytes: usize,
     /// Bytes of a surface.
     pub max_surface_bytes: usize,
     /// Bytes of a data model.
     pub max_data_model_bytes: usize,
+    /// Bytes of the surfaces of one creator, so that none fills the store alone.
+    pub max_creator_bytes: usize,
     /// Bytes of all surfaces: the list of them is one frame.
     pub max_store_bytes: usize,
     /// Components on a path from the first to the last, and containers within each other in data.
@@ -57,9 +62,11 @@ impl Default for Limits {
             max_surfaces: 256,
             max_surfaces_per_creator: 64,
             max_components: 2000,
+            max_drawn_components: 10_000,
             max_envelope_bytes: 1 << 20,
             max_surface_bytes: 2 << 20,
             max_data_model_bytes: 1 << 20,
+            max_creator_bytes: 4 << 20,
             max_store_bytes: 8 << 20,
             max_depth: 50,
             max_call_depth: 5,
@@ -78,8 +85,10 @@ impl Default for Limits {
     }
 }
 
-/// What frames can hold: they nest 128 levels, and a surface in a list in a reply takes some of them.
+/// What frames can hold: most readers of JSON stop at 128 levels, and a message to a peer takes nine of them.
 const DEEPEST: usize = 100;
+/// Containers within each other that are enough for anything but data.
+const NESTED: usize = 64;
 /// What schemas are held against without much work.
 const DEEPEST_CALL: usize = 10;
 
@@ -96,6 +105,26 @@ impl Limits {
             return Err(format!("`a2ui.limits.maxCallDepth` must be 1 to {DEEPEST_CALL}"));
         }
         Ok(())
+    }
+
+    /// How many containers may be within each other in whatever is no data model: components, themes,
+    /// contexts of actions, reports.
+    pub(crate) fn nesting(&self) -> usize {
+        self.max_depth.max(NESTED)
+    }
+}
+
+/// What helps against passing a limit.
+pub(crate) fn remedy(key: &str) -> &'static str {
+    match key {
+        "maxSurfaces" | "maxSurfacesPerCreator" | "maxStoreBytes" | "maxCreatorBytes" => {
+            "delete surfaces that are not needed"
+        }
+        "maxComponents" => "draw less, or draw lists by templates",
+        "maxDrawnComponents" => "name a component in fewer places, or draw lists by templates",
+        "maxEnvelopeBytes" | "maxPayloadBytes" | "maxEnvelopesPerPayload" => "send it in parts",
+        "maxSurfaceBytes" | "maxDataModelBytes" | "maxListItems" => "send less, in pages",
+        _ => "use a shorter one",
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map("[ab\"\n]{1,2}|a|b", inner, 0..4)
+            prop::collection::hash_map("[ab\"\n~/]{1,2}|a|b||[0-2]|a{20}", inner, 0..4)
                 .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
         ]
     })

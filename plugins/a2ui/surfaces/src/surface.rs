@@ -1,4 +1,4 @@
-//! A surface: what it is made of, how it is shown, and the envelopes that make it anew.
+//! A surface: what it is made of, and how it is shown.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,15 +6,9 @@ use carport_a2ui_api::{Creator, Owner, Snapshot};
 use carport_a2ui_validate::Message;
 use carport_core::Time;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json, value::to_raw_value};
+use serde_json::{Map, Value, value::to_raw_value};
 
-use crate::{
-    VERSION,
-    components::{Components, Entry},
-    data_model::Model,
-    inspect::bytes,
-    pointer::Pointer,
-};
+use crate::{VERSION, components::Components, data_model::Model, endpoint::Whole};
 
 /// What the head of a surface takes at the most beside its theme: ids, owner, creator, times.
 pub(crate) const HEAD_BYTES: usize = 1024;
@@ -48,6 +42,8 @@ pub struct Surface {
     pub updated_at: Time,
     /// When it was changed, acted on or replayed last.
     pub touched_at: Time,
+    /// Where its owner is.
+    pub(crate) peer: Option<Whole>,
     /// Counts surfaces by creation.
     pub(crate) serial: u64,
     pub(crate) head_bytes: usize,
@@ -107,62 +103,6 @@ impl Surface {
     /// The bytes of its JSON, or a few more.
     pub(crate) fn bytes(&self) -> usize {
         self.head_bytes + self.components.bytes() + self.model.bytes()
-    }
-
-    /// The envelopes that make the surface anew, none of more than `most` bytes.
-    pub fn envelopes(&self, most: usize) -> Vec<Value> {
-        let id = &self.id;
-        let mut create = json!({
-            "surfaceId": id, "catalogId": self.catalog_id, "sendDataModel": self.send_data_model,
-        });
-        if let Some(theme) = &self.theme {
-            create["theme"] = theme.clone();
-        }
-        let mut all = vec![wire(Message::Create, create)];
-        let mut batch: Vec<&Arc<Entry>> = Vec::new();
-        let mut size = HEAD_BYTES;
-        let flush = |batch: &mut Vec<&Arc<Entry>>| {
-            let values: Vec<_> = batch.drain(..).map(|entry| &entry.value).collect();
-            (!values.is_empty()).then(|| {
-                wire(Message::Components, json!({ "surfaceId": id, "components": values }))
-            })
-        };
-        for entry in self.components.iter() {
-            if size + entry.bytes + 1 > most {
-                all.extend(flush(&mut batch));
-                size = HEAD_BYTES;
-            }
-            size += entry.bytes + 1;
-            batch.push(entry);
-        }
-        all.extend(flush(&mut batch));
-        self.data("", self.model.root(), most, &mut all);
-        all
-    }
-
-    /// Writes that make `value` at `path`. What is too long for one is written piece by piece.
-    fn data(&self, path: &str, value: &Value, most: usize, all: &mut Vec<Value>) {
-        let mut write = |value: Value| {
-            let path = if path.is_empty() { "/" } else { path };
-            let body = json!({ "surfaceId": self.id, "path": path, "value": value });
-            all.push(wire(Message::Data, body));
-        };
-        let fits = bytes(value) + path.len() * 2 + HEAD_BYTES <= most;
-        match value {
-            Value::Object(members) if !fits => {
-                write(json!({}));
-                for (name, member) in members {
-                    self.data(&Pointer::below(path, name), member, most, all);
-                }
-            }
-            Value::Array(items) if !fits => {
-                write(json!([]));
-                for (at, item) in items.iter().enumerate() {
-                    self.data(&Pointer::below(path, &at.to_string()), item, most, all);
-                }
-            }
-            value => write(value.clone()),
-        }
     }
 }
 

@@ -76,3 +76,18 @@ async fn without_a_router_the_action_stays_here_and_says_so() {
     assert_eq!(done["route"], route);
     assert_eq!(done["event"]["payload"]["route"], route);
 }
+
+#[tokio::test]
+async fn nothing_that_is_told_nests_deeper_than_frames_can_hold() {
+    let host = host().await;
+    let mut client = host.client().await;
+    create(&mut client, "s").await;
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!({ "a": inner }));
+    for (method, member) in [("a2ui.action", "context"), ("a2ui.render_report", "stats")] {
+        let params =
+            |levels: usize| json!({ "name": "n", "surfaceId": "s", member: nested(levels) });
+        call(&mut client, method, params(64)).await;
+        let data = refused(&mut client, method, params(65), codes::INVALID_PARAMS).await;
+        assert_eq!((&data["field"], &data["reason"]), (&json!(member), &json!("depth")));
+    }
+}

@@ -24,7 +24,7 @@ async fn capabilities_name_catalogs_components_and_limits() {
     let limits = known["limits"].as_object().unwrap();
     assert_eq!(
         (limits.len(), &limits["maxSurfaces"], &limits["maxAxeNodes"]),
-        (20, &json!(256), &json!(1500))
+        (22, &json!(256), &json!(1500))
     );
 }
 

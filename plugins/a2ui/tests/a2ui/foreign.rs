@@ -165,7 +165,7 @@ async fn a_peer_changes_only_the_surfaces_of_its_context() {
     let service = host.service(&SURFACES);
     let from = |context: &str, payload: Value| FromPeer {
         payload,
-        endpoint: Some("https://peer.example/rpc".into()),
+        endpoint: Some("https://peer.example/rpc?k=1".into()),
         context_id: Some(context.into()),
         route_auth: RouteAuth::None,
         ..FromPeer::default()
@@ -173,7 +173,19 @@ async fn a_peer_changes_only_the_surfaces_of_its_context() {
     let update = components("s", json!([text("root")]));
     let done = service.ingest(from("c2", update.clone())).unwrap();
     assert_eq!((done.applied.len(), done.errors[0].code), (0, codes::FORBIDDEN));
+    // Of one server, what is behind another query is another.
+    for endpoint in [Some("https://peer.example/rpc?k=2".into()), None] {
+        let other = FromPeer { endpoint, ..from("c1", update.clone()) };
+        assert_eq!(service.ingest(other).unwrap().applied.len(), 0);
+    }
     assert_eq!(service.ingest(from("c1", update)).unwrap().applied.len(), 1);
+    // Who is nowhere draws what one payload holds, and nobody else changes that.
+    let both =
+        json!([{ "createSurface": { "surfaceId": "m" } }, components("m", json!([text("root")]))]);
+    let nowhere = |payload: Value| FromPeer { endpoint: None, ..from("c3", payload) };
+    assert_eq!(service.ingest(nowhere(both)).unwrap().applied.len(), 2);
+    let later = components("m", json!([text("other")]));
+    assert_eq!(service.ingest(nowhere(later)).unwrap().applied.len(), 0);
     // A payload that names another context stays the peer's own.
     let other = json!({ "contextId": "c1", "a2ui": { "createSurface": { "surfaceId": "n" } } });
     service.ingest(from("c2", other)).unwrap();

@@ -33,7 +33,13 @@ pub struct Component {
 }
 
 impl Component {
-    /// What is wrong with a component of this type, by pointers from the component.
+    /// Whether a component is as its type says. The time that takes grows with its length.
+    pub fn admits(&self, component: &Value) -> bool {
+        self.validator.is_valid(component)
+    }
+
+    /// What is wrong with a component of this type, by pointers from the component. All ways in which each
+    /// value in it could have been meant are tried, so this is for components of moderate size.
     pub fn check(&self, component: &Value) -> Vec<Violation> {
         violations::of(&self.validator, component)
     }

@@ -75,6 +75,17 @@ fn every_fault_of_a_component_is_told_in_the_order_of_places() {
 }
 
 #[test]
+fn of_very_many_faults_some_are_told() {
+    let mut text = json!({ "id": "t", "component": "Text", "text": "a" });
+    for at in 0..1000 {
+        text[format!("unknown{at}")] = json!(1);
+    }
+    assert_eq!(faults(text).len(), 32);
+    let wrong = json!({ "id": "r", "component": "Row", "children": vec![7; 1000] });
+    assert_eq!(faults(wrong).len(), 32);
+}
+
+#[test]
 fn the_extended_catalog_is_the_basic_one_and_six_more() {
     let schemas = &*SCHEMAS;
     let names = |id: &str| schemas.catalog(id).unwrap().components().collect::<Vec<_>>();

@@ -33,11 +33,15 @@ pub(crate) fn of(validator: &Validator, value: &Value) -> Vec<Violation> {
     }
     found.sort();
     found.dedup();
-    found.truncate(MOST);
     found
 }
 
+/// Adds what is wrong, as long as there is not enough of it: nothing is put into words that nobody is told.
 fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
+    let left = MOST.saturating_sub(found.len());
+    if left == 0 {
+        return;
+    }
     let place = error.instance_path().as_str();
     let mut say = |path: String, message: String| found.push(Violation { path, message });
     let below = |member: &str| format!("{place}/{}", member.replace('~', "~0").replace('/', "~1"));
@@ -47,13 +51,13 @@ fn tell(error: &ValidationError<'_>, found: &mut Vec<Violation>) {
         }
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            for member in unexpected {
+            for member in unexpected.iter().take(left) {
                 say(below(member), "is not known here".into());
             }
         }
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
             match meant(place, context) {
-                Some(errors) => errors.iter().for_each(|error| tell(error, found)),
+                Some(errors) => errors.iter().take(left).for_each(|error| tell(error, found)),
                 None => say(place.into(), alternatives(error)),
             }
         }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     components::{Components, Entry},
     data_model::Model,
+    endpoint::{Endpoint, Whole},
     envelope::{self, Envelope},
     fault::Fault,
     inspect,
@@ -27,7 +28,7 @@ pub struct Change<'a> {
     pub envelope: Value,
     /// Who sends it.
     pub who: &'a Actor,
-    /// Whose a new surface is.
+    /// Whose a new surface is. Its endpoint is said with its query, which the surface does not show.
     pub owner: Option<&'a Owner>,
     /// Now.
     pub now: Time,
@@ -112,6 +113,12 @@ impl Store {
         all
     }
 
+    /// A name that nobody had: what a peer without an endpoint makes is its own as long as it goes by one.
+    pub fn stranger(&mut self) -> String {
+        self.serial += 1;
+        format!("stranger {}", self.serial)
+    }
+
     /// Keeps a surface from expiring.
     pub fn touch(&mut self, id: &str, now: Time) {
         if let Some(surface) = self.surfaces.get_mut(id) {
@@ -145,7 +152,8 @@ impl Store {
     /// Removes what nobody touched for too long.
     pub fn reap(&mut self, now: Time) -> Vec<Outcome> {
         let oldest = self.limits.max_surface_age_secs;
-        let is_old = |it: &&Surface| (*now - *it.touched_at).num_seconds() >= oldest as i64;
+        let age = |it: &Surface| u64::try_from((*now - *it.touched_at).num_seconds());
+        let is_old = |it: &&Surface| age(it).is_ok_and(|age| age >= oldest);
         let mut old: Vec<_> = self.surfaces.values().filter(is_old).collect();
         old.sort_by_key(|surface| surface.serial);
         let ids: Vec<_> = old.into_iter().map(|surface| surface.id.clone()).collect();
@@ -169,20 +177,20 @@ impl Store {
             return Err(Fault::Exists(id));
         }
         let created_by = creator(who, owner);
-        let same = |it: &&Surface| is_same_creator(it, &created_by, owner);
+        let peer = peer(who, owner).map(Whole);
+        let owner = owner.map(|it| shown(it, &self.limits)).transpose()?;
+        let same = |it: &&Surface| is_same_creator(it, &created_by, owner.as_ref());
         let own = self.surfaces.values().filter(same).count();
         within("maxSurfacesPerCreator", self.limits.max_surfaces_per_creator, own + 1)?;
         within("maxSurfaces", self.limits.max_surfaces, self.surfaces.len() + 1)?;
         let body = envelope.body();
         let catalog = body["catalogId"].as_str().and_then(|id| self.schemas.catalog(id));
         let theme = body.get("theme").cloned();
-        let owner = owner.cloned();
+        let of_owner = owner.as_ref().map(|it| serde_json::to_string(it).map_or(0, |it| it.len()));
         let head_bytes = HEAD_BYTES
             + theme.as_ref().map_or(0, inspect::bytes)
-            + id.len()
-            + owner
-                .as_ref()
-                .map_or(0, |owner| serde_json::to_string(owner).map_or(0, |it| it.len()));
+            + inspect::text_bytes(&id)
+            + of_owner.unwrap_or_default();
         let surface = Surface {
             id: id.clone(),
             catalog_id: catalog.map_or("", |it| it.id()),
@@ -191,6 +199,7 @@ impl Store {
             components: Components::default(),
             model: Model::default(),
             owner,
+            peer,
             created_by,
             revision: self.seq + 1,
             structure_revision: self.seq + 1,
@@ -201,7 +210,7 @@ impl Store {
             head_bytes,
             shown: OnceLock::new(),
         };
-        self.fits(0, surface.bytes())?;
+        self.fits(&surface, 0, surface.bytes())?;
         self.bytes += surface.bytes();
         self.serial += 1;
         self.surfaces.insert(id, surface);
@@ -223,7 +232,7 @@ impl Store {
         let plan = surface.components.plan(new, &self.limits)?;
         let before = surface.bytes();
         let after = before - surface.components.bytes() + plan.bytes;
-        self.fits(before, after)?;
+        self.fits(surface, before, after)?;
         self.bytes = self.bytes - before + after;
         let (structural, dropped) = (plan.structural, plan.dropped.clone());
         let mut outcome = self.outcome(envelope, 0, structural);
@@ -245,7 +254,7 @@ impl Store {
         let plan = surface.model.plan(&path, body.get("value").cloned(), &self.limits)?;
         let before = surface.bytes();
         let after = before - surface.model.bytes() + plan.bytes_after();
-        self.fits(before, after)?;
+        self.fits(surface, before, after)?;
         self.bytes = self.bytes - before + after;
         let mut outcome = self.outcome(envelope, 0, false);
         if let Some(surface) = self.surfaces.get_mut(&outcome.surface_id) {
@@ -278,11 +287,20 @@ impl Store {
         }
     }
 
-    fn fits(&self, before: usize, after: usize) -> Result<(), Fault> {
+    fn fits(&self, surface: &Surface, before: usize, after: usize) -> Result<(), Fault> {
         // What shrinks always may.
-        if after > before {
-            within("maxSurfaceBytes", self.limits.max_surface_bytes, after)?;
-            within("maxStoreBytes", self.limits.max_store_bytes, self.bytes - before + after)?;
+        if after <= before {
+            return Ok(());
+        }
+        within("maxSurfaceBytes", self.limits.max_surface_bytes, after)?;
+        let all = self.bytes - before + after;
+        within("maxStoreBytes", self.limits.max_store_bytes, all)?;
+        // Nobody has more than all have.
+        if all > self.limits.max_creator_bytes {
+            let (by, owner) = (&surface.created_by, surface.owner.as_ref());
+            let same = self.surfaces.values().filter(|it| is_same_creator(it, by, owner));
+            let own = same.map(Surface::bytes).sum::<usize>() - before + after;
+            within("maxCreatorBytes", self.limits.max_creator_bytes, own)?;
         }
         Ok(())
     }
@@ -318,6 +336,35 @@ fn creator(who: &Actor, owner: Option<&Owner>) -> Creator {
     Creator { kind, client_id, agent_id }
 }
 
+/// Where what may speak for a new surface is: the peer that sends it, else the endpoint of its owner.
+fn peer(who: &Actor, owner: Option<&Owner>) -> Option<String> {
+    match (who, owner) {
+        (Actor::Peer { endpoint, .. }, _) => endpoint.clone(),
+        (_, Some(Owner::A2a { endpoint: Some(text), .. })) => {
+            Some(Endpoint::read(text).ok()?.full().to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// An owner as it is shown, with ids that are no longer than others.
+fn shown(owner: &Owner, limits: &Limits) -> Result<Owner, Fault> {
+    let id = |id: Option<&String>| {
+        within("maxIdBytes", limits.max_id_bytes, id.map_or(0, String::len)).map(|()| id.cloned())
+    };
+    Ok(match owner {
+        Owner::A2a { task_id, context_id, endpoint } => Owner::A2a {
+            task_id: id(task_id.as_ref())?,
+            context_id: id(context_id.as_ref())?,
+            endpoint: endpoint.as_ref().and_then(|it| Some(Endpoint::read(it).ok()?.shown())),
+        },
+        Owner::Agent { agent_id } => {
+            within("maxIdBytes", limits.max_id_bytes, agent_id.len())?;
+            owner.clone()
+        }
+    })
+}
+
 /// Whether a new surface counts with this one: of one agent, else of one connection, else of one endpoint.
 fn is_same_creator(surface: &Surface, by: &Creator, owner: Option<&Owner>) -> bool {
     let old = &surface.created_by;
@@ -339,14 +386,14 @@ fn sees(who: &Actor, surface: &Surface) -> bool {
     match who {
         Actor::Client(_) | Actor::Host(_) | Actor::UiAgent => true,
         Actor::Agent { agent_id, .. } => surface.is_of_agent(agent_id),
-        // Who shows neither is nobody in particular.
-        Actor::Peer { endpoint: None, context_id: None } => false,
-        Actor::Peer { endpoint, context_id } => match &surface.owner {
-            Some(Owner::A2a { endpoint: owners, context_id: context, .. }) => {
-                owners == endpoint && context == context_id
-            }
-            _ => false,
-        },
+        // Who is nowhere may be anybody.
+        Actor::Peer { endpoint: None, .. } => false,
+        Actor::Peer { endpoint: Some(theirs), context_id: context } => {
+            let is_there = surface.peer.as_ref().is_some_and(|it| it.0 == *theirs);
+            let owner = surface.owner.as_ref();
+            is_there
+                && matches!(owner, Some(Owner::A2a { context_id, .. }) if context_id == context)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use serde_json::Value;
 
 use super::{client, store};
+use crate::Limits;
 
 #[test]
 fn every_example_applies_and_is_replayed_whole() {
@@ -26,7 +27,8 @@ fn every_example_applies_and_is_replayed_whole() {
         );
         for most in [1 << 20, 3000, 1100] {
             let mut second = store();
-            for envelope in replayed.envelopes(most) {
+            let limits = Limits { max_envelope_bytes: most, ..Limits::default() };
+            for envelope in replayed.envelopes(&limits) {
                 second.send(&client(), envelope).unwrap();
             }
             let again = second.get(&client(), &id).unwrap();

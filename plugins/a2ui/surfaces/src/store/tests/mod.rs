@@ -1,5 +1,6 @@
-//! The store: examples, rules, refusals that change nothing, and a simple model beside it.
+//! The store: examples, rules, bounds, refusals that change nothing, and a simple model beside it.
 
+mod bounds;
 mod examples;
 mod fuzz;
 mod rules;

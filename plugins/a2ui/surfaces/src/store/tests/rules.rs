@@ -25,14 +25,14 @@ mod times {
 }
 
 /// Sends and expects a refusal that changes nothing.
-fn refused(store: &mut Store, who: &Actor, envelope: Value) -> Fault {
+pub(super) fn refused(store: &mut Store, who: &Actor, envelope: Value) -> Fault {
     let before = store.written();
     let fault = store.send(who, envelope.clone()).expect_err(&envelope.to_string());
     assert_eq!(store.written(), before, "{envelope}");
     fault
 }
 
-fn reason(store: &mut Store, envelope: Value) -> (Reason, String) {
+pub(super) fn reason(store: &mut Store, envelope: Value) -> (Reason, String) {
     match refused(store, &client(), envelope.clone()) {
         Fault::Invalid(it) => (it.reason, it.field),
         other => panic!("{envelope}: {other:?}"),
@@ -144,6 +144,11 @@ fn every_fault_has_its_reason_and_place() {
             "updateComponents.components[1]",
         ),
         (
+            components("s", json!([text("t"), column("u", &["a", "__proto__"])])),
+            Reason::ReservedSegment,
+            "updateComponents.components[1].children",
+        ),
+        (
             components("s", json!([text("constructor")])),
             Reason::ReservedSegment,
             "updateComponents.components[0].id",
@@ -247,61 +252,6 @@ fn a_path_may_be_as_long_as_the_limit() {
 }
 
 #[test]
-fn orphans_make_room_the_oldest_first() {
-    let mut store = with_limits(|it| it.max_components = 4);
-    create(&mut store, "s");
-    send(
-        &mut store,
-        components("s", json!([text("o1"), text("o2"), column("root", &["a"]), text("a")])),
-    );
-    let outcome = send(&mut store, components("s", json!([text("n")])));
-    assert_eq!((outcome.dropped, outcome.structural), (vec!["o1".to_owned()], true));
-    let fault = refused(
-        &mut store,
-        &client(),
-        components("s", json!([column("root", &["a", "n", "o2"]), text("m")])),
-    );
-    assert_eq!(fault, Fault::Limit { key: "maxComponents", limit: 4, got: 5 });
-    let surface = store.get(&client(), "s").unwrap();
-    assert_eq!(surface.components.get("n").unwrap().id, "n".into());
-    assert_eq!(surface.bytes() - surface.head_bytes, surface.components.bytes() + 2);
-}
-
-#[test]
-fn limits_are_held_and_shrinking_is_always_possible() {
-    let mut store = with_limits(|it| {
-        it.max_surfaces = 3;
-        it.max_surfaces_per_creator = 2;
-        it.max_surface_bytes = 3000;
-        it.max_store_bytes = 5000;
-        it.max_id_bytes = 5;
-        it.max_envelope_bytes = 4000;
-    });
-    let limit = |fault: Fault| match fault {
-        Fault::Limit { key, .. } => key,
-        other => panic!("{other:?}"),
-    };
-    create(&mut store, "s");
-    create(&mut store, "t");
-    let new = |id: &str| json!({ "createSurface": { "surfaceId": id } });
-    assert_eq!(limit(refused(&mut store, &client(), new("u"))), "maxSurfacesPerCreator");
-    assert_eq!(limit(refused(&mut store, &agent("a"), new("sixsix"))), "maxIdBytes");
-    store.send(&agent("a"), new("u")).unwrap();
-    assert_eq!(limit(refused(&mut store, &agent("a"), new("v"))), "maxSurfaces");
-    let data = |id: &str, size: usize| json!({ "updateDataModel": { "surfaceId": id, "value": "x".repeat(size) } });
-    assert_eq!(limit(refused(&mut store, &client(), data("s", 2500))), "maxSurfaceBytes");
-    assert_eq!(limit(refused(&mut store, &client(), data("s", 4000))), "maxEnvelopeBytes");
-    send(&mut store, data("s", 1500));
-    assert_eq!(limit(refused(&mut store, &client(), data("t", 1500))), "maxStoreBytes");
-    send(&mut store, data("s", 10));
-    send(&mut store, data("t", 1500));
-    send(&mut store, json!({ "deleteSurface": { "surfaceId": "t" } }));
-    send(&mut store, json!({ "deleteSurface": { "surfaceId": "s" } }));
-    store.send(&agent("a"), json!({ "deleteSurface": { "surfaceId": "u" } })).unwrap();
-    assert_eq!(store.bytes(), 0);
-}
-
-#[test]
 fn an_agent_has_only_what_it_created() {
     let mut store = store();
     store.send(&agent("a"), json!({ "createSurface": { "surfaceId": "s" } })).unwrap();
@@ -352,6 +302,51 @@ fn a_peer_has_the_surfaces_of_its_endpoint_and_context() {
 }
 
 #[test]
+fn a_peer_is_its_whole_endpoint_and_no_endpoint_is_nobodys() {
+    let mut store = store();
+    let peer = |endpoint: Option<&str>, context: Option<&str>| Actor::Peer {
+        endpoint: endpoint.map(Into::into),
+        context_id: context.map(Into::into),
+    };
+    let create = |store: &mut Store, who: &Actor, id: &str, endpoint: Option<&str>| {
+        let owner = Owner::A2a {
+            task_id: None,
+            context_id: Some("1".into()),
+            endpoint: endpoint.map(Into::into),
+        };
+        let envelope = json!({ "createSurface": { "surfaceId": id } });
+        store.apply(Change { envelope, who, owner: Some(&owner), now: Time::default() }).unwrap();
+    };
+    let (own, other) =
+        (peer(Some("https://a.com/?k=1"), Some("1")), peer(Some("https://a.com/?k=2"), Some("1")));
+    create(&mut store, &client(), "s", Some("https://a.com?k=1"));
+    create(&mut store, &other, "t", Some("https://a.com/?k=2"));
+    let ids = |store: &Store, who: &Actor| {
+        store.list(who).iter().map(|it| it.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((ids(&store, &own), ids(&store, &other)), (vec!["s".into()], vec!["t".into()]));
+    // What it is known by is shown to nobody.
+    assert!(!format!("{} {:?}", store.written(), store.get(&client(), "s")).contains("k=1"));
+    // Without an endpoint, nobody is somebody.
+    create(&mut store, &peer(None, Some("1")), "u", None);
+    for who in [peer(None, Some("1")), peer(None, None), peer(Some(""), Some("1"))] {
+        assert_eq!(
+            refused(&mut store, &who, components("u", json!([text("x")]))),
+            Fault::Foreign("u".into())
+        );
+    }
+    // A name for one payload is as good as an endpoint, and another one is another's.
+    let (one, two) = (store.stranger(), store.stranger());
+    let (one, two) = (peer(Some(&one), Some("1")), peer(Some(&two), Some("1")));
+    create(&mut store, &one, "v", None);
+    store.send(&one, components("v", json!([text("x")]))).unwrap();
+    assert_eq!(
+        refused(&mut store, &two, components("v", json!([text("x")]))),
+        Fault::Foreign("v".into())
+    );
+}
+
+#[test]
 fn revisions_grow_across_deletion_and_say_what_they_follow() {
     let mut store = store();
     create(&mut store, "s");
@@ -375,4 +370,8 @@ fn what_nobody_touches_expires() {
     let gone: Vec<_> = store.reap(secs(120)).into_iter().map(|it| it.surface_id).collect();
     assert_eq!(gone, ["b", "c"]);
     assert_eq!(store.list(&client()).len(), 1);
+    // The most that an operator can say is for ever.
+    let mut store = with_limits(|it| it.max_surface_age_secs = u64::MAX);
+    create(&mut store, "s");
+    assert!(store.reap(secs(86_400 * 20)).is_empty());
 }
