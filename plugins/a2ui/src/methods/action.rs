@@ -1,12 +1,13 @@
 //! `a2ui.action`: what a person did.
 
 use carport_a2ui_surfaces::Action;
+use carport_a2ui_validate::VERSIONS;
 use carport_core::{Access, Caller, HostEvent, Method, Result, RpcError, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Route, take};
+use super::{Route, hold_depth, take};
 use crate::{A2ui, service::actor};
 
 /// Tells of an action on a surface: to subscribers, to the host's log, and to the peer that owns the surface.
@@ -49,7 +50,7 @@ impl JsonSchema for Act {
 /// An action that was told.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Acted {
-    /// What stands in the host's log.
+    /// What stands in the host's log, which every agent may read: the action without its context.
     pub event: HostEvent,
     /// Where it went beside that.
     pub route: Route,
@@ -68,6 +69,8 @@ impl Method for Act {
             let error = RpcError::limit("bytes of an action", limit as u64);
             return Err(error.with("field", "maxActionBytes").with("got", got));
         }
+        // An envelope has the action one level below.
+        hold_depth(&self.params, service.config.limits.max_depth + 1)?;
         let (action, data_model) = read(self.params, service.clock.now())?;
         let (event, route) = service.act(&actor(caller), action, data_model).await?;
         Ok(Acted { event, route })
@@ -83,6 +86,14 @@ fn read(mut params: Map<String, Value>, now: Time) -> Result<(Action, Option<Val
     let mut data_model = params.remove("dataModel").filter(|it| !it.is_null());
     if let Some(Value::Object(action)) = params.get_mut("action") {
         let mut action = std::mem::take(action);
+        let version: Option<String> = take(&mut params, "version")?;
+        if version.is_some_and(|it| !VERSIONS.contains(&&*it)) {
+            let why = format!("must be {}", VERSIONS.join(" or "));
+            let error = RpcError::invalid_params("version", why);
+            return Err(error
+                .with("reason", "unsupported_version")
+                .with("versions", json!(VERSIONS)));
+        }
         data_model = data_model.or_else(|| action.remove("dataModel").filter(|it| !it.is_null()));
         params = action;
     }

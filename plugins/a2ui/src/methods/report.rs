@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::hold_depth;
 use crate::A2ui;
 
 /// Reports what is wrong with a surface as it was drawn. Subscribers hear it; what can be mended is.
@@ -46,6 +47,7 @@ impl Method for RenderReport {
 
     async fn run(self, a2ui: &A2ui, caller: &Caller) -> Result<Reported> {
         let limits = &a2ui.service.config.limits;
+        hold_depth(&self.params, limits.max_depth)?;
         let sent = Value::Object(self.params);
         let over = |key: &str, limit: usize, got: usize| {
             let error = RpcError::limit(format!("`{key}`"), limit as u64);
