@@ -1,6 +1,9 @@
 //! Endpoints of peers: which may be kept, and what of them is shown.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use thiserror::Error;
 use url::{Host, Url};
@@ -38,9 +41,15 @@ impl EndpointFault {
 }
 
 /// An endpoint that may be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.shown()).finish()
+    }
 }
 
 impl Endpoint {
@@ -67,6 +76,17 @@ impl Endpoint {
         let mut url = self.url.clone();
         url.set_query(None);
         url.into()
+    }
+
+    /// A text without what the query says: the query as it is written, and its values however they are.
+    /// A value of less than four bytes is no secret and stays.
+    pub fn without_query(&self, text: &str) -> String {
+        let Some(query) = self.url.query().filter(|it| !it.is_empty()) else { return text.into() };
+        let written = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |it| it.1));
+        let read = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let values = written.map(str::to_owned).chain(read).filter(|it| it.len() >= 4);
+        let whole = text.replace(query, "***");
+        values.fold(whole, |text, value| text.replace(&*value, "***"))
     }
 }
 
@@ -198,5 +218,23 @@ mod tests {
         assert_eq!(screen(&endpoint, false).unwrap_err().reason(), "untrusted_endpoint");
         assert_eq!(endpoint.shown(), "https://a.com/rpc");
         assert_eq!(endpoint.full(), "https://a.com/rpc?key=secret");
+        assert_eq!(format!("{endpoint:?}"), "Endpoint(\"https://a.com/rpc\")");
+    }
+
+    #[test]
+    fn a_text_loses_what_the_query_says() {
+        let endpoint = Endpoint::read("https://a.com/rpc?key=s%20cret&n=1&t0ken").unwrap();
+        for (text, shown) in [
+            (
+                "no route to https://a.com/rpc?key=s%20cret&n=1&t0ken",
+                "no route to https://a.com/rpc?***",
+            ),
+            ("key `s cret` is wrong", "key `***` is wrong"),
+            ("key s%20cret, 1 try", "key ***, 1 try"),
+            ("what is t0ken?", "what is ***?"),
+        ] {
+            assert_eq!(endpoint.without_query(text), shown);
+        }
+        assert_eq!(Endpoint::read("https://a.com/rpc?").unwrap().without_query("a"), "a");
     }
 }
