@@ -67,9 +67,10 @@ fn method(
     let params = (entry.params)(generator);
     let deadline = settings.deadlines.of(name, entry.deadline);
     // OpenRPC has no word for an array of any length; its items are described beside it.
-    let (structure, listed) = match entry.takes_array {
-        false => ("by-name", parameters(&params)),
-        true => ("by-position", Vec::new()),
+    let (structure, listed) = match (entry.takes.object, entry.takes.array) {
+        (true, true) => ("either", parameters(&params)),
+        (true, false) => ("by-name", parameters(&params)),
+        (false, _) => ("by-position", Vec::new()),
     };
     let mut row = json!({
         "name": name,
@@ -83,7 +84,7 @@ fn method(
         "x-plugin": plugin.id,
         "x-deadline-ms": deadline.as_millis() as u64,
     });
-    if entry.takes_array {
+    if !entry.takes.object {
         row["x-params-schema"] = Value::from(params);
     }
     row

@@ -38,6 +38,8 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + Sized + 'static {
     const DEADLINE: Option<Duration> = None;
     /// Whether the parameters are an array rather than an object.
     const TAKES_ARRAY: bool = false;
+    /// Whether they may be an object; with [`Self::TAKES_ARRAY`] said as well, they are either.
+    const TAKES_OBJECT: bool = !Self::TAKES_ARRAY;
 
     /// Whose state the call works on.
     type Plugin: Plugin;
@@ -93,7 +95,7 @@ pub struct MethodEntry {
     /// Whether the connection waits for it.
     pub ordered: bool,
     pub(crate) deadline: Option<Duration>,
-    pub(crate) takes_array: bool,
+    pub(crate) takes: Takes,
     pub(crate) plugin: fn() -> TypeId,
     pub(crate) params: fn(&mut SchemaGenerator) -> Schema,
     pub(crate) reply: fn(&mut SchemaGenerator) -> Schema,
@@ -101,6 +103,19 @@ pub struct MethodEntry {
 }
 
 inventory::collect!(MethodEntry);
+
+/// What the parameters of a method may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takes {
+    pub(crate) object: bool,
+    pub(crate) array: bool,
+}
+
+impl Takes {
+    const fn of<M: Method>() -> Self {
+        Self { object: M::TAKES_OBJECT, array: M::TAKES_ARRAY }
+    }
+}
 
 impl MethodEntry {
     /// The row of `M`.
@@ -112,7 +127,7 @@ impl MethodEntry {
             needs_approval: M::NEEDS_APPROVAL,
             ordered: M::ORDERED,
             deadline: M::DEADLINE,
-            takes_array: M::TAKES_ARRAY,
+            takes: Takes::of::<M>(),
             plugin: TypeId::of::<M::Plugin>,
             params: M::json_schema,
             reply: |generator| generator.subschema_for::<M::Reply>(),
@@ -161,7 +176,7 @@ impl<M: Method> Prepared for M {
 }
 
 fn prepare<M: Method>(plugin: &dyn Any, params: &str) -> Result<Box<dyn Prepared>> {
-    let call: M = read_params(params, M::TAKES_ARRAY).map_err(M::reword)?;
+    let call: M = read_params(params, Takes::of::<M>()).map_err(M::reword)?;
     M::available(state(plugin))?;
     call.validate().map_err(M::reword)?;
     Ok(Box::new(call))
@@ -172,9 +187,14 @@ fn state<P: Plugin>(plugin: &dyn Any) -> &P {
 }
 
 /// Reads parameters; an error names the path of the offending field.
-pub(crate) fn read_params<T: DeserializeOwned>(params: &str, array: bool) -> Result<T> {
-    let (open, what) = if array { ('[', "an array") } else { ('{', "an object") };
-    if !params.starts_with(open) {
+pub(crate) fn read_params<T: DeserializeOwned>(params: &str, takes: Takes) -> Result<T> {
+    let Takes { object, array } = takes;
+    if !(object && params.starts_with('{') || array && params.starts_with('[')) {
+        let what = match (object, array) {
+            (true, true) => "an object or an array",
+            (_, true) => "an array",
+            _ => "an object",
+        };
         return Err(RpcError::invalid_params("params", format!("must be {what}")));
     }
     serde_json::from_str(params).map_err(|_| explain::<T>(params))
@@ -219,6 +239,26 @@ mod tests {
         r#type: String,
     }
 
+    const OBJECT: Takes = Takes { object: true, array: false };
+    const ARRAY: Takes = Takes { object: false, array: true };
+
+    #[test]
+    fn parameters_are_what_the_method_takes() {
+        let either = Takes { object: true, array: true };
+        for (params, takes, fits) in [
+            ("{}", OBJECT, true),
+            ("[]", OBJECT, false),
+            ("{}", ARRAY, false),
+            ("[]", ARRAY, true),
+            ("{}", either, true),
+            ("[]", either, true),
+            ("7", either, false),
+        ] {
+            let read = read_params::<serde_json::Value>(params, takes);
+            assert_eq!(read.is_ok(), fits, "{params} {takes:?}");
+        }
+    }
+
     #[test]
     fn an_error_names_the_path() {
         for (params, field) in [
@@ -230,14 +270,14 @@ mod tests {
             (r#"{"actions":[{"type":7}]}"#, "actions[0].type"),
             (r#"{"actions":[],"note":[]}"#, "note"),
         ] {
-            let error = read_params::<Proposal>(params, false).unwrap_err();
+            let error = read_params::<Proposal>(params, OBJECT).unwrap_err();
             assert_eq!(error.field(), Some(field), "{params}");
             assert!(!error.message.contains("line"), "{}", error.message);
         }
         let good = r#"{"actions":[],"note":null,"more":1}"#;
-        assert!(read_params::<Proposal>(good, false).is_ok());
-        let error = read_params::<Vec<Action>>(r#"[{"type":"a"},{}]"#, true).unwrap_err();
+        assert!(read_params::<Proposal>(good, OBJECT).is_ok());
+        let error = read_params::<Vec<Action>>(r#"[{"type":"a"},{}]"#, ARRAY).unwrap_err();
         assert_eq!(error.field(), Some("[1].type"));
-        assert_eq!(read_params::<Vec<Action>>("{}", true).unwrap_err().field(), Some("params"));
+        assert_eq!(read_params::<Vec<Action>>("{}", ARRAY).unwrap_err().field(), Some("params"));
     }
 }

@@ -115,10 +115,28 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Subscribers<K> {
     /// Tells every listener of `key`. Serialized once, if anybody listens, and never waits: a
     /// listener without room loses it, which is counted.
     pub fn notify<N: Notification>(&self, key: &K, notification: &N) {
+        self.tell(key, |_| true, || frame::notification(N::NAME, notification));
+    }
+
+    /// As [`Self::notify`], only those listeners whom `hears` picks. `write` is called if there is one.
+    pub fn notify_those<N: Notification>(
+        &self,
+        key: &K,
+        hears: impl Fn(&Session) -> bool,
+        write: impl FnOnce() -> N,
+    ) {
+        self.tell(key, hears, || frame::notification(N::NAME, &write()));
+    }
+
+    fn tell(&self, key: &K, hears: impl Fn(&Session) -> bool, write: impl FnOnce() -> Utf8Bytes) {
         let mut state = self.0.state.lock();
-        let Some(listeners) = state.by_key.get_mut(key) else { return };
-        let text = frame::notification(N::NAME, notification);
-        for listener in listeners.values_mut() {
+        let listeners = state.by_key.get_mut(key).into_iter().flat_map(HashMap::values_mut);
+        let mut listeners = listeners.filter(|it| hears(&it.session)).peekable();
+        if listeners.peek().is_none() {
+            return;
+        }
+        let text = write();
+        for listener in listeners {
             match &mut listener.held {
                 Some(held) if held.len() < HELD => held.push(text.clone()),
                 Some(_) => listener.session.outbox.count_drop(),

@@ -16,7 +16,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot, watch},
@@ -150,7 +150,9 @@ impl From<CallError> for Exit {
     }
 }
 
-type Reply = oneshot::Sender<Result<Value, RpcError>>;
+/// A result or an error as it came: what it is read as depends on the call.
+type Answer = Result<Box<RawValue>, Box<RawValue>>;
+type Reply = oneshot::Sender<Answer>;
 
 /// Calls that await their reply; `None` once the connection has ended.
 struct Calls {
@@ -166,15 +168,16 @@ struct Request<'a, P> {
     params: &'a P,
 }
 
+/// What a frame carries stays unread, so that whose it is is known even where it does not read.
 #[derive(Deserialize)]
 struct Frame {
     id: Option<Value>,
     method: Option<String>,
     #[serde(default)]
-    params: Value,
+    params: Box<RawValue>,
     #[serde(default)]
-    result: Value,
-    error: Option<RpcError>,
+    result: Box<RawValue>,
+    error: Option<Box<RawValue>>,
 }
 
 impl Link {
@@ -240,7 +243,7 @@ impl Link {
         }
         // Unsent, because the connection ended, is unanswered: the entry is gone or was never made.
         let _ = self.out.send(Message::text(text)).await;
-        Ok(Begun { replied, ended: self.ended.clone() })
+        Ok(Begun { method: method.to_owned(), replied, ended: self.ended.clone() })
     }
 
     /// Waits until the connection has ended.
@@ -251,16 +254,23 @@ impl Link {
 
 /// A call that was sent.
 pub(crate) struct Begun {
-    replied: oneshot::Receiver<Result<Value, RpcError>>,
+    method: String,
+    replied: oneshot::Receiver<Answer>,
     ended: watch::Receiver<Option<Ending>>,
 }
 
 impl Begun {
     /// Awaits the reply.
     pub(crate) async fn reply(self) -> Result<Value, CallError> {
-        match self.replied.await {
-            Ok(reply) => reply.map_err(CallError::Rpc),
-            Err(_) => Err(CallError::Ended(Ending::of(self.ended).await)),
+        let Self { method, replied, ended } = self;
+        let malformed =
+            |why: serde_json::Error| CallError::Malformed { method, why: why.to_string() };
+        match replied.await {
+            Ok(Ok(result)) => serde_json::from_str(result.get()).map_err(malformed),
+            Ok(Err(error)) => {
+                Err(serde_json::from_str(error.get()).map_or_else(malformed, CallError::Rpc))
+            }
+            Err(_) => Err(CallError::Ended(Ending::of(ended).await)),
         }
     }
 }
@@ -293,7 +303,12 @@ impl Reader {
         let mut ending = Ending::silent();
         while let Some(next) = stream.next().await {
             match next {
-                Ok(Message::Text(text)) => self.frame(&text),
+                Ok(Message::Text(text)) => {
+                    if let Err(why) = self.frame(&text) {
+                        ending.reason = why;
+                        break;
+                    }
+                }
                 Ok(Message::Close(Some(close))) => {
                     ending = Ending {
                         code: Some(close.code.into()),
@@ -319,32 +334,53 @@ impl Reader {
         let _ = timeout(GOODBYE, closed).await;
     }
 
-    /// What cannot be read is nothing that was asked for.
-    fn frame(&self, text: &str) {
-        let Ok(frame) = serde_json::from_str::<Frame>(text) else { return };
+    /// Hands a frame to whom it is for. An error says why the connection is of no more use: some call
+    /// would wait for ever.
+    fn frame(&self, text: &str) -> Result<(), String> {
+        let frame: Frame = serde_json::from_str(text)
+            .map_err(|why| format!("it sent what is no JSON-RPC frame: {why}"))?;
         let Frame { id, method, params, result, error } = frame;
-        let incoming = match (method, id) {
-            (None, id) => {
-                let answer = error.map_or(Ok(result), Err);
-                return self.answer(id.and_then(|id| id.as_u64()), answer);
+        let Some(method) = method else {
+            let answer = error.map_or(Ok(result), Err);
+            return self.answer(id.as_ref(), answer);
+        };
+        let params = match serde_json::from_str(params.get()) {
+            Ok(params) => params,
+            Err(why) => {
+                tracing::warn!(method, %why, "what the daemon says does not read");
+                let out = self.out.upgrade().filter(|_| id.is_some());
+                if let (Some(id), Some(out)) = (id, out) {
+                    let refusal = RpcError::invalid_params("params", why);
+                    let _ = out.try_send(answer_frame(&id, Err(refusal)));
+                }
+                return Ok(());
             }
-            (Some(method), None) => Incoming::Notice(Notice { method, params }),
-            (Some(method), Some(id)) => {
-                Incoming::Ask(Ask { method, params, id, out: self.out.upgrade() })
-            }
+        };
+        let incoming = match id {
+            None => Incoming::Notice(Notice { method, params }),
+            Some(id) => Incoming::Ask(Ask { method, params, id, out: self.out.upgrade() }),
         };
         // A full inbox loses it: sequences and cursors show the gap, and an `Ask` says no.
         let _ = self.news.try_send(incoming);
+        Ok(())
     }
 
-    fn answer(&self, id: Option<u64>, answer: Result<Value, RpcError>) {
+    fn answer(&self, id: Option<&Value>, answer: Answer) -> Result<(), String> {
+        let Some(id) = id else {
+            // So a daemon answers a frame of ours that it could not read.
+            let why = answer.map_or_else(|error| error, |result| result);
+            let why = serde_json::from_str(why.get())
+                .map_or_else(|_| String::new(), |it: RpcError| it.message);
+            return Err(format!("it could not read what it was asked: {why}"));
+        };
         let mut open = self.calls.open.lock();
-        if let (Some(open), Some(id)) = (&mut *open, id)
+        if let (Some(open), Some(id)) = (&mut *open, id.as_u64())
             && let Some(reply) = open.remove(&id)
         {
             // Whoever called may have stopped waiting.
             let _ = reply.send(answer);
         }
+        Ok(())
     }
 }
 
@@ -361,90 +397,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::DuplexStream;
-    use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
-
-    use super::*;
-
-    type Daemon = WebSocketStream<DuplexStream>;
-
-    async fn pair() -> (Link, Inbox, Daemon) {
-        let (near, far) = tokio::io::duplex(4096);
-        let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
-        let (link, inbox) = Link::on(near);
-        (link, inbox, WebSocketStream::from_raw_socket(far, Role::Server, None).await)
-    }
-
-    async fn heard(daemon: &mut Daemon) -> Value {
-        let message = daemon.next().await.unwrap().unwrap();
-        serde_json::from_str(message.to_text().unwrap()).unwrap()
-    }
-
-    async fn says(daemon: &mut Daemon, frame: Value) {
-        daemon.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn replies_find_their_calls_in_any_order() {
-        let (link, _inbox, mut daemon) = pair().await;
-        let first = link.begin("a.one", &json!({ "n": 1 })).await.unwrap();
-        let second = link.begin("a.two", &json!({})).await.unwrap();
-        let (one, two) = (heard(&mut daemon).await, heard(&mut daemon).await);
-        assert_eq!((&one["method"], &one["params"]["n"]), (&json!("a.one"), &json!(1)));
-        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": 999, "result": 0 })).await;
-        let error = RpcError::not_found("thing");
-        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": two["id"], "error": error })).await;
-        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": one["id"], "result": [1] })).await;
-        assert!(matches!(second.reply().await, Err(CallError::Rpc(it)) if it == error));
-        assert_eq!(first.reply().await.unwrap(), json!([1]));
-    }
-
-    #[tokio::test]
-    async fn a_question_that_nobody_takes_is_turned_down() {
-        let (_link, inbox, mut daemon) = pair().await;
-        drop(inbox);
-        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": "cb-1", "method": "tools.execute" }))
-            .await;
-        let answer = heard(&mut daemon).await;
-        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("cb-1"), &json!(-32601)));
-    }
-
-    #[tokio::test]
-    async fn a_question_is_answered_once() {
-        let (_link, mut inbox, mut daemon) = pair().await;
-        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": "cb-1", "method": "x.y", "params": {} }))
-            .await;
-        let Some(Incoming::Ask(ask)) = inbox.recv().await else { panic!("a question") };
-        ask.answer(Ok(json!(7))).await;
-        says(&mut daemon, json!({ "jsonrpc": "2.0", "id": "cb-2", "method": "x.z" })).await;
-        drop(inbox.recv().await);
-        assert_eq!(heard(&mut daemon).await["result"], 7);
-        assert_eq!(heard(&mut daemon).await["id"], "cb-2");
-    }
-
-    #[tokio::test]
-    async fn an_end_reaches_every_call_and_says_how() {
-        let (link, mut inbox, mut daemon) = pair().await;
-        let call = link.begin("a.one", &json!({})).await.unwrap();
-        let close = CloseFrame { code: 1001.into(), reason: "shutting down".into() };
-        daemon.close(Some(close)).await.unwrap();
-        let Err(CallError::Ended(ending)) = call.reply().await else { panic!("ended") };
-        assert_eq!(ending.code, Some(1001));
-        assert!(ending.to_string().contains("shutting down"));
-        assert!(inbox.recv().await.is_none());
-        let late = link.raw("a.two", &json!({})).await;
-        assert!(matches!(late, Err(CallError::Ended(it)) if it == ending));
-    }
-
-    #[tokio::test]
-    async fn the_last_link_closes_the_connection() {
-        let (link, _inbox, mut daemon) = pair().await;
-        let clone = link.clone();
-        drop(link);
-        clone.begin("a.one", &json!({})).await.map(drop).unwrap();
-        heard(&mut daemon).await;
-        drop(clone);
-        assert!(matches!(daemon.next().await, Some(Ok(Message::Close(_)))));
-    }
-}
+mod tests;

@@ -44,10 +44,15 @@ pub(crate) struct Applied {
 
 /// Something that happened to a surface or on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
     pub(crate) kind: String,
     pub(crate) result: Value,
     pub(crate) seq: u64,
+    /// The surface's revision after it, and before it: 0 if it is new.
+    pub(crate) revision: u64,
+    /// See `revision`.
+    pub(crate) base_revision: u64,
     pub(crate) source: String,
     #[serde(default)]
     pub(crate) envelopes: Vec<Value>,
@@ -61,6 +66,11 @@ impl Event {
     /// The event, if the notification is one.
     pub(crate) fn of(notice: &Notice) -> Option<Self> {
         (notice.method == "a2ui.event").then(|| Self::deserialize(&notice.params).ok()).flatten()
+    }
+
+    /// The surface that it is about.
+    pub(crate) fn surface_id(&self) -> &str {
+        self.result["surfaceId"].as_str().unwrap_or("?")
     }
 }
 

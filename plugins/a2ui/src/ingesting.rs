@@ -1,12 +1,12 @@
 //! Payloads of peers: what is found in them is applied one by one.
 
 use carport_a2ui_api::{Actor, ApplyResult, FromPeer, IngestError, Ingested, Owner, RouteAuth};
-use carport_a2ui_surfaces::{Endpoint, EndpointFault, Found, Surface, find, screen};
+use carport_a2ui_surfaces::{Endpoint, EndpointFault, Fault, Found, Surface, find, screen};
 use carport_a2ui_validate::Message;
 use carport_core::{Result, RpcError, codes};
 use serde_json::{Value, json};
 
-use crate::service::{Cause, Service, Way, result, source_of};
+use crate::service::{Cause, Service, State, Way, result, source_of};
 
 /// Whose envelopes a payload holds.
 pub(crate) struct Whose<'a> {
@@ -47,10 +47,12 @@ impl Service {
     pub(crate) fn ingest_as(&self, payload: &Value, whose: &Whose<'_>) -> Result<Ingested> {
         let found = find(payload, &self.config.limits)?;
         let mut done = Ingested::default();
+        // Envelopes of one surface show it again and again; what would not fit a frame is left out.
+        let mut room = self.config.limits.max_store_bytes;
         for (index, found) in found.into_iter().enumerate() {
             let (owner, who) = (whose.owner_of(&found), whose.who_of(&found));
             let path = found.path;
-            match self.ingest_one(found.envelope, owner.as_ref(), &who, whose) {
+            match self.ingest_one(found.envelope, owner.as_ref(), &who, whose, &mut room) {
                 Ok(applied) => done.applied.push(applied),
                 Err(error) => {
                     let RpcError { code, message, data } = error;
@@ -68,18 +70,26 @@ impl Service {
         owner: Option<&Owner>,
         who: &Actor,
         whose: &Whose<'_>,
+        room: &mut usize,
     ) -> Result<ApplyResult> {
         let is_peers = matches!(owner, Some(Owner::A2a { .. }));
         let source = if is_peers { "peer" } else { source_of(who) };
         let mut state = self.state.lock();
+        if matches!(who, Actor::Peer { .. }) {
+            whose.hold_to_own(&state, &envelope)?;
+        }
         let cause = Cause { owner, source: Some(source), ..Cause::default() };
         let outcome = self.change(&mut state, who, envelope, cause)?;
         if let (Message::Create, Some(endpoint)) = (outcome.message, &whose.endpoint) {
             let way = Way { endpoint: endpoint.clone(), auth: whose.auth.clone() };
             state.ways.insert(outcome.surface_id.clone(), way);
         }
-        let now = state.store.get(who, &outcome.surface_id);
-        Ok(result(&outcome, now.map(Surface::snapshot)))
+        let now = state.store.get(who, &outcome.surface_id).filter(|_| *room > 0);
+        let shown = now.map(Surface::snapshot);
+        let bytes = shown.as_ref().map_or(0, |it| it.0.get().len());
+        let fits = bytes <= *room;
+        *room = if fits { *room - bytes } else { 0 };
+        Ok(result(&outcome, shown.filter(|_| fits)))
     }
 
     pub(crate) fn ingest_peer(&self, from: FromPeer) -> Result<Ingested> {
@@ -103,6 +113,20 @@ impl Service {
 }
 
 impl Whose<'_> {
+    /// Refuses a peer a surface of somebody else at its origin and path: a surface shows no more of an endpoint,
+    /// but its owner is who is at all of it.
+    fn hold_to_own(&self, state: &State, envelope: &Value) -> Result<(), Fault> {
+        let members = envelope.as_object().into_iter().flatten();
+        let changed = members.filter(|(key, _)| Message::of_key(key) != Some(Message::Create));
+        for id in changed.filter_map(|(_, body)| body["surfaceId"].as_str()) {
+            let way = state.ways.get(id).map(|it| &it.endpoint);
+            if way.is_some() && way != self.endpoint.as_ref() {
+                return Err(Fault::Foreign(id.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
     /// Who sends what is found: a peer of which no context is known speaks from that which it names.
     fn who_of(&self, found: &Found) -> Actor {
         match self.who {

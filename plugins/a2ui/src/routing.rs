@@ -1,15 +1,17 @@
 //! Actions on their way: to subscribers, to the host's log, and to the peer that drew the surface.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use carport_a2ui_api::{Actor, Delivery, Owner, RouteAuth};
-use carport_a2ui_surfaces::{Action, Endpoint, MEDIA_TYPE, VERSION, continuation, declares};
+use carport_a2ui_surfaces::{
+    Action, Endpoint, MEDIA_TYPE, Surface, VERSION, continuation, declares,
+};
 use carport_core::{HostEvent, NewEvent, Result, RpcError, mask_text};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     config::Continuation,
@@ -18,8 +20,10 @@ use crate::{
     service::{Service, State, source_of},
 };
 
-/// Bytes of an error that are shown.
+/// Characters of an error that are shown.
 const MOST_ERROR: usize = 512;
+/// Actions on their way to peers at once; each may hold an action and an answer.
+pub(crate) const MOST_ROUTES: usize = 64;
 
 /// Where an action went beside subscribers and the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,19 +62,41 @@ pub(crate) struct Leg {
 impl Service {
     /// Tells everybody of an action. Waits only for the peer, if there is one.
     pub(crate) async fn act(
-        &self,
+        self: &Arc<Self>,
         who: &Actor,
         action: Action,
         data_model: Option<Value>,
     ) -> Result<(HostEvent, Route)> {
         let (leg, agent) = self.hear(who, &action, data_model)?;
-        let route = match leg {
-            Some(leg) => self.deliver(leg).await,
-            None => Route::None,
+        let Some(leg) = leg else { return Ok(self.log(&action, agent.as_deref(), Route::None)) };
+        let Ok(place) = self.routes.clone().try_acquire_owned() else {
+            let why = format!("{MOST_ROUTES} actions are on their way already; try again");
+            return Ok(self.log(&action, agent.as_deref(), undelivered(&leg.endpoint, why)));
+        };
+        // Whoever calls may leave before the peer answers: what it answers is drawn and logged all the same.
+        let (tell, told) = oneshot::channel();
+        let service = self.clone();
+        self.tasks.spawn("route", async move {
+            let _place = place;
+            let route = service.deliver(leg).await;
+            let _ = tell.send(service.log(&action, agent.as_deref(), route));
+        });
+        told.await.map_err(|_| RpcError::internal("the way to the surface's owner broke off"))
+    }
+
+    /// Puts an action into the host's log, which every agent may read: without its context, which is between
+    /// the person and the surface's owner, and with its other texts cut.
+    fn log(&self, action: &Action, agent: Option<&str>, route: Route) -> (HostEvent, Route) {
+        let cut = |text: &str| mask_text(text, self.config.limits.max_id_bytes);
+        let action = Action {
+            name: cut(&action.name),
+            surface_id: action.surface_id.clone(),
+            source_component_id: cut(&action.source_component_id),
+            timestamp: action.timestamp,
+            context: Map::new(),
         };
         let payload = json!({ "surfaceId": action.surface_id, "action": action, "route": route });
-        let event = NewEvent::new(kinds::ACTION, payload).about(agent.as_deref());
-        Ok((self.events.emit(event), route))
+        (self.events.emit(NewEvent::new(kinds::ACTION, payload).about(agent)), route)
     }
 
     /// What subscribers hear, in one step; and where the action still has to go.
@@ -143,54 +169,41 @@ impl Service {
 
     async fn deliver(&self, leg: Leg) -> Route {
         let Leg { delivery, endpoint, context_id, task_id } = leg;
-        let auth = delivery.auth.clone();
         let router = self.router.lock().clone();
-        let limit = self.config.route_timeout_s;
-        let answer = match router {
-            None => Err("a2a is not in this build".to_owned()),
-            Some(router) => {
-                match timeout(Duration::from_secs(limit), router.deliver(delivery)).await {
-                    Err(_) => Err(format!("no answer within {limit} s")),
-                    Ok(Err(error)) => Err(mask_text(&without(&auth, &error.message), MOST_ERROR)),
-                    Ok(Ok(delivered)) => Ok(delivered),
-                }
-            }
+        let Some(router) = router else {
+            return undelivered(&endpoint, "a2a is not in this build".into());
         };
-        let shown = endpoint.shown();
-        match answer {
-            Err(error) => Route::A2a {
-                delivered: false,
-                endpoint: shown,
-                version: None,
-                task_id: None,
-                applied: 0,
-                error: Some(error),
-            },
-            Ok(delivered) => {
-                let own = Some(endpoint.full().to_owned());
-                let who = Actor::Peer { endpoint: own, context_id: context_id.clone() };
-                let whose = Whose {
-                    who: &who,
-                    owner: None,
-                    task_id,
-                    context_id,
-                    endpoint: Some(endpoint),
-                    auth,
-                };
-                let done = self.ingest_as(&delivered.answer, &whose).unwrap_or_default();
-                Route::A2a {
-                    delivered: true,
-                    endpoint: shown,
-                    version: delivered.version,
-                    task_id: delivered.task_id,
-                    applied: done.applied.len(),
-                    error: None,
-                }
+        let (auth, limit) = (delivery.auth.clone(), self.config.route_timeout_s);
+        let clean = |text: &str| endpoint.without_query(&without(&auth, text));
+        let sent = timeout(Duration::from_secs(limit), router.deliver(delivery)).await;
+        let delivered = match sent {
+            Err(_) => return undelivered(&endpoint, format!("no answer within {limit} s")),
+            Ok(Err(error)) => {
+                return undelivered(&endpoint, mask_text(&clean(&error.message), MOST_ERROR));
             }
+            Ok(Ok(delivered)) => delivered,
+        };
+        let most = self.config.limits.max_id_bytes;
+        let short = |text: Option<String>| text.filter(|it| it.len() <= most).map(|it| clean(&it));
+        let (version, task) = (short(delivered.version), short(delivered.task_id));
+        let shown = endpoint.shown();
+        let who = Actor::Peer { endpoint: Some(endpoint.full().to_owned()), context_id: context_id.clone() };
+        let endpoint = Some(endpoint.clone());
+        let whose =
+            Whose { who: &who, owner: None, task_id, context_id, endpoint, auth: auth.clone() };
+        let applied = self.ingest_as(&delivered.answer, &whose).unwrap_or_default().applied.len();
+        Route::A2a {
+            delivered: true,
+            endpoint: shown,
+            version,
+            task_id: task,
+            applied,
+            error: None,
         }
     }
 
-    /// The metadata of a message to a peer. `own` is the surface of an action with the data that came along.
+    /// The metadata of a message to whoever is at all of an endpoint, its query too. `own` is the surface of
+    /// an action with the data that came along.
     pub(crate) fn metadata(
         &self,
         state: &State,
@@ -203,12 +216,14 @@ impl Service {
         let capabilities = json!({ VERSION: { "supportedCatalogIds": ids } });
         metadata.insert("a2uiClientCapabilities".into(), capabilities);
         let (own_id, mut sent) = own.map_or(("", None), |(id, data)| (id, data));
-        let peer = Actor::Peer {
-            endpoint: Some(endpoint.to_owned()),
-            context_id: context.map(str::to_owned),
+        let is_owner = |surface: &Surface| {
+            let way = state.ways.get(&surface.id);
+            let Some(Owner::A2a { context_id, .. }) = &surface.owner else { return false };
+            way.is_some_and(|it| it.endpoint.full() == endpoint) && context_id.as_deref() == context
         };
         let mut models = Map::new();
-        for surface in state.store.list(&peer).into_iter().filter(|it| it.send_data_model) {
+        let asked = state.store.list(&Actor::UiAgent).into_iter();
+        for surface in asked.filter(|it| it.send_data_model && is_owner(it)) {
             let sent = if surface.id == own_id { sent.take() } else { None };
             // The official schema has objects here and nothing else.
             let model = sent.unwrap_or_else(|| surface.model.root().clone());
@@ -221,6 +236,18 @@ impl Service {
             metadata.insert("a2uiClientDataModel".into(), model);
         }
         metadata
+    }
+}
+
+/// The route of an action that did not arrive.
+fn undelivered(endpoint: &Endpoint, why: String) -> Route {
+    Route::A2a {
+        delivered: false,
+        endpoint: endpoint.shown(),
+        version: None,
+        task_id: None,
+        applied: 0,
+        error: Some(why),
     }
 }
 

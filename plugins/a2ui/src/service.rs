@@ -14,11 +14,13 @@ use carport_a2ui_validate::{Catalog, Message, Schemas, VERSIONS};
 use carport_core::{Caller, Clock, Guarded, HostEvents, Identity, NewEvent, Result, Tasks};
 use carport_memory_api::Memory;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     config::Config,
     event::{News, kinds},
     listening::Listeners,
+    routing::MOST_ROUTES,
 };
 
 /// Where the actions of a surface go, and with what credentials. Kept apart from the surface.
@@ -46,6 +48,8 @@ pub(crate) struct Service {
     pub(crate) memory: Option<Arc<dyn Memory>>,
     pub(crate) tasks: Tasks,
     pub(crate) router: Guarded<Option<Arc<dyn Router>>>,
+    /// Places for actions that are on their way to a peer.
+    pub(crate) routes: Arc<Semaphore>,
 }
 
 /// Why a change is made, beside what it is.
@@ -100,6 +104,7 @@ impl Service {
             memory,
             tasks,
             router,
+            routes: Arc::new(Semaphore::new(MOST_ROUTES)),
         }
     }
 

@@ -18,9 +18,13 @@ struct Described {
 }
 
 impl Described {
-    /// Whether its parameters are an array of any length.
-    fn takes_array(&self) -> bool {
-        self.row["paramStructure"] == "by-position"
+    /// Arrays and objects that its parameters cannot be.
+    fn wrong_shapes(&self) -> Vec<Value> {
+        match self.row["paramStructure"].as_str() {
+            Some("by-name") => vec![json!([]), json!([1, 2])],
+            Some("by-position") => vec![json!({}), json!([1, 2])],
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -125,11 +129,8 @@ async fn garbage_is_an_error_with_a_field_and_never_a_panic() {
         deep,
     ];
     for method in described(&host).await {
-        let other_shape = match method.takes_array() {
-            true => json!({}),
-            false => json!([]),
-        };
-        for params in [other_shape, json!([1, 2]), json!("x"), json!(7), json!(true)] {
+        let wrong = method.wrong_shapes();
+        for params in wrong.into_iter().chain([json!("x"), json!(7), json!(true)]) {
             let mut client = admitted(&host, &method.access).await;
             let error = client.raw(&method.name, params.clone()).await.unwrap_err();
             assert_eq!(error.code, codes::INVALID_PARAMS, "{} {params}", method.name);

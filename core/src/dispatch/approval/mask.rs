@@ -7,7 +7,7 @@ const PREVIEW_CHARS: usize = 512;
 /// A longer string without white space is data, not text.
 const OPAQUE_BYTES: usize = 256;
 
-const SECRET_WORDS: [&str; 10] = [
+const SECRET_WORDS: [&str; 11] = [
     "token",
     "secret",
     "password",
@@ -18,6 +18,7 @@ const SECRET_WORDS: [&str; 10] = [
     "credential",
     "cookie",
     "privatekey",
+    "routeauth",
 ];
 
 /// Masks `params` and renders at most 512 characters of them.
@@ -110,6 +111,15 @@ mod tests {
         mask(&mut value);
         let masked = json!({ "header": "Bearer ***", "blob": "<300 bytes>", "say": "hi" });
         assert_eq!(value, masked);
+    }
+
+    #[test]
+    fn a_credential_for_a_route_is_masked_whole() {
+        let header = json!({ "type": "header", "name": "X-Key", "value": "k3y" });
+        for name in ["routeAuth", "route_auth"] {
+            let shown = preview(&json!({ "payload": {}, name: header }).to_string());
+            assert!(shown.contains("payload") && !shown.contains("k3y"), "{shown}");
+        }
     }
 
     #[test]

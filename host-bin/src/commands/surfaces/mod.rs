@@ -66,12 +66,17 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), Exit> {
         What::Apply(wanted) => wanted.read()?,
         _ => Vec::new(),
     };
-    let (link, inbox): (Link, Inbox) = connect(global, &args.role()).await?;
+    let role = args.role();
+    let (link, inbox): (Link, Inbox) = connect(global, &role).await?;
     match args.what {
         What::List => list(&link, output).await,
         What::Show { id } => show(&id, &link, output).await,
         What::Apply(_) => apply::run(&envelopes, &link, output).await,
-        What::Watch { id } => watch::run(id.as_deref(), &link, inbox, output).await,
+        What::Watch { id } => {
+            let is_agent = matches!(role, Role::Agent(_));
+            let wanted = watch::Wanted { only: id.as_deref(), is_agent };
+            watch::run(wanted, &link, inbox, output).await
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! `carport surfaces watch`: what happens to surfaces and on them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::{
     client::{
         interrupt::interrupted,
         link::{CallError, Inbox, Incoming, Link},
-        surfaces::{self, Event},
+        surfaces::{self, Event, Followed},
     },
     exit::{Code, Exit},
     output::{Output, Tone, count, cut, one_line},
@@ -15,37 +17,42 @@ use crate::{
 /// Characters of what is said on a line.
 const SAID: usize = 120;
 
+/// What is followed, and as whom.
+pub(super) struct Wanted<'a> {
+    /// Only this surface.
+    pub(super) only: Option<&'a str>,
+    /// Whether an agent asks, which hears of its own surfaces only.
+    pub(super) is_agent: bool,
+}
+
 pub(super) async fn run(
-    only: Option<&str>,
+    wanted: Wanted<'_>,
     link: &Link,
     inbox: Inbox,
     output: Output,
 ) -> Result<(), Exit> {
     tokio::select! {
-        ended = follow(only, link, inbox, output) => ended,
+        ended = follow(wanted, link, inbox, output) => ended,
         exit = interrupted() => Err(exit),
     }
 }
 
 async fn follow(
-    only: Option<&str>,
+    wanted: Wanted<'_>,
     link: &Link,
     mut inbox: Inbox,
     output: Output,
 ) -> Result<(), Exit> {
     let start = surfaces::follow(link).await?;
-    let mut seq = start.seq;
     output.note(format_args!("{}; Ctrl-C ends", count(start.surfaces.len(), "surface")));
+    let mut trail = Trail::from(&start, wanted.is_agent);
     while let Some(incoming) = inbox.recv().await {
         let Incoming::Notice(notice) = incoming else { continue };
         let Some(event) = Event::of(&notice) else { continue };
-        // An agent hears of its own surfaces only, so gaps say nothing to it that it could do better.
-        if event.seq > seq + 1 {
-            let missed = count((event.seq - seq - 1) as usize, "event");
-            output.note(format_args!("{missed} were not for this connection, or it was too slow"));
+        if let Some(missed) = trail.missed(&event) {
+            output.note(missed);
         }
-        seq = event.seq;
-        if only.is_none_or(|id| id == event.result["surfaceId"]) {
+        if wanted.only.is_none_or(|id| id == event.surface_id()) {
             match output.is_json() {
                 true => output.object(&event)?,
                 false => output.line(line(&event))?,
@@ -55,13 +62,50 @@ async fn follow(
     Err(Exit::new(Code::NoDaemon, CallError::Ended(link.ended().await)))
 }
 
+/// How far the events were followed.
+enum Trail {
+    /// By number: everybody but an agent hears of every one.
+    All(u64),
+    /// By the revision of each surface: the numbers that an agent hears have gaps where nothing is missing.
+    Own(BTreeMap<String, u64>),
+}
+
+impl Trail {
+    fn from(start: &Followed, is_agent: bool) -> Self {
+        let known = start.surfaces.iter().map(|it| (it.surface_id.clone(), it.revision));
+        match is_agent {
+            true => Self::Own(known.collect()),
+            false => Self::All(start.seq),
+        }
+    }
+
+    /// Goes on to an event. What was missed before it, if something was.
+    fn missed(&mut self, event: &Event) -> Option<String> {
+        match self {
+            Self::All(seq) => {
+                let before = std::mem::replace(seq, event.seq);
+                let missed = event.seq.saturating_sub(before + 1) as usize;
+                (missed > 0).then(|| format!("{} missed: too slow", count(missed, "event")))
+            }
+            Self::Own(known) => {
+                let id = event.surface_id();
+                let before = known.insert(id.to_owned(), event.revision).unwrap_or(0);
+                if event.kind == "a2ui.surface_deleted" {
+                    known.remove(id);
+                }
+                let missed = before != event.base_revision;
+                missed.then(|| format!("changes of {} missed: too slow", one_line(id)))
+            }
+        }
+    }
+}
+
 fn line(event: &Event) -> String {
     let kind = event.kind.strip_prefix("a2ui.").unwrap_or(&event.kind);
-    let id = event.result["surfaceId"].as_str().unwrap_or("?");
     let mut words = vec![
         Tone::Faint.paint(event.seq),
         Tone::Name.paint(one_line(kind)),
-        one_line(id).into_owned(),
+        one_line(event.surface_id()).into_owned(),
         format!("by {}", one_line(&event.source)),
     ];
     words.extend(event.strategy.as_deref().map(|it| one_line(it).into_owned()));
@@ -108,7 +152,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_event_says_what_it_is_about() {
-        let shown = |event: Value| {
+        let shown = |mut event: Value| {
+            (event["revision"], event["baseRevision"]) = (json!(2), json!(1));
             let event: Event = serde_json::from_value(event).unwrap();
             anstream::adapter::strip_str(&line(&event)).to_string()
         };
@@ -131,6 +176,37 @@ mod tests {
             ),
         ] {
             assert_eq!(shown(event), line);
+        }
+    }
+
+    fn event(seq: u64, id: &str, base: u64, kind: &str) -> Event {
+        let event = json!({ "kind": kind, "seq": seq, "source": "host", "revision": seq,
+            "baseRevision": base, "result": { "surfaceId": id } });
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn what_was_missed_is_said_to_whom_it_was_for() {
+        let surface = json!({ "surfaceId": "s", "catalogId": "urn:c", "revision": 4, "updatedAt": "now",
+            "createdBy": { "kind": "agent" }, "dataModel": {}, "components": [] });
+        let start = json!({ "seq": 7, "surfaces": [surface] });
+        let start: Followed = serde_json::from_value(start).unwrap();
+        let (mut all, mut own) = (Trail::from(&start, false), Trail::from(&start, true));
+        for (seq, id, base, kind, by_all, by_own) in [
+            (8, "s", 4, "a2ui.surface_updated", None, None),
+            // Between these there were events of others, for everybody but the agent.
+            (11, "s", 8, "a2ui.surface_updated", Some("2 events missed: too slow"), None),
+            (13, "s", 12, "a2ui.surface_updated", Some("1 event"), Some("changes of s missed")),
+            (14, "s", 13, "a2ui.surface_deleted", None, None),
+            (15, "s", 0, "a2ui.surface_updated", None, None),
+            (16, "t", 9, "a2ui.surface_updated", None, Some("changes of t missed")),
+        ] {
+            let event = event(seq, id, base, kind);
+            for (trail, expected) in [(&mut all, by_all), (&mut own, by_own)] {
+                let said = trail.missed(&event).unwrap_or_default();
+                assert!(said.starts_with(expected.unwrap_or_default()), "{seq}: {said}");
+                assert_eq!(said.is_empty(), expected.is_none(), "{seq}: {said}");
+            }
         }
     }
 }

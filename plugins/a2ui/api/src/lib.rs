@@ -2,6 +2,8 @@
 
 mod types;
 
+use std::fmt;
+
 use async_trait::async_trait;
 use carport_core::{Result, ServiceKey};
 use serde_json::{Map, Value};
@@ -14,7 +16,7 @@ pub use types::{
 pub const SURFACES: ServiceKey<dyn Surfaces> = ServiceKey::named("surfaces");
 
 /// What a peer sent, with where it may be answered.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct FromPeer {
     /// Any A2A object with A2UI data in it.
     pub payload: Value,
@@ -31,7 +33,6 @@ pub struct FromPeer {
 }
 
 /// An action on its way to the peer that drew the surface.
-#[derive(Debug)]
 pub struct Delivery {
     /// Where to: the endpoint with its query.
     pub endpoint: String,
@@ -47,6 +48,23 @@ pub struct Delivery {
     pub media_type: &'static str,
     /// The message's metadata: `a2uiClientCapabilities` and perhaps `a2uiClientDataModel`.
     pub metadata: Map<String, Value>,
+}
+
+// What an endpoint's query, a payload or a person's data say is not for logs.
+impl fmt::Debug for FromPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("FromPeer");
+        shown.field("context_id", &self.context_id).field("task_id", &self.task_id);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Delivery");
+        shown.field("context_id", &self.context_id).field("task_id", &self.task_id);
+        shown.field("parts", &self.parts.len()).finish_non_exhaustive()
+    }
 }
 
 /// What came of a delivery.

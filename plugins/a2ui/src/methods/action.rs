@@ -1,10 +1,11 @@
 //! `a2ui.action`: what a person did.
 
 use carport_a2ui_surfaces::{Action, shallow};
+use carport_a2ui_validate::VERSIONS;
 use carport_core::{Access, Caller, HostEvent, Method, Result, RpcError, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Route, take};
 use crate::{A2ui, service::actor};
@@ -49,7 +50,7 @@ impl JsonSchema for Act {
 /// An action that was told.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Acted {
-    /// What stands in the host's log.
+    /// What stands in the host's log, which every agent may read: the action without its context.
     pub event: HostEvent,
     /// Where it went beside that.
     pub route: Route,
@@ -84,6 +85,14 @@ fn read(mut params: Map<String, Value>, now: Time) -> Result<(Action, Option<Val
     let mut data_model = params.remove("dataModel").filter(|it| !it.is_null());
     if let Some(Value::Object(action)) = params.get_mut("action") {
         let mut action = std::mem::take(action);
+        let version: Option<String> = take(&mut params, "version")?;
+        if version.is_some_and(|it| !VERSIONS.contains(&&*it)) {
+            let why = format!("must be {}", VERSIONS.join(" or "));
+            let error = RpcError::invalid_params("version", why);
+            return Err(error
+                .with("reason", "unsupported_version")
+                .with("versions", json!(VERSIONS)));
+        }
         data_model = data_model.or_else(|| action.remove("dataModel").filter(|it| !it.is_null()));
         params = action;
     }

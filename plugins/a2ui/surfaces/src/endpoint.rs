@@ -87,6 +87,17 @@ impl Endpoint {
         url.set_query(None);
         url.into()
     }
+
+    /// A text without what the query says: the query as it is written, and its values however they are.
+    /// A value of less than four bytes is no secret and stays.
+    pub fn without_query(&self, text: &str) -> String {
+        let Some(query) = self.url.query().filter(|it| !it.is_empty()) else { return text.into() };
+        let written = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |it| it.1));
+        let read = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let values = written.map(str::to_owned).chain(read).filter(|it| it.len() >= 4);
+        let whole = text.replace(query, "***");
+        values.fold(whole, |text, value| text.replace(&*value, "***"))
+    }
 }
 
 /// Judges an endpoint by its spelling, where no plugin that could call it does. Nothing is looked up.
@@ -218,5 +229,23 @@ mod tests {
         assert_eq!(endpoint.shown(), "https://a.com/rpc");
         assert_eq!(endpoint.full(), "https://a.com/rpc?key=secret");
         assert!(!format!("{endpoint:?}{:?}", Whole(endpoint.full().into())).contains("secret"));
+        assert_eq!(format!("{endpoint:?}"), "Endpoint(\"https://a.com/rpc\")");
+    }
+
+    #[test]
+    fn a_text_loses_what_the_query_says() {
+        let endpoint = Endpoint::read("https://a.com/rpc?key=s%20cret&n=1&t0ken").unwrap();
+        for (text, shown) in [
+            (
+                "no route to https://a.com/rpc?key=s%20cret&n=1&t0ken",
+                "no route to https://a.com/rpc?***",
+            ),
+            ("key `s cret` is wrong", "key `***` is wrong"),
+            ("key s%20cret, 1 try", "key ***, 1 try"),
+            ("what is t0ken?", "what is ***?"),
+        ] {
+            assert_eq!(endpoint.without_query(text), shown);
+        }
+        assert_eq!(Endpoint::read("https://a.com/rpc?").unwrap().without_query("a"), "a");
     }
 }

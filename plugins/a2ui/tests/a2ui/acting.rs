@@ -18,9 +18,12 @@ async fn an_action_is_told_and_its_source_verified() {
     assert_eq!(done["route"], json!({ "kind": "none" }));
     let mut action = params.clone();
     action["timestamp"] = "2026-01-01T00:00:00.000Z".into();
+    // Every agent may read the log; what a person typed is not for all of them.
+    let mut logged = action.clone();
+    logged["context"] = json!({});
     assert_eq!(
         done["event"]["payload"],
-        json!({ "surfaceId": "s", "action": action, "route": { "kind": "none" } })
+        json!({ "surfaceId": "s", "action": logged, "route": { "kind": "none" } })
     );
     assert_eq!(done["event"]["kind"], "a2ui.action");
     let heard = event(&mut client).await;
@@ -90,4 +93,53 @@ async fn nothing_that_is_told_nests_deeper_than_frames_can_hold() {
         let data = refused(&mut client, method, params(65), codes::INVALID_PARAMS).await;
         assert_eq!((&data["field"], &data["reason"]), (&json!(member), &json!("depth")));
     }
+}
+
+#[tokio::test]
+async fn the_log_keeps_little_of_an_action_however_large_it_is() {
+    let host = host().await;
+    let (mut client, mut agent) = (host.client().await, host.agent("b").await);
+    create(&mut client, "s").await;
+    call(&mut client, "a2ui/subscribe", json!({})).await;
+    call(&mut agent, "host.subscribe", json!({})).await;
+    let typed = "my password ".repeat(10_000);
+    let params = json!({ "surfaceId": "s", "name": "n ".repeat(9000), "sourceComponentId": "c".repeat(9000),
+        "context": { "typed": typed } });
+    call(&mut client, "a2ui.action", params.clone()).await;
+    let heard = event(&mut client).await;
+    assert_eq!(heard["result"]["action"]["context"]["typed"], typed);
+    assert_eq!(heard["result"]["action"]["name"], params["name"]);
+    let logged = agent.frame(|it| it["params"]["kind"] == "a2ui.action").await;
+    let kept = call(&mut agent, "host.events", json!({})).await;
+    for text in [logged["params"].to_string(), kept["events"].to_string()] {
+        assert!(!text.contains("password") && text.len() < 2000, "{} bytes", text.len());
+    }
+}
+
+#[tokio::test]
+async fn an_action_nests_no_deeper_than_data() {
+    let host = host().await;
+    let mut client = host.client().await;
+    create(&mut client, "s").await;
+    let deep = |levels: usize| (1..levels).fold(json!({}), |deep, _| json!({ "a": deep }));
+    let action = |member: &str, levels: usize| {
+        let mut action = json!({ "name": "n", "surfaceId": "s" });
+        action[member] = deep(levels);
+        action
+    };
+    for member in ["context", "dataModel"] {
+        call(&mut client, "a2ui.action", action(member, 62)).await;
+        let code = codes::INVALID_PARAMS;
+        let data = refused(&mut client, "a2ui.action", action(member, 70), code).await;
+        assert_eq!((&data["field"], &data["reason"]), (&json!(member), &json!("depth")));
+        let wrapped = json!({ "version": "v0.9", "action": action(member, 70) });
+        let data = refused(&mut client, "a2ui.action", wrapped, code).await;
+        assert_eq!(data["reason"], "depth");
+    }
+    let other = json!({ "version": "v0.8", "action": action("context", 1) });
+    let data = refused(&mut client, "a2ui.action", other, codes::INVALID_PARAMS).await;
+    assert_eq!(
+        (&data["field"], &data["reason"], &data["versions"][0]),
+        (&json!("version"), &json!("unsupported_version"), &json!("v0.9"))
+    );
 }

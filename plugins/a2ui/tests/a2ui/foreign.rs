@@ -6,23 +6,28 @@ use async_trait::async_trait;
 use carport_a2ui_api::{Actor, Delivered, Delivery, FromPeer, RouteAuth, Router, SURFACES};
 use carport_core::{Guarded, Result, RpcError, codes, testing::TestHost};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::{call, components, event, host, refused, text};
 
 const TOKEN: &str = "t0ken-of-a-peer";
+const QUERY: &str = "k3y-of-a-peer";
 
 /// A router that takes down what it is given and answers what it is told to.
 #[derive(Default)]
 struct Courier {
     carried: Guarded<Vec<Delivery>>,
     answer: Guarded<Option<Result<Value>>>,
+    /// Whether it answers only once it is let go.
     silent: bool,
+    came: Notify,
+    go: Notify,
 }
 
 #[async_trait]
 impl Router for Courier {
-    fn screen(&self, endpoint: &str, _: bool) -> Result<()> {
-        match endpoint.starts_with("https://peer.example") {
+    fn screen(&self, endpoint: &str, consent: bool) -> Result<()> {
+        match endpoint.starts_with("https://peer.example") || consent {
             true => Ok(()),
             false => {
                 Err(RpcError::new(codes::POLICY, "not a peer").with("reason", "untrusted_endpoint"))
@@ -32,12 +37,17 @@ impl Router for Courier {
 
     async fn deliver(&self, delivery: Delivery) -> Result<Delivered> {
         self.carried.lock().push(delivery);
+        self.came.notify_one();
         if self.silent {
-            std::future::pending::<()>().await;
+            self.go.notified().await;
         }
         let answer = self.answer.lock().take().unwrap_or(Ok(Value::Null))?;
         Ok(Delivered { version: Some("1.0".into()), task_id: Some("t2".into()), answer })
     }
+}
+
+fn own() -> String {
+    format!("https://peer.example/rpc?k={QUERY}")
 }
 
 /// A host with a router, and a surface `s` of a peer with data that goes back.
@@ -46,7 +56,7 @@ async fn with_courier(host: &TestHost, courier: Courier) -> Arc<Courier> {
     host.service(&SURFACES).route_by(courier.clone());
     let create = json!({ "createSurface": { "surfaceId": "s", "sendDataModel": true } });
     let params = json!({
-        "payload": { "contextId": "c1", "taskId": "t1", "a2ui": create }, "endpoint": "https://peer.example/rpc?k=1",
+        "payload": { "contextId": "c1", "taskId": "t1", "a2ui": create }, "endpoint": own(),
         "routeAuth": { "type": "header", "name": "X-Key", "value": TOKEN },
     });
     let mut client = host.client().await;
@@ -82,7 +92,7 @@ async fn an_action_goes_to_the_peer_and_its_answer_is_drawn() {
     let sent = courier.carried.lock();
     assert_eq!(
         (&*sent[0].endpoint, sent[0].task_id.as_deref(), sent[0].context_id.as_deref()),
-        ("https://peer.example/rpc?k=1", Some("t1"), Some("c1"))
+        (&*own(), Some("t1"), Some("c1"))
     );
     assert_eq!((sent[0].parts.len(), &sent[0].parts[0][0]["action"]["name"]), (1, &json!("go")));
     assert_eq!(
@@ -115,9 +125,18 @@ async fn the_data_of_the_renderer_goes_along_and_is_not_kept() {
     assert_eq!(sent[0].metadata["a2uiClientDataModel"]["surfaces"]["s"], json!({ "n": 2 }));
     assert_eq!(sent[0].parts[1]["a2uiAction"]["name"], "go");
     let service = host.service(&SURFACES);
-    let metadata = service.message_metadata("https://peer.example/rpc?k=1", Some("c2"));
-    assert!(metadata.get("a2uiClientDataModel").is_none(), "another context's data");
-    let own = service.message_metadata("https://peer.example/rpc?k=1", Some("c1"));
+    for (endpoint, context) in [
+        (own(), Some("c2")),
+        (own(), None),
+        // Who is at the same origin and path need not be the same.
+        ("https://peer.example/rpc?k=other".into(), Some("c1")),
+        ("https://peer.example/rpc".into(), Some("c1")),
+        ("peer".into(), Some("c1")),
+    ] {
+        let metadata = service.message_metadata(&endpoint, context);
+        assert!(metadata.get("a2uiClientDataModel").is_none(), "{endpoint} {context:?}");
+    }
+    let own = service.message_metadata(&own(), Some("c1"));
     assert_eq!(own["a2uiClientDataModel"]["surfaces"]["s"], json!({ "n": 1 }));
 }
 
@@ -128,7 +147,7 @@ async fn no_credential_is_seen_when_a_route_fails() {
     let mut client = host.host().await;
     call(&mut client, "a2ui/subscribe", json!({})).await;
     call(&mut client, "host.subscribe", json!({})).await;
-    let said = format!("401: header X-Key: {TOKEN} is not known");
+    let said = format!("401 of {}: header X-Key: {TOKEN} is not known, nor is {QUERY}", own());
     *courier.answer.lock() = Some(Err(RpcError::new(codes::INTERNAL, said)));
     let done = call(&mut client, "a2ui.action", json!({ "name": "go", "surfaceId": "s" })).await;
     assert_eq!(done["route"]["delivered"], false);
@@ -137,7 +156,14 @@ async fn no_credential_is_seen_when_a_route_fails() {
     let shown = call(&mut client, "a2ui.surfaces", json!({})).await;
     let mut seen = format!("{done}{log}{shown}{}", event(&mut client).await);
     seen += &format!("{:?}", courier.carried.lock());
-    assert!(!seen.contains(TOKEN), "{seen}");
+    let from = FromPeer {
+        endpoint: Some(own()),
+        payload: TOKEN.into(),
+        route_auth: RouteAuth::Bearer(TOKEN.into()),
+        ..FromPeer::default()
+    };
+    seen += &format!("{from:?}");
+    assert!(!seen.contains(TOKEN) && !seen.contains(QUERY), "{seen}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,19 +191,24 @@ async fn a_peer_changes_only_the_surfaces_of_its_context() {
     let service = host.service(&SURFACES);
     let from = |context: &str, payload: Value| FromPeer {
         payload,
-        endpoint: Some("https://peer.example/rpc?k=1".into()),
+        endpoint: Some(own()),
         context_id: Some(context.into()),
         route_auth: RouteAuth::None,
         ..FromPeer::default()
     };
     let update = components("s", json!([text("root")]));
-    let done = service.ingest(from("c2", update.clone())).unwrap();
-    assert_eq!((done.applied.len(), done.errors[0].code), (0, codes::FORBIDDEN));
-    // Of one server, what is behind another query is another.
-    for endpoint in [Some("https://peer.example/rpc?k=2".into()), None] {
-        let other = FromPeer { endpoint, ..from("c1", update.clone()) };
-        assert_eq!(service.ingest(other).unwrap().applied.len(), 0);
+    let mut foreign =
+        [from("c2", update.clone()), from("c1", update.clone()), from("c1", update.clone())];
+    // At the same origin and path there may be others, and nowhere in particular is nobody's endpoint.
+    foreign[1].endpoint = Some("https://peer.example/rpc?k=other".into());
+    foreign[2].endpoint = None;
+    for from in foreign {
+        let done = service.ingest(from).unwrap();
+        assert_eq!((done.applied.len(), done.errors[0].code), (0, codes::FORBIDDEN));
     }
+    let mut taken = from("c1", json!({ "createSurface": { "surfaceId": "s" } }));
+    taken.endpoint = None;
+    assert_eq!(service.ingest(taken).unwrap().errors[0].code, codes::CONFLICT);
     assert_eq!(service.ingest(from("c1", update)).unwrap().applied.len(), 1);
     // Who is nowhere draws what one payload holds, and nobody else changes that.
     let both =
@@ -196,4 +227,78 @@ async fn a_peer_changes_only_the_surfaces_of_its_context() {
     );
     assert!(courier.carried.lock().is_empty());
     assert_eq!(service.catalog_ids().len(), 2);
+}
+
+#[tokio::test]
+async fn a_payload_may_name_an_endpoint_that_is_allowed_by_name_and_no_other() {
+    let host = host().await;
+    let courier = with_courier(&host, Courier::default()).await;
+    let mut client = host.client().await;
+    for (at, (endpoint, consent, kept)) in
+        [("https://peer.example/x?k=1", false, true), ("https://elsewhere.example/x", true, false)]
+            .into_iter()
+            .enumerate()
+    {
+        for wrapped in [false, true] {
+            let id = format!("{at}{wrapped}");
+            let mut params = json!({ "contextId": "c", "a2ui": { "createSurface": { "surfaceId": id } }, "endpoint": endpoint });
+            if wrapped {
+                params = json!({ "payload": params });
+            }
+            params["allowUntrustedEndpoint"] = consent.into();
+            let done = call(&mut client, "a2ui.ingest", params).await;
+            let owner = &done["applied"][0]["surface"]["owner"];
+            let shown = if kept { json!("https://peer.example/x") } else { Value::Null };
+            assert_eq!(owner["endpoint"], shown, "{endpoint} {wrapped}");
+            let acted =
+                call(&mut client, "a2ui.action", json!({ "name": "n", "surfaceId": id })).await;
+            assert_eq!(acted["route"]["kind"], if kept { "a2a" } else { "none" });
+        }
+    }
+    let carried = courier.carried.lock();
+    assert!(carried.len() == 2 && carried.iter().all(|it| matches!(it.auth, RouteAuth::None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_answers_is_drawn_although_whoever_acted_has_left() {
+    let host = host().await;
+    let courier = with_courier(&host, Courier { silent: true, ..Courier::default() }).await;
+    let mut watcher = host.host().await;
+    call(&mut watcher, "host.subscribe", json!({})).await;
+    *courier.answer.lock() = Some(Ok(components("s", json!([text("root")]))));
+    let mut leaver = host.client().await;
+    leaver.send("a2ui.action", json!({ "name": "go", "surfaceId": "s" })).await;
+    courier.came.notified().await;
+    leaver.close().await;
+    host.emptied_but(&watcher).await;
+    courier.go.notify_one();
+    let logged = watcher.frame(|it| it["params"]["kind"] == "a2ui.action").await;
+    let route = &logged["params"]["payload"]["route"];
+    assert_eq!((&route["delivered"], &route["applied"]), (&json!(true), &json!(1)));
+    let now = call(&mut watcher, "a2ui.get", json!({ "surfaceId": "s" })).await;
+    assert_eq!(now["components"][0], text("root"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_actions_are_on_their_way_at_once() {
+    let host = host().await;
+    let courier = with_courier(&host, Courier { silent: true, ..Courier::default() }).await;
+    let mut client = host.client().await;
+    let action = json!({ "name": "go", "surfaceId": "s" });
+    let mut sent = Vec::new();
+    for _ in 0..64 {
+        sent.push(client.send("a2ui.action", action.clone()).await);
+    }
+    let refused = call(&mut client, "a2ui.action", action.clone()).await;
+    assert_eq!(refused["route"]["delivered"], false);
+    let why = refused["route"]["error"].as_str().unwrap();
+    assert!(why.contains("64 actions"), "{why}");
+    assert_eq!(courier.carried.lock().len(), 64);
+    // What ends makes room.
+    courier.go.notify_one();
+    client.frame(|it| it["result"]["route"]["delivered"] == true).await;
+    client.send("a2ui.action", action).await;
+    while courier.carried.lock().len() < 65 {
+        courier.came.notified().await;
+    }
 }

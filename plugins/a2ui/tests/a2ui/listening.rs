@@ -98,6 +98,22 @@ async fn an_agent_sees_hears_and_changes_only_its_own() {
 }
 
 #[tokio::test]
+async fn a_client_that_becomes_an_agent_hears_no_more_than_one() {
+    let host = host().await;
+    let (mut writer, mut rising) = (host.client().await, host.client().await);
+    call(&mut rising, "a2ui/subscribe", json!({})).await;
+    create(&mut writer, "before").await;
+    assert_eq!(event(&mut rising).await["result"]["surfaceId"], "before");
+    let proof = json!({ "agent_id": "a", "token": carport_core::testing::TOKEN });
+    call(&mut rising, "session.auth", proof).await;
+    create(&mut writer, "s").await;
+    call(&mut writer, "a2ui.action", json!({ "name": "n", "surfaceId": "s" })).await;
+    create(&mut rising, "own").await;
+    assert_eq!(event(&mut rising).await["result"]["surfaceId"], "own");
+    assert!(!has_event(&mut rising).await);
+}
+
+#[tokio::test]
 async fn the_log_of_the_host_has_a_row_for_each_change_without_the_surface() {
     let host = host().await;
     let (mut client, mut watcher) = (host.client().await, host.host().await);

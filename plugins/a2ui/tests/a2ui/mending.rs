@@ -93,6 +93,11 @@ async fn reports_are_held_to_their_bounds() {
             field
         );
     }
+    let deep = (0..60).fold(json!(0), |deep, _| json!([deep]));
+    let mut bad = report(2);
+    bad["findings"][0]["data"]["deep"] = deep;
+    let data = refused(&mut client, "a2ui.render_report", bad, codes::INVALID_PARAMS).await;
+    assert_eq!((&data["field"], &data["reason"]), (&json!("findings"), &json!("depth")));
     let mut many = report(2);
     many["findings"] = vec![json!({ "code": "x" }); 201].into();
     assert_eq!(
