@@ -7,7 +7,7 @@ const PREVIEW_CHARS: usize = 512;
 /// A longer string without white space is data, not text.
 const OPAQUE_BYTES: usize = 256;
 
-const SECRET_WORDS: [&str; 10] = [
+const SECRET_WORDS: [&str; 11] = [
     "token",
     "secret",
     "password",
@@ -18,6 +18,7 @@ const SECRET_WORDS: [&str; 10] = [
     "credential",
     "cookie",
     "privatekey",
+    "routeauth",
 ];
 
 /// Masks `params` and renders at most 512 characters of them.
