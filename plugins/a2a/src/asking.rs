@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use carport_a2a_outbound::{Target, choose_interface};
 use carport_a2a_types::{
-    A2aError, Kind, SendMessage, SendResult, Version, card::AgentCard, read::read, v03,
+    A2aError, Kind, Message, SendResult, Version, card::AgentCard, read::read, v03,
 };
 use carport_core::RpcError;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::outgoing::{Limits, Outgoing, Unmet};
+use crate::{
+    credential::Credential,
+    drawing::ASKED_FOR,
+    outgoing::{Limits, Outgoing, Unmet},
+};
 
 /// Bytes and time that a card may take.
 const CARD: Limits = Limits { total: Duration::from_secs(60), bytes: 256 * 1024 };
@@ -27,62 +29,15 @@ const BLOCKING: Duration = Duration::from_secs(300);
 const CARDS: [(&str, Version); 2] =
     [("/.well-known/agent-card.json", Version::V1), ("/.well-known/agent.json", Version::V03)];
 
-/// How an endpoint is authenticated to. It goes to the origin that it was given for, and nowhere else.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum RouteAuth {
-    /// It is not.
-    #[default]
-    None,
-    /// With `Authorization: Bearer`.
-    Bearer {
-        /// The token.
-        token: String,
-    },
-    /// With a header.
-    Header {
-        /// Its name.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-}
-
-/// Only the kind: the rest is secret.
-impl std::fmt::Debug for RouteAuth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Bearer { .. } => "bearer",
-            Self::Header { .. } => "header",
-        })
-    }
-}
-
-impl RouteAuth {
-    /// The header that it is.
-    ///
-    /// # Errors
-    /// Invalid parameters: no header can be that.
-    pub(crate) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, RpcError> {
-        let (name, value) = match self {
-            Self::None => return Ok(None),
-            Self::Bearer { token } => ("authorization", format!("Bearer {token}")),
-            Self::Header { name, value } => (name.as_str(), value.clone()),
-        };
-        let wrong = |_| RpcError::invalid_params("routeAuth", "cannot be sent as a header");
-        let name = HeaderName::try_from(name).map_err(|_| wrong(()))?;
-        let mut value = HeaderValue::try_from(value).map_err(|_| wrong(()))?;
-        value.set_sensitive(true);
-        Ok(Some((name, value)))
-    }
-}
-
 /// What is asked.
 pub(crate) struct Question {
-    pub(crate) params: SendMessage,
-    pub(crate) auth: Option<(HeaderName, HeaderValue)>,
+    pub(crate) message: Message,
+    /// Goes along where the origin is the one that it was given for.
+    pub(crate) credential: Option<Credential>,
+    /// Whether the answer waits for the work.
     pub(crate) blocking: bool,
+    /// Whether surfaces in the answer are drawn, so that the peer is asked for the extension.
+    pub(crate) draws: bool,
 }
 
 /// Why a peer did not answer as it should.
@@ -122,22 +77,30 @@ impl From<Failure> for RpcError {
     }
 }
 
+/// Where a peer is posted to: what the card of a bare origin says, or the endpoint itself. The card is asked for
+/// without credentials.
+///
+/// # Errors
+/// There is no card, or none that names a place of its own origin.
+pub(crate) async fn locate(outgoing: &Outgoing, endpoint: &Target) -> Result<Target, Failure> {
+    match endpoint.is_bare() {
+        true => place(outgoing, endpoint).await,
+        false => Ok(endpoint.clone()),
+    }
+}
+
 /// Asks a peer, in v1.0 and then, if it knows no such thing, in v0.3. Nothing was done when it says so.
 ///
 /// # Errors
 /// Why there is no answer.
 pub(crate) async fn ask(
     outgoing: &Outgoing,
-    endpoint: &Target,
-    question: Question,
+    posted: &Target,
+    question: &Question,
 ) -> Result<(SendResult, Version), Failure> {
-    let posted = match endpoint.is_bare() {
-        true => place(outgoing, endpoint).await?,
-        false => endpoint.clone(),
-    };
-    match post(outgoing, &posted, &question, Version::V1).await {
+    match post(outgoing, posted, question, Version::V1).await {
         Err(failure) if speaks_another(&failure) => {
-            let result = post(outgoing, &posted, &question, Version::V03).await?;
+            let result = post(outgoing, posted, question, Version::V03).await?;
             Ok((result, Version::V03))
         }
         answered => Ok((answered?, Version::V1)),
@@ -157,7 +120,7 @@ fn speaks_another(failure: &Failure) -> bool {
 
 const NOT_THERE: &str = "answers nothing there";
 
-/// Where an origin's card says that it is posted to. The card is asked for without credentials.
+/// Where an origin's card says that it is posted to.
 async fn place(outgoing: &Outgoing, origin: &Target) -> Result<Target, Failure> {
     for (path, version) in CARDS {
         let at = origin.at(path);
@@ -180,7 +143,7 @@ async fn place(outgoing: &Outgoing, origin: &Target) -> Result<Target, Failure> 
 
 /// The call in the shape of a version.
 fn call(question: &Question, version: Version) -> Value {
-    let message = question.params.message.clone();
+    let message = question.message.clone();
     let (method, params) = match version {
         Version::V1 => (
             "SendMessage",
@@ -200,6 +163,14 @@ fn call(question: &Question, version: Version) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
+/// The header that names extensions.
+const fn extensions(version: Version) -> HeaderName {
+    match version {
+        Version::V1 => HeaderName::from_static("a2a-extensions"),
+        Version::V03 => HeaderName::from_static("x-a2a-extensions"),
+    }
+}
+
 async fn post(
     outgoing: &Outgoing,
     target: &Target,
@@ -209,7 +180,10 @@ async fn post(
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     headers.insert("a2a-version", HeaderValue::from_static(version.text()));
-    headers.extend(question.auth.clone());
+    if question.draws {
+        headers.insert(extensions(version), HeaderValue::from_static(ASKED_FOR));
+    }
+    headers.extend(question.credential.as_ref().and_then(|it| it.header_for(target)));
     let total = if question.blocking { BLOCKING } else { AT_ONCE };
     let limits = Limits { total, bytes: ANSWER_BYTES };
     let body = call(question, version).to_string().into_bytes();
@@ -223,6 +197,9 @@ async fn post(
             _ => "answers with no JSON",
         }));
     };
+    if let Some(credential) = &question.credential {
+        credential.strike(&mut envelope);
+    }
     if let Some(error) = envelope.get("error") {
         let error = serde_json::from_value(error.clone());
         return Err(

@@ -14,14 +14,17 @@ use carport_a2a_types::{
     },
     security::{Scopes, SecurityRequirement, SecurityScheme},
 };
+use carport_a2ui_api::Surfaces;
+use carport_agents_api::{Agent, Agents};
 use carport_core::blocking_io;
 use carport_engine_api::EngineRuntime;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     Config,
-    config::ExtendedCard,
+    config::{Extended, ExtendedCard},
+    drawing::{Drawing, EXTENSIONS, MEDIA_TYPES},
     http::{AuthMode, Place},
 };
 
@@ -31,15 +34,22 @@ const STANDARD_URL: &str = "ws://127.0.0.1:9170/";
 /// The name of the one scheme by which callers of a listener say who they are.
 const BEARER: &str = "bearer";
 
-/// Media types that are taken and made.
-pub(crate) const MODES: [&str; 2] = ["text/plain", "application/json"];
+/// Media types that are always taken and made.
+const MODES: [&str; 2] = ["text/plain", "application/json"];
 
 /// What cards are made of.
 pub(crate) struct CardSource {
     config: Config,
     /// The file in which the daemon says where it listens.
     endpoint: Option<PathBuf>,
-    runtime: Arc<dyn EngineRuntime>,
+    sources: Sources,
+}
+
+/// Who says what can be done here.
+pub(crate) struct Sources {
+    pub(crate) runtime: Arc<dyn EngineRuntime>,
+    pub(crate) agents: Option<Arc<dyn Agents>>,
+    pub(crate) drawing: Option<Arc<Drawing>>,
 }
 
 /// What a daemon writes down once it listens.
@@ -55,16 +65,12 @@ fn here(endpoint: &Path) -> std::io::Result<Option<String>> {
 }
 
 impl CardSource {
-    pub(crate) fn new(
-        config: Config,
-        state_root: Option<&Path>,
-        runtime: Arc<dyn EngineRuntime>,
-    ) -> Self {
+    pub(crate) fn new(config: Config, state_root: Option<&Path>, sources: Sources) -> Self {
         let endpoint = state_root.map(|root| root.join("run").join("endpoint.json"));
-        Self { config, endpoint, runtime }
+        Self { config, endpoint, sources }
     }
 
-    /// The card of the daemon's own connection: no streams, no posts, and every caller is known.
+    /// The extended card of the daemon's own connection: no streams, and every caller is known.
     pub(crate) async fn of_connection(&self) -> AgentCard {
         let url = match (&self.config.url, self.endpoint.clone()) {
             (Some(url), _) => Some(url.clone()),
@@ -72,7 +78,36 @@ impl CardSource {
             (None, None) => None,
         };
         let url = url.unwrap_or_else(|| STANDARD_URL.into());
-        self.card(&url, WEBSOCKET, self.capabilities(false, true))
+        self.extend(self.card(&url, WEBSOCKET, self.capabilities(false, true)))
+    }
+
+    /// The card of a listener for callers that are known.
+    pub(crate) fn extended(&self, place: &Place) -> AgentCard {
+        self.extend(self.of_listener(place))
+    }
+
+    fn extend(&self, mut card: AgentCard) -> AgentCard {
+        let Extended { description, documentation_url, skills } = self.config.extended.clone();
+        card.description = description.unwrap_or(card.description);
+        card.documentation_url = documentation_url.or(card.documentation_url);
+        card.skills.retain(|known| skills.iter().all(|it| it.id != known.id));
+        card.skills.extend(skills.into_iter().map(|it| AgentSkill {
+            examples: it.examples,
+            ..skill(it.id, it.name, it.description, it.tags)
+        }));
+        card
+    }
+
+    /// Media types that are taken and made.
+    fn modes(&self) -> Vec<&'static str> {
+        let drawn = self.sources.drawing.is_some().then_some(MEDIA_TYPES[0]);
+        MODES.into_iter().chain(drawn).collect()
+    }
+
+    /// Media types of parts that are taken, in every spelling.
+    pub(crate) fn takes(&self) -> Vec<&'static str> {
+        let other = self.sources.drawing.is_some().then_some(MEDIA_TYPES[1]);
+        self.modes().into_iter().chain(other).collect()
     }
 
     /// The card of a listener.
@@ -126,11 +161,14 @@ impl CardSource {
             required: it.required.then_some(true),
             params: None,
         });
+        let own = self.sources.drawing.iter().flat_map(|it| drawn(it.surfaces()));
+        let unsaid =
+            |it: &AgentExtension| self.config.extensions.iter().all(|own| own.uri != it.uri);
         AgentCapabilities {
             streaming: Some(streaming),
             push_notifications: Some(self.config.push),
             extended_agent_card: Some(extended),
-            extensions: declared.collect(),
+            extensions: declared.chain(own.filter(unsaid)).collect(),
         }
     }
 
@@ -142,15 +180,16 @@ impl CardSource {
             protocol_version: version.text().into(),
             tenant: None,
         };
+        let modes: Vec<_> = self.modes().into_iter().map(str::to_owned).collect();
         AgentCard {
             name: config.agent_name.clone(),
             description: config.agent_description.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             supported_interfaces: vec![interface(Version::V1), interface(Version::V03)],
             capabilities,
-            default_input_modes: MODES.map(str::to_owned).into(),
-            default_output_modes: MODES.map(str::to_owned).into(),
-            skills: skills(&self.runtime.tools()),
+            default_input_modes: modes.clone(),
+            default_output_modes: modes,
+            skills: skills(&self.sources.runtime.tools(), &self.agents()),
             provider: provider(&config.organization, &config.organization_url),
             documentation_url: None,
             icon_url: None,
@@ -161,32 +200,71 @@ impl CardSource {
     }
 }
 
+impl CardSource {
+    fn agents(&self) -> Vec<Agent> {
+        self.sources.agents.as_ref().map_or_else(Vec::new, |it| it.list())
+    }
+}
+
 fn provider(organization: &Option<String>, url: &Option<String>) -> Option<AgentProvider> {
     let (organization, url) = organization.clone().zip(url.clone())?;
     Some(AgentProvider { organization, url })
 }
 
-/// One skill for each tool; without any, one for words, so that there always is one.
-fn skills(tools: &[Value]) -> Vec<AgentSkill> {
-    let skill = |name: &str, description: &str, tag: &str| AgentSkill {
-        id: name.into(),
-        name: name.into(),
-        description: description.into(),
-        tags: vec![tag.into()],
+/// The extension by which surfaces are drawn here, in each version.
+fn drawn(surfaces: &dyn Surfaces) -> impl Iterator<Item = AgentExtension> {
+    let params = Map::from_iter([
+        ("supportedCatalogIds".to_owned(), surfaces.catalog_ids().into()),
+        ("acceptsInlineCatalogs".to_owned(), false.into()),
+    ]);
+    EXTENSIONS.into_iter().map(move |uri| AgentExtension {
+        uri: uri.into(),
+        description: Some("Surfaces of A2UI in data parts are drawn here.".into()),
+        required: Some(false),
+        params: Some(params.clone()),
+    })
+}
+
+fn skill(id: String, name: String, description: String, tags: Vec<String>) -> AgentSkill {
+    AgentSkill {
+        id,
+        name,
+        description,
+        tags,
         examples: Vec::new(),
         input_modes: Vec::new(),
         output_modes: Vec::new(),
         security_requirements: Vec::new(),
-    };
-    let of_tool = |tool: &Value| {
-        let description = tool["description"].as_str().unwrap_or_default();
-        tool["name"].as_str().map(|name| skill(name, description, "tool"))
-    };
-    let skills: Vec<_> = tools.iter().filter_map(of_tool).collect();
-    match skills.is_empty() {
-        true => vec![skill("chat", "Takes a message in words.", "chat")],
-        false => skills,
     }
+}
+
+/// One skill for each tool and each agent; without any, one for words, so that there always is one.
+fn skills(tools: &[Value], agents: &[Agent]) -> Vec<AgentSkill> {
+    let of_tool = |tool: &Value| {
+        let description = tool["description"].as_str().unwrap_or_default().to_owned();
+        let name = tool["name"].as_str()?.to_owned();
+        Some(skill(name.clone(), name, description, vec!["tool".into()]))
+    };
+    let of_agent = |agent: &Agent| {
+        let tags = ["agent".to_owned()].into_iter().chain(agent.capabilities.iter().cloned());
+        let description = match agent.capabilities.as_slice() {
+            [] => "An agent that this daemon runs.".to_owned(),
+            known => format!("An agent that this daemon runs, for {}.", known.join(", ")),
+        };
+        skill(format!("agent:{}", agent.id), agent.name.clone(), description, tags.collect())
+    };
+    let mut skills: Vec<_> = tools.iter().filter_map(of_tool).collect();
+    for skill in agents.iter().map(of_agent) {
+        // A tool may be called as an agent's skill is.
+        if skills.iter().all(|it| it.id != skill.id) {
+            skills.push(skill);
+        }
+    }
+    if skills.is_empty() {
+        let (name, description) = ("chat".to_owned(), "Takes a message in words.".into());
+        skills.push(skill(name.clone(), name.clone(), description, vec![name]));
+    }
+    skills
 }
 
 #[cfg(test)]
@@ -197,8 +275,21 @@ mod tests {
 
     #[test]
     fn there_is_always_a_skill() {
-        let ids = |tools: &[Value]| skills(tools).into_iter().map(|it| it.id).collect::<Vec<_>>();
-        assert_eq!(ids(&[]), ["chat"]);
-        assert_eq!(ids(&[json!({ "name": "a" }), json!({ "name": "b" })]), ["a", "b"]);
+        let ids = |tools: &[Value], agents: &[Agent]| {
+            skills(tools, agents).into_iter().map(|it| it.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&[], &[]), ["chat"]);
+        let agent = Agent {
+            id: "helper".into(),
+            name: "Helper".into(),
+            capabilities: vec!["mail".into(), "web".into()],
+            status: "stopped".into(),
+            attached: false,
+        };
+        let tools = [json!({ "name": "a" }), json!({ "name": "b" })];
+        assert_eq!(ids(&tools, std::slice::from_ref(&agent)), ["a", "b", "agent:helper"]);
+        let told = skills(&[], &[agent]).remove(0);
+        assert_eq!(told.tags, ["agent", "mail", "web"]);
+        assert_eq!(told.description, "An agent that this daemon runs, for mail, web.");
     }
 }

@@ -45,6 +45,38 @@ pub struct Extension {
     pub required: bool,
 }
 
+/// Something that an agent can do, as a card tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Skill {
+    /// Unique on the card.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Words to find it by.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// What it may be asked.
+    #[serde(default)]
+    pub examples: Vec<String>,
+}
+
+/// What the extended card says beside the public one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Extended {
+    /// A description that replaces the public one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where documentation is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documentation_url: Option<String>,
+    /// More that can be asked for. One with the id of a public skill replaces it.
+    pub skills: Vec<Skill>,
+}
+
 /// A listener that the daemon starts with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -111,6 +143,8 @@ pub struct Config {
     pub rest: bool,
     /// When a listener that asks for no token shows its extended card.
     pub extended_card: ExtendedCard,
+    /// What the extended card says beside the public one.
+    pub extended: Extended,
     /// Whether the public card also has the members of v0.3, for whoever asks.
     pub v03_card: bool,
     /// Extensions that the card declares.
@@ -150,6 +184,7 @@ impl Default for Config {
             streaming: true,
             rest: false,
             extended_card: ExtendedCard::Known,
+            extended: Extended::default(),
             v03_card: false,
             extensions: Vec::new(),
             allow: Vec::new(),

@@ -9,37 +9,42 @@ mod asking;
 mod calls;
 mod card;
 mod config;
+mod credential;
 mod desk;
+mod drawing;
 mod executor;
 mod http;
 mod methods;
 mod outgoing;
 mod peers;
+mod routes;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use carport_a2a_api::A2A_EXECUTOR;
 use carport_a2a_outbound::{AllowList, Screen};
 use carport_a2a_tasks::{FileStore, MemoryStore, TaskStore};
+use carport_a2ui_api::SURFACES;
 use carport_agents_api::AGENTS;
 use carport_core::{Durability, Identity, Plugin, Result, RpcError, StartContext};
 use carport_engine_api::ENGINE;
 use tokio::time::sleep;
 
-pub use asking::RouteAuth;
-pub use config::{Config, ExtendedCard, Extension, Listen, StoreKind};
+pub use config::{Config, Extended, ExtendedCard, Extension, Listen, Skill, StoreKind};
 pub use http::AuthMode;
 pub use methods::*;
 pub use peers::Peer;
 
 use crate::{
     calls::Calls,
-    card::CardSource,
+    card::{CardSource, Sources},
     desk::{Desk, DeskSettings, Post},
+    drawing::Drawing,
     executor::{EngineExecutor, TestExecutor},
     http::{Keys, Listeners},
     outgoing::Outgoing,
     peers::Peers,
+    routes::Routes,
 };
 
 /// The name of the runtime that works for peers; its journal bears it.
@@ -89,7 +94,9 @@ pub struct A2a {
     listeners: Listeners,
     keys: Keys,
     outgoing: Arc<Outgoing>,
-    peers: Peers,
+    peers: Arc<Peers>,
+    /// Where surfaces are drawn, if they are.
+    drawing: Option<Arc<Drawing>>,
 }
 
 /// Where tasks are kept. Files without a state root are no reason not to start.
@@ -135,7 +142,8 @@ impl Plugin for A2a {
         "agent/getAuthenticatedExtendedCard",
     ];
     const REQUIRES: &'static [&'static str] = &[ENGINE.name()];
-    const OPTIONAL: &'static [&'static str] = &[AGENTS.name(), A2A_EXECUTOR.name()];
+    const OPTIONAL: &'static [&'static str] =
+        &[AGENTS.name(), SURFACES.name(), A2A_EXECUTOR.name()];
     type Config = Config;
 
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
@@ -147,6 +155,8 @@ impl Plugin for A2a {
         {
             tracing::warn!(%error, "no basic tool can be called over A2A");
         }
+        let (agents, surfaces) = (cx.find(&AGENTS), cx.find(&SURFACES));
+        let drawing = surfaces.map(|it| Arc::new(Drawing::new(it)));
         let executor = match cx.find(&A2A_EXECUTOR) {
             _ if config.test_executor => {
                 tracing::warn!("A2A messages are answered as conformance tests ask for");
@@ -154,8 +164,8 @@ impl Plugin for A2a {
             }
             Some(own) => own,
             None => {
-                let chat = config.chat_agent.clone().zip(cx.find(&AGENTS));
-                Arc::new(EngineExecutor::new(runtime.clone(), chat))
+                let chat = config.chat_agent.clone().zip(agents.clone());
+                Arc::new(EngineExecutor::new(runtime.clone(), chat, drawing.clone()))
             }
         };
         let limit = Duration::from_secs(config.blocking_limit_s.max(1).into());
@@ -167,17 +177,25 @@ impl Plugin for A2a {
         let desk = Desk::new(store, executor, cx.clock(), cx.tasks(), settings, post);
         desk.fail_orphans().await.map_err(RpcError::from)?;
         desk.resume_telling().await;
-        let sweeping = desk.clone();
+        let (sweeping, tidying) = (desk.clone(), drawing.clone());
         cx.tasks().spawn("sweep", async move {
             loop {
                 sleep(SWEEP_EVERY).await;
                 sweeping.sweep().await;
+                if let Some(drawing) = &tidying {
+                    drawing.tidy();
+                }
             }
         });
-        let card = CardSource::new(config.clone(), cx.state_root(), runtime);
+        let sources = Sources { runtime, agents, drawing: drawing.clone() };
+        let card = CardSource::new(config.clone(), cx.state_root(), sources);
         let daemon_token = cx.state_root().map(|root| root.join("run").join("auth-token"));
         let directory = cx.state_root().map(|_| cx.state_dir("a2a")).transpose()?;
-        let peers = Peers::open(directory).await?;
+        let peers = Arc::new(Peers::open(directory).await?);
+        if let Some(drawing) = &drawing {
+            let (outgoing, peers, keys) = (outgoing.clone(), peers.clone(), drawing.keys());
+            drawing.surfaces().route_by(Arc::new(Routes { outgoing, peers, keys }));
+        }
         let keys = Keys::read(&config.tokens, daemon_token)?;
         let calls = Arc::new(Calls::new(desk, card, config.clone()));
         let listeners = Listeners::new(calls.clone(), cx.clock(), cx.tasks());
@@ -185,7 +203,7 @@ impl Plugin for A2a {
             let start = Start::from(listen);
             listeners.start(start.address()?, start.place()?, keys.clone()).await?;
         }
-        Ok(Self { calls, listeners, keys, outgoing, peers })
+        Ok(Self { calls, listeners, keys, outgoing, peers, drawing })
     }
 
     async fn shutdown(&self) {

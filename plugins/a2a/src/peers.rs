@@ -10,7 +10,7 @@ use std::{
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use carport_a2a_outbound::{Target, slug};
-use carport_core::{Result, RpcError, blocking_io};
+use carport_core::{Guarded, Result, RpcError, blocking_io};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -33,8 +33,9 @@ pub struct Peer {
 /// The peers, and their file if there is a state root.
 pub(crate) struct Peers {
     file: Option<Arc<PathBuf>>,
+    known: Guarded<Vec<Peer>>,
     /// Held while the file is written: there is one writer, and what it wrote counts.
-    known: Mutex<Vec<Peer>>,
+    writing: Mutex<()>,
 }
 
 fn read(file: &Path) -> io::Result<Vec<Peer>> {
@@ -68,11 +69,11 @@ impl Peers {
                 read.map_err(|error| RpcError::internal(format!("{wrong}: {error}")))?
             }
         };
-        Ok(Self { file, known: Mutex::new(known) })
+        Ok(Self { file, known: Guarded::new(known), writing: Mutex::default() })
     }
 
     /// Writes the peers down, and then counts on them.
-    async fn keep(&self, known: &mut Vec<Peer>, next: Vec<Peer>) -> Result<()> {
+    async fn keep(&self, next: Vec<Peer>) -> Result<()> {
         if let Some(file) = self.file.clone() {
             let peers = next.clone();
             let written = blocking_io(move || write(&file, &peers)).await;
@@ -80,7 +81,7 @@ impl Peers {
                 RpcError::internal(format!("the peers could not be kept: {error}"))
             })?;
         }
-        *known = next;
+        *self.known.lock() = next;
         Ok(())
     }
 
@@ -89,7 +90,8 @@ impl Peers {
     /// # Errors
     /// Conflict: its URL is there. Limit: 256 peers.
     pub(crate) async fn add(&self, target: &Target, label: Option<String>) -> Result<Peer> {
-        let mut known = self.known.lock().await;
+        let _writing = self.writing.lock().await;
+        let known = self.list();
         let url = target.canonical();
         if let Some(peer) = known.iter().find(|it| it.url == url) {
             return Err(RpcError::conflict(format!("`{url}` is the peer `{}`", peer.slug)));
@@ -99,33 +101,34 @@ impl Peers {
         }
         let slug = slug(target, |name| known.iter().any(|it| it.slug == name));
         let peer = Peer { slug, url, label };
-        let mut next = known.clone();
+        let mut next = known;
         next.push(peer.clone());
         next.sort_by(|a, b| a.slug.cmp(&b.slug));
-        self.keep(&mut known, next).await?;
+        self.keep(next).await?;
         Ok(peer)
     }
 
     /// Every peer, by slug.
-    pub(crate) async fn list(&self) -> Vec<Peer> {
-        self.known.lock().await.clone()
+    pub(crate) fn list(&self) -> Vec<Peer> {
+        self.known.lock().clone()
     }
 
     /// Forgets a peer; `false` if there is none of that name.
     pub(crate) async fn remove(&self, slug: &str) -> Result<bool> {
-        let mut known = self.known.lock().await;
-        let mut next = known.clone();
+        let _writing = self.writing.lock().await;
+        let mut next = self.list();
+        let before = next.len();
         next.retain(|it| it.slug != slug);
-        if next.len() == known.len() {
+        if next.len() == before {
             return Ok(false);
         }
-        self.keep(&mut known, next).await?;
+        self.keep(next).await?;
         Ok(true)
     }
 
     /// Whether the host of a target is that of a peer.
-    pub(crate) async fn know(&self, target: &Target) -> bool {
+    pub(crate) fn know(&self, target: &Target) -> bool {
         let of_peer = |peer: &Peer| Target::parse(&peer.url).is_ok_and(|it| it.same_origin(target));
-        self.known.lock().await.iter().any(of_peer)
+        self.known.lock().iter().any(of_peer)
     }
 }

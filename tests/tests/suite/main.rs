@@ -6,6 +6,7 @@ mod discovery;
 mod golden;
 mod laws;
 mod meetings;
+mod peers_draw;
 mod transcripts;
 
 // Links every plugin of the full build.

@@ -21,6 +21,13 @@ pub enum Consent {
     Missing,
 }
 
+impl Consent {
+    /// What an `allow...` of a call means.
+    pub const fn given(given: bool) -> Self {
+        if given { Self::Given } else { Self::Missing }
+    }
+}
+
 /// Why a URL may not be called.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {

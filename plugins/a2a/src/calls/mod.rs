@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Config,
-    card::{CardSource, MODES},
+    card::CardSource,
     desk::{Desk, Follow, Sent},
     http::Place,
 };
@@ -271,7 +271,7 @@ impl Calls {
             Operation::ExtendedCard => {
                 let card = match place {
                     None => self.card.of_connection().await,
-                    Some(place) if self.card.shows_extended(place) => self.card.of_listener(place),
+                    Some(place) if self.card.shows_extended(place) => self.card.extended(place),
                     Some(_) => return Err(unsupported("the extended card is not declared")),
                 };
                 Ok(Answer::Card(Box::new(card)))
@@ -314,17 +314,18 @@ impl Calls {
             return Ok(());
         }
         let modes = params.message.parts.iter().filter_map(|it| it.effective_media_type());
+        let taken = self.card.takes();
         // Parameters such as `charset` are no other type.
         let known = |mode: &&str| {
             let bare = mode.split(';').next().unwrap_or_default().trim();
-            MODES.iter().any(|it| it.eq_ignore_ascii_case(bare))
+            taken.iter().any(|it| it.eq_ignore_ascii_case(bare))
         };
         match modes.into_iter().find(|mode| !known(mode)) {
             None => Ok(()),
             Some(mode) => {
                 let shown: String = mode.chars().take(64).collect();
                 let why =
-                    format!("`{shown}` is not taken; the card says what is: {}", MODES.join(", "));
+                    format!("`{shown}` is not taken; the card says what is: {}", taken.join(", "));
                 Err(A2aError::new(Kind::ContentTypeNotSupported, why))
             }
         }

@@ -197,8 +197,7 @@ async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult
             return Ok(desk.store.delete_push(&daemon, id, name).await?);
         }
         if told.last && outcome == Outcome::Settled {
-            let told_end = PushEntry { told_end: true, ..entry };
-            desk.store.put_push(&daemon, id, told_end).await?;
+            desk.store.settle_push(&daemon, id, entry).await?;
         }
     }
     Ok(())

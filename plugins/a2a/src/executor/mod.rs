@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use conformance::TestExecutor;
 
+use crate::drawing::Drawing;
+
 /// What is said of a message that asks for nothing.
 const ACKNOWLEDGED: &str = "Acknowledged.";
 
@@ -23,6 +25,8 @@ pub(crate) struct EngineExecutor {
     runtime: Arc<dyn EngineRuntime>,
     /// The agent that words go to.
     chat: Option<(String, Arc<dyn Agents>)>,
+    /// Where surfaces in messages are drawn.
+    drawing: Option<Arc<Drawing>>,
 }
 
 /// A tool call that a message asks for.
@@ -62,8 +66,9 @@ impl EngineExecutor {
     pub(crate) fn new(
         runtime: Arc<dyn EngineRuntime>,
         chat: Option<(String, Arc<dyn Agents>)>,
+        drawing: Option<Arc<Drawing>>,
     ) -> Self {
-        Self { runtime, chat }
+        Self { runtime, chat, drawing }
     }
 
     /// Runs one call; `None` if it succeeded and more may follow.
@@ -98,6 +103,9 @@ impl EngineExecutor {
 #[async_trait]
 impl Executor for EngineExecutor {
     async fn turn(&self, turn: Turn, updates: &dyn Updates) -> Ending {
+        if let Some(drawing) = &self.drawing {
+            drawing.said(&turn.owner, &turn.task, &turn.message);
+        }
         let calls = calls(&turn.message);
         for call in &calls {
             if let Some(ending) = self.run(call, &turn, updates).await {

@@ -14,7 +14,7 @@ pub use older::{
     PushConfigSet, TasksCancel, TasksGet, TasksList,
 };
 pub use peers::{AddPeer, ListPeers, PeerList, PeerRemoved, RemovePeer};
-pub use send::{Ingested, SendToPeer, SentToPeer};
+pub use send::{SendToPeer, SentToPeer};
 pub use shapes::Shaped;
 pub use streaming::{MessageStream, SendStreamingMessage, SubscribeToTask, TasksResubscribe};
 pub use v1::{

@@ -14,6 +14,7 @@ fn message(generator: &mut SchemaGenerator) -> Schema {
             "message": message,
             "configuration": {
                 "type": "object",
+                "description": "How it is answered.",
                 "properties": {
                     "acceptedOutputModes": { "type": "array", "items": { "type": "string" } },
                     "blocking": { "type": "boolean", "default": true },
@@ -21,7 +22,7 @@ fn message(generator: &mut SchemaGenerator) -> Schema {
                     "pushNotificationConfig": push,
                 },
             },
-            "metadata": { "type": "object" },
+            "metadata": { "type": "object", "description": "Anything else; becomes the metadata of the task." },
         },
         "required": ["message"],
     })
@@ -32,8 +33,21 @@ fn task(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "properties": {
             "id": { "type": "string", "minLength": 1, "description": "The task." },
-            "historyLength": { "type": "integer", "minimum": 0 },
-            "metadata": { "type": "object" },
+        },
+        "required": ["id"],
+    })
+}
+
+fn task_with_history(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string", "minLength": 1, "description": "The task." },
+            "historyLength": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "How many messages of the history the answer has; all if absent.",
+            },
         },
         "required": ["id"],
     })
@@ -44,7 +58,7 @@ fn receiver(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "properties": {
             "id": { "type": "string", "minLength": 1, "description": "The task." },
-            "pushNotificationConfigId": { "type": "string" },
+            "pushNotificationConfigId": { "type": "string", "description": "The receiver." },
         },
         "required": ["id"],
     })
@@ -60,7 +74,7 @@ a2a_method! {
 a2a_method! {
     /// Reads a task of the caller's.
     TasksGet = "tasks/get", V03, Get;
-    task => v03::Task
+    task_with_history => v03::Task
 }
 
 a2a_method! {

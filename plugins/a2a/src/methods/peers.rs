@@ -21,14 +21,6 @@ pub struct AddPeer {
     pub allow_untrusted: bool,
 }
 
-/// What an `allow...` of a call means.
-pub(super) const fn consent(given: bool) -> Consent {
-    match given {
-        true => Consent::Given,
-        false => Consent::Missing,
-    }
-}
-
 impl Method for AddPeer {
     const NAME: &'static str = "a2a.peers.add";
     const ACCESS: Access = Access::Authenticated;
@@ -40,7 +32,8 @@ impl Method for AddPeer {
     }
 
     async fn run(self, a2a: &A2a, _: &Caller) -> Result<Peer> {
-        let target = a2a.outgoing.screen().register(&self.url, consent(self.allow_untrusted))?;
+        let target =
+            a2a.outgoing.screen().register(&self.url, Consent::given(self.allow_untrusted))?;
         a2a.peers.add(&target, self.label).await
     }
 }
@@ -63,7 +56,7 @@ impl Method for ListPeers {
     type Reply = PeerList;
 
     async fn run(self, a2a: &A2a, _: &Caller) -> Result<PeerList> {
-        Ok(PeerList { peers: a2a.peers.list().await })
+        Ok(PeerList { peers: a2a.peers.list() })
     }
 }
 

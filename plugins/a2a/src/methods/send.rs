@@ -1,21 +1,24 @@
 //! `a2a.send`: a message to an agent of others.
 
-use carport_a2a_types::{Message, SendMessage, SendResult, Version, read::read};
+use carport_a2a_outbound::Consent;
+use carport_a2a_types::{Message, SendResult, Version, read::read};
+use carport_a2ui_api::{Ingested, RouteAuth};
 use carport_core::{Access, Caller, Method, Result, RpcError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::peers::consent;
 use crate::{
     A2a,
-    asking::{Question, RouteAuth, ask},
+    asking::{Question, ask, locate},
+    credential::{self, Credential},
+    routes::screen,
 };
 
 /// Sends a message to an agent of others, found by its card or by the URL that it is posted to. v1.0 is spoken, and
 /// v0.3 with an agent that knows nothing else.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SendToPeer {
     /// The agent: an origin, whose card is asked for, or the whole URL that is posted to.
@@ -25,12 +28,14 @@ pub struct SendToPeer {
     /// Whether the answer waits until the task has ended or asks for something.
     #[serde(default)]
     pub blocking: bool,
-    /// Whether surfaces in the answer are drawn here. This build draws none.
+    /// Whether surfaces in the answer are drawn here, where the plugin a2ui is there, and their actions go back.
     #[serde(default = "yes", alias = "ingest_a2ui")]
     pub ingest_a2ui: bool,
-    /// How the endpoint is authenticated to.
-    #[serde(default, alias = "route_auth")]
-    pub route_auth: Option<RouteAuth>,
+    /// How the endpoint is authenticated to. It is kept for actions on the surfaces of the answer, as long as
+    /// one of them is there, and goes to the endpoint's origin only.
+    #[serde(default, alias = "route_auth", deserialize_with = "credential::read")]
+    #[schemars(with = "Option<RouteAuth>")]
+    pub route_auth: RouteAuth,
     /// Whether a host that nobody allowed by name, and that is no peer, is meant.
     #[serde(default, alias = "allow_untrusted_endpoint")]
     pub allow_untrusted_endpoint: bool,
@@ -49,15 +54,6 @@ pub struct SentToPeer {
     pub a2ui: Ingested,
     /// The version that was spoken.
     pub version: &'static str,
-}
-
-/// Surfaces that an answer changed.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Ingested {
-    /// What was applied.
-    pub applied: Vec<Value>,
-    /// What was not.
-    pub errors: Vec<Value>,
 }
 
 /// The message in whichever shape it came; the version that fits better tells what is wrong.
@@ -82,21 +78,23 @@ impl Method for SendToPeer {
     type Reply = SentToPeer;
 
     async fn run(self, a2a: &A2a, _: &Caller) -> Result<SentToPeer> {
-        let message = message(self.message)?;
-        let auth = self.route_auth.unwrap_or_default().header()?;
-        let screen = a2a.outgoing.screen();
-        let endpoint = match screen.register(&self.endpoint, consent(self.allow_untrusted_endpoint))
-        {
-            Ok(endpoint) => endpoint,
-            // A peer that is known needs no more consent, but everything else.
-            Err(refusal) => match screen.register(&self.endpoint, consent(true)) {
-                Ok(endpoint) if a2a.peers.know(&endpoint).await => endpoint,
-                _ => return Err(refusal.into()),
-            },
+        let mut message = message(self.message)?;
+        let consent = Consent::given(self.allow_untrusted_endpoint);
+        let endpoint = screen(&a2a.outgoing, &a2a.peers, &self.endpoint, consent)?;
+        let credential = Credential::of(&self.route_auth, &endpoint)?;
+        let posted = locate(&a2a.outgoing, &endpoint).await?;
+        let drawing = a2a.drawing.as_ref().filter(|_| self.ingest_a2ui);
+        if let Some(drawing) = drawing {
+            drawing.introduce(&mut message, &posted);
+        }
+        let asked_in = message.context_id.clone();
+        let (blocking, draws) = (self.blocking, drawing.is_some());
+        let question = Question { message, credential, blocking, draws };
+        let (result, version) = ask(&a2a.outgoing, &posted, &question).await?;
+        let a2ui = match drawing {
+            Some(drawing) => drawing.answered(&posted, asked_in, &result, question.credential),
+            None => Ingested::default(),
         };
-        let params = SendMessage { message, configuration: None, metadata: None };
-        let question = Question { params, auth, blocking: self.blocking };
-        let (result, version) = ask(&a2a.outgoing, &endpoint, question).await?;
-        Ok(SentToPeer { result, a2ui: Ingested::default(), version: version.text() })
+        Ok(SentToPeer { result, a2ui, version: version.text() })
     }
 }

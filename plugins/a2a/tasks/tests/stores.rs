@@ -152,6 +152,7 @@ async fn another_callers_task_is_none() {
             none(store.get_push(&other, "t", Some("p")).await.unwrap_err());
             none(store.list_push(&other, "t").await.unwrap_err());
             none(store.delete_push(&other, "t", "p").await.unwrap_err());
+            none(store.settle_push(&other, "t", receiver("p")).await.unwrap_err());
             let page = store.list(&other, &ListTasks::default()).await.unwrap();
             assert_eq!((page.tasks.len(), page.total_size), (0, 0));
             assert!(store.live(&other).await.is_empty());
@@ -159,6 +160,30 @@ async fn another_callers_task_is_none() {
             assert!(swept.gone.is_empty() && swept.overdue.is_empty());
         }
         assert_eq!(scene.store.get(&host, "t", None).await.unwrap().task.id, "t");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_told_the_end_does_not_come_back() {
+    for scene in Scene::both(StoreSettings::default()) {
+        let (me, store) = (client(), &scene.store);
+        scene.create(&me, "t", 0).await;
+        let told = async |name: &str| {
+            let entry = store.get_push(&me, "t", Some(name)).await;
+            entry.map(|it| it.told_end)
+        };
+        for name in ["settled", "replaced", "forgotten"] {
+            store.put_push(&me, "t", receiver(name)).await.unwrap();
+        }
+        let mut other = receiver("replaced");
+        other.config.url = "https://elsewhere.example/hook".into();
+        store.put_push(&me, "t", other).await.unwrap();
+        store.delete_push(&me, "t", "forgotten").await.unwrap();
+        for name in ["settled", "replaced", "forgotten"] {
+            store.settle_push(&me, "t", receiver(name)).await.unwrap();
+        }
+        assert!(told("settled").await.unwrap() && !told("replaced").await.unwrap());
+        assert!(matches!(told("forgotten").await, Err(StoreError::NoPushConfig(_))));
     }
 }
 

@@ -42,7 +42,7 @@ async fn answering(answers: Vec<String>) -> (String, tokio::task::JoinHandle<Vec
             }
             asked.push(String::from_utf8_lossy(&request).into_owned());
             let answer = answer.replace("OWN", &own);
-            let (status, body) = answer.split_once('\n').unwrap();
+            let (status, body) = answer.rsplit_once('\n').unwrap();
             let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n");
             let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
         }

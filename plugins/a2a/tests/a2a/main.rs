@@ -1,12 +1,16 @@
 //! The plugin on a test host, with an engine and executors of the tests' own.
 
 mod asking;
+mod carding;
+mod drawing;
 mod http;
 mod listening;
+mod peer;
 mod pushing;
 mod resting;
 mod scene;
 mod sending;
+mod sheet;
 mod streaming;
 mod surviving;
 mod turning;

@@ -321,6 +321,16 @@ impl<B: Backing> TaskStore for Kept<B> {
         self.change_push(caller, id, forget).await
     }
 
+    async fn settle_push(&self, caller: &Caller, id: &str, told: PushEntry) -> Outcome<()> {
+        let settle = move |entries: &mut Vec<PushEntry>| {
+            if let Some(known) = entries.iter_mut().find(|it| **it == told) {
+                known.told_end = true;
+            }
+            Ok(())
+        };
+        self.change_push(caller, id, settle).await
+    }
+
     async fn with_push(&self, caller: &Caller) -> Outcome<Vec<String>> {
         let mut ids = self.blocking(|shelf| shelf.backing.with_push()).await?;
         ids.retain(|id| self.check(caller, id).is_ok());

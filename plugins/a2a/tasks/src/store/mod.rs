@@ -187,6 +187,15 @@ pub trait TaskStore: Send + Sync {
     /// Forgets a receiver; one that is not there is forgotten already.
     async fn delete_push(&self, caller: &Caller, id: &str, config: &str) -> Result<(), StoreError>;
 
+    /// Takes down that a receiver was told how its task ended. One that was forgotten or replaced meanwhile
+    /// stays so.
+    async fn settle_push(
+        &self,
+        caller: &Caller,
+        id: &str,
+        told: PushEntry,
+    ) -> Result<(), StoreError>;
+
     /// The caller's tasks that have receivers, in no order.
     async fn with_push(&self, caller: &Caller) -> Result<Vec<String>, StoreError>;
 

@@ -1,0 +1,119 @@
+//! The way of actions on surfaces back to the peers that drew them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use carport_a2a_outbound::{Consent, Refusal, Target};
+use carport_a2a_types::{Content, Kind, Message, Part, Role, SendResult};
+use carport_a2ui_api::{Delivered, Delivery, Router};
+use carport_core::{Result, RpcError};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    asking::{Failure, Question, ask, locate},
+    credential::Credential,
+    drawing::Keys,
+    outgoing::Outgoing,
+    peers::Peers,
+};
+
+/// Carries actions.
+pub(crate) struct Routes {
+    pub(crate) outgoing: Arc<Outgoing>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// Where something may be sent: a peer that is known needs no more consent, but everything else.
+///
+/// # Errors
+/// Why it may not.
+pub(crate) fn screen(
+    outgoing: &Outgoing,
+    peers: &Peers,
+    endpoint: &str,
+    consent: Consent,
+) -> std::result::Result<Target, Refusal> {
+    let refusal = match outgoing.screen().register(endpoint, consent) {
+        Ok(target) => return Ok(target),
+        Err(refusal) => refusal,
+    };
+    match outgoing.screen().register(endpoint, Consent::Given) {
+        Ok(target) if peers.know(&target) => Ok(target),
+        _ => Err(refusal),
+    }
+}
+
+/// Each data is a part; the media type is that of the first.
+fn parts(data: Vec<Value>, media_type: &str) -> Vec<Part> {
+    let part = |(at, data)| {
+        let mut part = Part::of(Content::Data(data));
+        if at == 0 {
+            let metadata = Map::from_iter([("mimeType".to_owned(), media_type.into())]);
+            (part.metadata, part.media_type) = (Some(metadata), Some(media_type.to_owned()));
+        }
+        part
+    };
+    data.into_iter().enumerate().map(part).collect()
+}
+
+/// The surface that a message is about: what it tells names it.
+fn surface_of(data: &[Value]) -> Option<&str> {
+    let told = data.first()?.get(0)?.as_object()?;
+    told.values().find_map(|it| it.get("surfaceId")?.as_str())
+}
+
+/// Whether a peer takes no more messages for a task, so that nothing was done of this one.
+fn is_over(failure: &Failure) -> bool {
+    let codes = [Kind::UnsupportedOperation.code(), Kind::InvalidParams.code()];
+    matches!(failure, Failure::Error(error) if codes.contains(&error.code))
+}
+
+#[async_trait]
+impl Router for Routes {
+    fn screen(&self, endpoint: &str, allow_untrusted: bool) -> Result<()> {
+        let consent = Consent::given(allow_untrusted);
+        Ok(screen(&self.outgoing, &self.peers, endpoint, consent).map(drop)?)
+    }
+
+    /// An action on a surface of a task that has ended begins another one, which refers to it: that is how a
+    /// conversation goes on after a task.
+    async fn deliver(&self, delivery: Delivery) -> Result<Delivered> {
+        let Delivery { endpoint, auth, task_id, context_id, parts: data, media_type, metadata } =
+            delivery;
+        // Whoever had the endpoint kept consented to it.
+        let target = self.outgoing.screen().register(&endpoint, Consent::Given)?;
+        let given = Credential::of(&auth, &target)?;
+        let kept = || self.keys.of(&target, context_id.as_deref(), surface_of(&data)?);
+        let credential = given.or_else(kept);
+        let message = Message {
+            message_id: Uuid::now_v7().to_string(),
+            role: Role::User,
+            parts: parts(data, media_type),
+            context_id: context_id.clone(),
+            task_id: task_id.clone(),
+            metadata: (!metadata.is_empty()).then_some(metadata),
+            extensions: Vec::new(),
+            reference_task_ids: Vec::new(),
+        };
+        let posted = locate(&self.outgoing, &target).await?;
+        let mut question = Question { message, credential, blocking: true, draws: true };
+        let mut heard = ask(&self.outgoing, &posted, &question).await;
+        if let (Err(failure), Some(task)) = (&heard, task_id)
+            && is_over(failure)
+        {
+            question.message.task_id = None;
+            question.message.reference_task_ids = vec![task];
+            heard = ask(&self.outgoing, &posted, &question).await;
+        }
+        let (result, version) = heard?;
+        let task_id = match &result {
+            SendResult::Task(task) => Some(task.id.clone()),
+            SendResult::Message(message) => message.task_id.clone(),
+        };
+        let answer = serde_json::to_value(result).map_err(RpcError::internal)?;
+        self.keys.expect(&target, context_id, &answer);
+        Ok(Delivered { version: Some(version.text().into()), task_id, answer })
+    }
+}
