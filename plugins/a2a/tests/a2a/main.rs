@@ -1,6 +1,9 @@
 //! The plugin on a test host, with an engine and executors of the tests' own.
 
 mod asking;
+mod bad_peers;
+mod bad_receivers;
+mod fuzzing;
 mod http;
 mod listening;
 mod pushing;
