@@ -25,9 +25,8 @@ const AT_ONCE: Duration = Duration::from_secs(60);
 /// How long an answer may take that does.
 const BLOCKING: Duration = Duration::from_secs(300);
 
-/// Where cards are, the newest version first.
-const CARDS: [(&str, Version); 2] =
-    [("/.well-known/agent-card.json", Version::V1), ("/.well-known/agent.json", Version::V03)];
+/// Where cards are, the newer place first.
+const CARDS: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/agent.json"];
 
 /// What is asked.
 pub(crate) struct Question {
@@ -120,18 +119,24 @@ fn speaks_another(failure: &Failure) -> bool {
 
 const NOT_THERE: &str = "answers nothing there";
 
-/// Where an origin's card says that it is posted to.
+/// A card in the shape that it has: agents of v0.3 show theirs at either place.
+fn read_card(body: &[u8]) -> Option<AgentCard> {
+    let card: Value = serde_json::from_slice(body).ok()?;
+    let is_newer =
+        ["supportedInterfaces", "supported_interfaces"].iter().any(|it| card.get(it).is_some());
+    read(card, if is_newer { Version::V1 } else { Version::V03 }).ok()
+}
+
+/// Where an origin's card says that it is posted to. The card is asked for without credentials.
 async fn place(outgoing: &Outgoing, origin: &Target) -> Result<Target, Failure> {
-    for (path, version) in CARDS {
+    for path in CARDS {
         let at = origin.at(path);
         let asked = outgoing.exchange(&at, HeaderMap::new(), None, CARD).await;
         let (status, body) = asked.map_err(Failure::Unmet)?;
         if status != 200 {
             continue;
         }
-        let card = serde_json::from_slice(&body).ok();
-        let card = card.and_then(|card| read::<AgentCard>(card, version).ok());
-        let card = card.ok_or(Failure::Nonsense("has a card that does not read"))?;
+        let card = read_card(&body).ok_or(Failure::Nonsense("has a card that does not read"))?;
         let interface = choose_interface(&card, origin).ok_or(Failure::Nonsense(
             "has a card without a JSON-RPC interface of its own origin",
         ))?;

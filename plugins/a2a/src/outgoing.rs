@@ -3,11 +3,13 @@
 
 use std::{
     error::Error,
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
+use async_trait::async_trait;
 use carport_a2a_outbound::{Attempt, Consent, Refusal, Screen, Target, parse_retry_after};
 use carport_core::{Result, RpcError, Time};
 use reqwest::{
@@ -28,6 +30,7 @@ const FIRST_BYTE: Duration = Duration::from_secs(30);
 /// Calls others.
 pub(crate) struct Outgoing {
     screen: Arc<Screen>,
+    names: Arc<dyn Names>,
     client: Client,
 }
 
@@ -51,18 +54,44 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
 }
 
+impl Limits {
+    /// How long the first byte may take: what may take longer in all waits for the work before it answers.
+    fn first(self) -> Duration {
+        if self.total > POST { self.total } else { self.total.min(FIRST_BYTE) }
+    }
+}
+
+/// What names stand for.
+#[async_trait]
+trait Names: Send + Sync {
+    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// What they stand for on this machine.
+struct System;
+
+#[async_trait]
+impl Names for System {
+    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(lookup_host((name, 0)).await?.map(|it| it.ip()).collect())
+    }
+}
+
 /// Resolves names to addresses that were screened at that moment, so that a name cannot change its mind
 /// between being judged and being connected to.
-struct Screened(Arc<Screen>);
+struct Screened {
+    screen: Arc<Screen>,
+    names: Arc<dyn Names>,
+}
 
 impl Resolve for Screened {
     fn resolve(&self, name: Name) -> Resolving {
-        let screen = self.0.clone();
+        let (screen, names) = (self.screen.clone(), self.names.clone());
         Box::pin(async move {
-            let resolved: Vec<_> = lookup_host((name.as_str(), 0)).await?.collect();
-            let addresses: Vec<_> = resolved.iter().map(SocketAddr::ip).collect();
+            let addresses = names.addresses(name.as_str()).await?;
             screen.connect_host(name.as_str(), &addresses)?;
-            Ok(Box::new(resolved.into_iter()) as Addrs)
+            let sockets = addresses.into_iter().map(|it| SocketAddr::new(it, 0));
+            Ok(Box::new(sockets) as Addrs)
         })
     }
 }
@@ -83,16 +112,21 @@ impl Outgoing {
     /// # Errors
     /// Internal: TLS could not be set up here.
     pub(crate) fn new(screen: Screen) -> Result<Self> {
+        Self::with_names(screen, Arc::new(System))
+    }
+
+    fn with_names(screen: Screen, names: Arc<dyn Names>) -> Result<Self> {
         let screen = Arc::new(screen);
+        let screened = Screened { screen: screen.clone(), names: names.clone() };
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(POST)
-            .dns_resolver(Arc::new(Screened(screen.clone())))
+            .dns_resolver(Arc::new(screened))
             .build()
             .map_err(|_| RpcError::internal("TLS for A2A could not be set up here"))?;
-        Ok(Self { screen, client })
+        Ok(Self { screen, names, client })
     }
 
     pub(crate) fn screen(&self) -> &Screen {
@@ -103,8 +137,8 @@ impl Outgoing {
     async fn judge(&self, target: &Target) -> std::result::Result<(), Refusal> {
         let addresses: Vec<IpAddr> = match target.address() {
             Some(address) => vec![address],
-            None => match timeout(CONNECT, lookup_host((target.host(), target.port()))).await {
-                Ok(Ok(resolved)) => resolved.map(|it| it.ip()).collect(),
+            None => match timeout(CONNECT, self.names.addresses(&target.host())).await {
+                Ok(Ok(addresses)) => addresses,
                 _ => Vec::new(),
             },
         };
@@ -159,7 +193,11 @@ impl Outgoing {
             None => self.client.get(url),
         };
         let request = request.headers(headers).timeout(limits.total);
-        let mut response = request.send().await.map_err(|error| unmet(&error))?;
+        let answered = timeout(limits.first(), request.send()).await.map_err(|_| Unmet::Late)?;
+        let mut response = answered.map_err(|error| unmet(&error))?;
+        if response.content_length().is_some_and(|length| length > limits.bytes as u64) {
+            return Err(Unmet::Long(limits.bytes));
+        }
         let mut read = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unmet(&error))? {
             if read.len() + chunk.len() > limits.bytes {
@@ -180,25 +218,4 @@ fn unmet(error: &reqwest::Error) -> Unmet {
 }
 
 #[cfg(test)]
-mod tests {
-    use carport_a2a_outbound::AllowList;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_name_that_resolves_to_this_machine_is_not_connected_to() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let request = |client: &Client| client.get(format!("http://localhost:{port}/")).send();
-        let strict = Outgoing::new(Screen::default()).unwrap();
-        // Past the screen of URLs, as a name would be that resolves otherwise than it seems.
-        let error = request(&strict.client).await.unwrap_err();
-        assert_eq!(refusal(&error), Some(Refusal::Blocked("localhost".into())));
-        let allowing = AllowList::parse(&["localhost"]).unwrap();
-        let open = Outgoing::new(Screen::new(allowing)).unwrap();
-        let asking = tokio::spawn(request(&open.client));
-        listener.accept().await.expect("it is connected to");
-        asking.abort();
-    }
-}
+mod tests;

@@ -127,7 +127,7 @@ pub(crate) async fn next(peer: &mut Peer) -> Option<Value> {
 }
 
 /// The result of a call; `None` if the daemon died over it.
-async fn ask(peer: &mut Peer, method: &str, params: Value) -> Option<Value> {
+pub(crate) async fn ask(peer: &mut Peer, method: &str, params: Value) -> Option<Value> {
     send(peer, method, &params).await?;
     let reply = next(peer).await?;
     assert!(reply.get("error").is_none(), "{method}: {reply}");

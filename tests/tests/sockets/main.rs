@@ -1,7 +1,11 @@
 //! The real binary: processes, sockets, files, signals.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod a2a;
 mod a2a_commands;
+mod a2a_crash;
+mod a2a_many;
+mod a2a_secrets;
 mod agents;
 mod agents_bad_days;
 mod bad_days;

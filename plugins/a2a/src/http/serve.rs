@@ -63,6 +63,8 @@ async fn connection(
     mut stop: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
+    // Events are small and come one by one: none waits until the one before is acknowledged.
+    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let app = app.clone();
         async move { Ok::<Response, Infallible>(door::enter(&app, request.map(Body::new)).await) }

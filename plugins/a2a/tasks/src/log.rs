@@ -1,6 +1,6 @@
 //! The log of a task: how it was created, each change since, and the task that they fold into.
 
-use carport_a2a_types::{Artifact, Message, Task, TaskState, TaskStatus};
+use carport_a2a_types::{Artifact, Message, Part, Task, TaskState, TaskStatus, read::are_shallow};
 use carport_core::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,6 +39,18 @@ impl Change {
     /// Another state, and what the agent says of it.
     pub fn state(state: TaskState, message: Option<Message>) -> Self {
         Self::Status(TaskStatus { state, message, timestamp: None })
+    }
+
+    /// Whether it nests no deeper than what is read again.
+    pub(crate) fn is_shallow(&self) -> bool {
+        let (parts, metadata) = match self {
+            Self::Status(TaskStatus { message: None, .. }) => return true,
+            Self::Status(TaskStatus { message: Some(it), .. }) | Self::Message(it) => {
+                (&it.parts, &it.metadata)
+            }
+            Self::Artifact(it) => (&it.artifact.parts, &it.artifact.metadata),
+        };
+        parts.iter().all(Part::is_shallow) && are_shallow(metadata.iter().flat_map(Map::values))
     }
 }
 

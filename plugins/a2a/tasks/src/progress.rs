@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use carport_a2a_types::TaskState;
+use carport_a2a_types::{TaskState, read::MAX_NESTING};
 use carport_core::Time;
 use thiserror::Error;
 
@@ -39,6 +39,9 @@ pub enum Refused {
         /// What it would be.
         to: TaskState,
     },
+    /// It would not be read again. The task is to fail, saying this.
+    #[error("the task would hold data that nests deeper than {MAX_NESTING} levels")]
+    Deep,
     /// The task holds as much as it may. It is to fail, saying this.
     #[error("the task would have more than {limit} {what}")]
     Full {
@@ -83,6 +86,9 @@ impl Progress {
     pub fn admit(&self, change: &Change, bytes: usize, limits: &Limits) -> Result<(), Refused> {
         if self.state.is_terminal() {
             return Err(Refused::Ended(self.state));
+        }
+        if !change.is_shallow() {
+            return Err(Refused::Deep);
         }
         if let Change::Status(status) = change {
             self.may_become(status.state)?;

@@ -124,3 +124,26 @@ async fn every_durability_keeps_what_was_acknowledged() {
         assert_eq!(fold.seq, 3, "{durability:?}");
     }
 }
+
+#[tokio::test]
+async fn what_a_kill_left_half_made_is_gone_and_what_is_whole_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&open(directory.path())).await;
+    let at = |name: &str| directory.path().join(name);
+    let receivers = "[]";
+    for (name, text) in [
+        ("tasks/empty.jsonl", ""),
+        ("tasks/torn.jsonl", "{\"created\":{\"id\":\"torn\""),
+        ("push/torn.json", receivers),
+        ("push/t.json", receivers),
+        ("push/.t.json.a1B2c3", "half a secr"),
+    ] {
+        fs::write(at(name), text).unwrap();
+    }
+    assert_eq!(open(directory.path()).count(), 1);
+    let there = |directory: &str| {
+        let names = fs::read_dir(at(directory)).unwrap().map(|it| it.unwrap().file_name());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!((there("tasks"), there("push")), (vec!["t.jsonl".into()], vec!["t.json".into()]));
+}

@@ -7,7 +7,8 @@ use carport_a2a_tasks::{
     PushEntry, Refused, StoreError, StoreSettings, TaskStore,
 };
 use carport_a2a_types::{
-    Artifact, ListTasks, Message, Part, PushConfig, TaskState, Version, read::read,
+    Artifact, Content, ListTasks, Message, Part, PushConfig, TaskState, Version,
+    read::{MAX_NESTING, read},
 };
 use carport_core::{Durability, Identity, Time};
 use chrono::{DateTime, TimeDelta};
@@ -319,6 +320,39 @@ async fn a_task_that_holds_too_much_may_only_end() {
             let fold = scene.store.get(&me, id, None).await.unwrap();
             assert_eq!(fold.task.status.state, TaskState::Failed);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_would_not_be_read_again_is_refused() {
+    let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let part = |levels| Part::of(Content::Data(nested(levels)));
+    for scene in Scene::both(StoreSettings::default()) {
+        let me = client();
+        scene.create(&me, "t", 0).await;
+        let append = async |change| scene.store.append(&me, "t", change, at(1)).await;
+        let says = |levels| Message { parts: vec![part(levels)], ..said("") };
+        let makes = |levels| {
+            let artifact = Artifact::of("a", part(levels));
+            Change::Artifact(ArtifactChange { artifact, append: false, last_chunk: true })
+        };
+        for change in [
+            Change::Message(says(MAX_NESTING)),
+            makes(MAX_NESTING),
+            Change::state(TaskState::Working, Some(says(MAX_NESTING))),
+        ] {
+            append(change).await.unwrap();
+        }
+        for change in [
+            Change::Message(says(MAX_NESTING + 1)),
+            makes(MAX_NESTING + 1),
+            Change::state(TaskState::Completed, Some(says(MAX_NESTING + 1))),
+        ] {
+            let refused = append(change).await.unwrap_err();
+            assert!(matches!(refused, StoreError::Refused(Refused::Deep)), "{refused}");
+        }
+        let fold = scene.reopened().get(&me, "t", None).await.unwrap();
+        assert_eq!((fold.seq, fold.task.history.len(), fold.task.artifacts.len()), (3, 3, 1));
     }
 }
 

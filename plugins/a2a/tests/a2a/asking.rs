@@ -13,12 +13,14 @@ use crate::{
 };
 
 /// A host that may call this machine.
-async fn host() -> TestHost {
+pub(crate) async fn host() -> TestHost {
     with_obedient().0.plugin("a2a", json!({ "allow": ["127.0.0.1"] })).start().await
 }
 
-/// A web server that answers every request with the next of these bodies; what it was asked.
-async fn answering(answers: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+/// A web server that answers every request with the next of these, a status and a body; what it was asked.
+pub(crate) async fn answering(
+    answers: Vec<String>,
+) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let own = url.clone();
@@ -42,8 +44,11 @@ async fn answering(answers: Vec<String>) -> (String, tokio::task::JoinHandle<Vec
             }
             asked.push(String::from_utf8_lossy(&request).into_owned());
             let answer = answer.replace("OWN", &own);
-            let (status, body) = answer.rsplit_once('\n').unwrap();
-            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n");
+            // A header goes on after a CR and an LF; the body begins after an LF alone.
+            let ends = answer.match_indices('\n').find(|(at, _)| !answer[..*at].ends_with('\r'));
+            let (status, body) = answer.split_at(ends.unwrap().0);
+            let (head, body) =
+                (format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n"), &body[1..]);
             let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
         }
         asked
@@ -51,7 +56,7 @@ async fn answering(answers: Vec<String>) -> (String, tokio::task::JoinHandle<Vec
     (url, serving)
 }
 
-fn send(endpoint: &str) -> Value {
+pub(crate) fn send(endpoint: &str) -> Value {
     json!({ "endpoint": endpoint, "message": message(json!({ "text": "make it" })), "blocking": true })
 }
 

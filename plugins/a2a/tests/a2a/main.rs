@@ -1,8 +1,11 @@
 //! The plugin on a test host, with an engine and executors of the tests' own.
 
 mod asking;
+mod bad_peers;
+mod bad_receivers;
 mod carding;
 mod drawing;
+mod fuzzing;
 mod http;
 mod listening;
 mod peer;

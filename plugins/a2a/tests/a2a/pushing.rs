@@ -13,28 +13,28 @@ use tokio::{
 use crate::scene::{at_once, go_on, say, send, state, with_obedient};
 
 /// A web server of the test's own.
-struct Receiver {
-    listener: TcpListener,
+pub(crate) struct Receiver {
+    pub(crate) listener: TcpListener,
 }
 
 /// A post that waits for its answer.
-struct Posted {
-    headers: String,
-    body: Value,
-    stream: BufReader<TcpStream>,
+pub(crate) struct Posted {
+    pub(crate) headers: String,
+    pub(crate) body: Value,
+    pub(crate) stream: BufReader<TcpStream>,
 }
 
 impl Receiver {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook?secret=in-the-url", self.listener.local_addr().unwrap())
     }
 
     /// The next post.
-    async fn next(&self) -> Posted {
+    pub(crate) async fn next(&self) -> Posted {
         let accepted = timeout(Duration::from_secs(120), self.listener.accept()).await;
         let mut stream = BufReader::new(accepted.expect("a post in time").unwrap().0);
         let (mut headers, mut length) = (String::new(), 0);
@@ -57,7 +57,7 @@ impl Receiver {
     }
 
     /// Takes the next post with this status; its body.
-    async fn answer(&self, status: &str) -> Value {
+    pub(crate) async fn answer(&self, status: &str) -> Value {
         let mut posted = self.next().await;
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         posted.stream.write_all(answer.as_bytes()).await.unwrap();
@@ -69,12 +69,12 @@ fn allowing(builder: TestHostBuilder) -> TestHostBuilder {
     builder.plugin("a2a", json!({ "allow": ["127.0.0.1"] }))
 }
 
-async fn host() -> TestHost {
+pub(crate) async fn host() -> TestHost {
     allowing(with_obedient().0).start().await
 }
 
 /// A message with a receiver.
-fn told_to(receiver: &Receiver, text: &str) -> Value {
+pub(crate) fn told_to(receiver: &Receiver, text: &str) -> Value {
     let mut params = say(text);
     params["configuration"]["taskPushNotificationConfig"] = json!({
         "url": receiver.url(),
@@ -84,7 +84,7 @@ fn told_to(receiver: &Receiver, text: &str) -> Value {
     params
 }
 
-fn status_of(body: &Value) -> &str {
+pub(crate) fn status_of(body: &Value) -> &str {
     state(&body["statusUpdate"])
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     bytes,
-    read::{Object, Path, Read, Reader, deserialize_as_read},
+    read::{Object, Path, Read, Reader, are_shallow, deserialize_as_read},
 };
 
 /// Parts of one message.
@@ -93,6 +93,15 @@ impl Part {
         Self::of(Content::Text(text.into()))
     }
 
+    /// Whether what it holds nests no deeper than it may.
+    pub fn is_shallow(&self) -> bool {
+        let data = match &self.content {
+            Content::Data(data) => Some(data),
+            _ => None,
+        };
+        are_shallow(data) && are_shallow(self.metadata.iter().flat_map(Map::values))
+    }
+
     /// The media type that it says, or that its content has by nature.
     pub fn effective_media_type(&self) -> Option<&str> {
         let by_nature = match self.content {
@@ -121,6 +130,9 @@ impl Read for Part {
 fn read_plain(mut part: Object<'_>, reader: &mut Reader) -> Option<Part> {
     let mut metadata: Option<Map<String, Value>> = part.maybe("metadata", reader);
     let data = part.take_or_null("data");
+    if !are_shallow(&data) {
+        return part.too_deep("data", reader);
+    }
     let text = part.maybe("text", reader);
     let (raw, url) = (part.maybe("raw", reader), part.word("url", reader));
     // A `null` is data only where nothing else is there: clients write it for what they left out.
@@ -256,8 +268,8 @@ impl Read for Message {
                 }
             }
         });
-        let context_id = message.word("contextId", reader);
-        let task_id = message.word("taskId", reader);
+        let context_id = message.short_word("contextId", reader);
+        let task_id = message.short_word("taskId", reader);
         let metadata = message.maybe("metadata", reader);
         let extensions = message.list("extensions", reader);
         let reference_task_ids = message.list("referenceTaskIds", reader);

@@ -1,5 +1,7 @@
 //! Where a task's changes are posted to.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use crate::read::{Object, Path, Read, Reader, deserialize_as_read};
 
 /// How a receiver knows who posts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Authentication {
     /// The scheme of the header `Authorization`, such as `Bearer`.
@@ -17,10 +19,17 @@ pub struct Authentication {
     pub credentials: Option<String>,
 }
 
+/// Without what is secret.
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication").field("scheme", &self.scheme).finish_non_exhaustive()
+    }
+}
+
 impl Read for Authentication {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
         let mut auth = Object::open(value, at, reader)?;
-        let credentials = auth.word("credentials", reader);
+        let credentials = auth.short_word("credentials", reader);
         if reader.is_v03() && auth.has("schemes") {
             let schemes: Vec<String> = auth.must("schemes", reader)?;
             let Some(scheme) = schemes.into_iter().next() else {
@@ -34,7 +43,7 @@ impl Read for Authentication {
 }
 
 /// A receiver of a task's changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushConfig {
     /// Its name; made here if none is given.
@@ -51,6 +60,14 @@ pub struct PushConfig {
     /// The header `Authorization` of every post.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Authentication>,
+}
+
+/// Without what is secret; the query of a URL may be.
+impl fmt::Debug for PushConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("PushConfig");
+        shown.field("id", &self.id).field("task_id", &self.task_id).finish_non_exhaustive()
+    }
 }
 
 impl PushConfig {
@@ -73,10 +90,10 @@ impl Read for PushConfig {
             let inner: Option<Self> = config.must("pushNotificationConfig", reader);
             return Some(Self { task_id: Some(task_id?), ..inner? });
         }
-        let id = config.word("id", reader);
-        let task_id = config.word("taskId", reader);
+        let id = config.short_word("id", reader);
+        let task_id = config.short_word("taskId", reader);
         let url = config.must_word("url", reader);
-        let token = config.word("token", reader);
+        let token = config.short_word("token", reader);
         let authentication = config.maybe("authentication", reader);
         Some(Self { id, task_id, url: url?, token, authentication })
     }

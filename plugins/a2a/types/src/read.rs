@@ -12,6 +12,27 @@ use serde_json::{Map, Value};
 
 use crate::{error::A2aError, version::Version};
 
+/// Levels that lists and objects of `data` and `metadata` may nest. JSON of more than 128 is read nowhere
+/// here, and what is kept and answered wraps them in some more.
+pub const MAX_NESTING: usize = 100;
+
+/// Bytes of an id of a conversation or a receiver, and of a secret of one.
+pub const MAX_WORD_BYTES: usize = 4096;
+
+/// Whether values nest no deeper than they may.
+pub fn are_shallow<'a>(values: impl IntoIterator<Item = &'a Value>) -> bool {
+    values.into_iter().all(|value| fits(value, MAX_NESTING))
+}
+
+/// Whether a value nests no deeper than so many levels.
+fn fits(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|it| fits(it, levels - 1)),
+        Value::Object(members) => levels > 0 && members.values().all(|it| fits(it, levels - 1)),
+        _ => true,
+    }
+}
+
 /// Faults of one answer; what is wrong beyond that is not told.
 const MOST_VIOLATIONS: usize = 32;
 
@@ -107,6 +128,10 @@ impl Reader {
         None
     }
 
+    pub(crate) fn too_deep<T>(&mut self, at: &Path<'_>) -> Option<T> {
+        self.fault(at, format!("must not nest deeper than {MAX_NESTING} levels"))
+    }
+
     pub(crate) fn is_v03(&self) -> bool {
         self.version == Version::V03
     }
@@ -164,6 +189,18 @@ impl<'a> Object<'a> {
         self.maybe(name, reader).filter(|it: &String| !it.is_empty())
     }
 
+    /// A text that may be absent, and is short: it is held in memory for as long as what it belongs to.
+    pub(crate) fn short_word(&mut self, name: &str, reader: &mut Reader) -> Option<String> {
+        let word = self.word(name, reader)?;
+        match word.len() {
+            0..=MAX_WORD_BYTES => Some(word),
+            length => {
+                let why = format!("must have at most {MAX_WORD_BYTES} bytes, got {length}");
+                self.fault(name, why, reader)
+            }
+        }
+    }
+
     /// A text that must be there and not be empty.
     pub(crate) fn must_word(&mut self, name: &str, reader: &mut Reader) -> Option<String> {
         let word: String = self.must(name, reader)?;
@@ -185,6 +222,10 @@ impl<'a> Object<'a> {
         to: &mut Reader,
     ) -> Option<T> {
         to.fault(&Path::Member(self.at, name), why)
+    }
+
+    pub(crate) fn too_deep<T>(&self, name: &str, reader: &mut Reader) -> Option<T> {
+        reader.too_deep(&Path::Member(self.at, name))
     }
 
     /// Notes a fault of the object itself.
@@ -247,7 +288,8 @@ impl Read for Time {
 impl Read for Map<String, Value> {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
         match value {
-            Value::Object(members) => Some(members),
+            Value::Object(members) if are_shallow(members.values()) => Some(members),
+            Value::Object(_) => reader.too_deep(at),
             _ => reader.fault(at, "must be an object"),
         }
     }

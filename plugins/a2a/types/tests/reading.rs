@@ -2,7 +2,9 @@
 
 use carport_a2a_types::{
     Content, GetTask, ListTasks, Message, PushConfig, PushConfigOf, Role, SendMessage, TaskState,
-    Version, read::read, v03,
+    Version,
+    read::{MAX_NESTING, MAX_WORD_BYTES, read},
+    v03,
 };
 use serde_json::{Value, json};
 
@@ -144,4 +146,47 @@ fn push_configurations_nest_in_the_older_version() {
     assert_eq!(config.task_id.as_deref(), Some("t"));
     let without = json!({ "taskId": "t", "pushNotificationConfig": {} });
     assert_eq!(fields::<PushConfig>(without, Version::V03), ["pushNotificationConfig.url"]);
+}
+
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(
+        json!(1),
+        |inner, at| if at % 2 == 0 { json!([inner]) } else { json!({ "a": inner }) },
+    )
+}
+
+#[test]
+fn what_nests_too_deep_to_be_kept_is_refused() {
+    let send = |data: Value, metadata: Value| {
+        let part = json!({ "data": data });
+        json!({ "message": { "messageId": "m", "role": "user", "parts": [part], "metadata": metadata } })
+    };
+    for version in [Version::V1, Version::V03] {
+        let fits = send(nested(MAX_NESTING), json!({ "a": nested(MAX_NESTING) }));
+        assert!(read::<SendMessage>(fits, version).is_ok());
+        let deep = send(nested(MAX_NESTING + 1), json!({ "a": nested(MAX_NESTING + 1) }));
+        let expected = ["message.parts[0].data", "message.metadata"];
+        assert_eq!(fields::<SendMessage>(deep, version), expected);
+    }
+}
+
+#[test]
+fn what_is_held_in_memory_is_short() {
+    let long = "x".repeat(MAX_WORD_BYTES + 1);
+    let message = json!({ "messageId": "m", "role": "user", "parts": [{ "text": long }],
+        "contextId": long, "taskId": long });
+    assert_eq!(fields::<Message>(message, Version::V1), ["contextId", "taskId"]);
+    let config = json!({ "id": long, "url": "https://a.example", "token": long,
+        "authentication": { "scheme": "Bearer", "credentials": long } });
+    let expected = ["id", "token", "authentication.credentials"];
+    assert_eq!(fields::<PushConfig>(config, Version::V1), expected);
+}
+
+#[test]
+fn what_is_secret_is_in_no_text_for_developers() {
+    let config = json!({ "url": "https://a.example/?key=s3cret", "token": "s3cret",
+        "authentication": { "scheme": "Bearer", "credentials": "s3cret" } });
+    let config: PushConfig = read(config, Version::V1).unwrap();
+    let shown = format!("{config:?} {:?}", config.authentication);
+    assert!(shown.contains("Bearer") && !shown.contains("s3cret"), "{shown}");
 }

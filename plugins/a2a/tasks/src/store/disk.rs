@@ -17,7 +17,7 @@ use super::{
     backing::Backing,
     kept::{Kept, row_of},
 };
-use crate::index::Index;
+use crate::index::{Index, Row};
 
 /// What stands in the place of a file is refused if it is a link, and never waited for if it is a pipe.
 const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits() as i32;
@@ -31,7 +31,7 @@ pub type FileStore = Kept<Disk>;
 impl FileStore {
     /// Opens a store and reads what is there. Blocks on the disk.
     ///
-    /// A torn last line is cut off. A file whose first line does not read is left alone and in no list,
+    /// A torn last line is cut off, and a file without a whole line removed. A file whose first line does not read is left alone and in no list,
     /// which the log tells.
     ///
     /// # Errors
@@ -131,7 +131,9 @@ impl Disk {
             let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
             let Some(id) = name.strip_suffix(".jsonl").and_then(decode_name) else { continue };
             match self.load_task(&path, &id) {
-                Ok(row) => index.insert(id, row),
+                Ok(Some(row)) => index.insert(id, row),
+                // An earlier process ended while it made the task: nobody was told of it.
+                Ok(None) => remove(&path)?,
                 Err(error) => {
                     tracing::error!(%error, file = %path.display(), "a task does not read and is left alone");
                 }
@@ -141,11 +143,16 @@ impl Disk {
         Ok(index)
     }
 
-    /// Removes receivers whose task is gone: their files hold secrets.
+    /// Removes receivers whose task is gone, and what an earlier process was about to put in the place of
+    /// others: their files hold secrets.
     fn forget_strays(&self, index: &Index) -> io::Result<()> {
         for entry in fs::read_dir(&self.push)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+            if name.starts_with('.') {
+                remove(&path)?;
+                continue;
+            }
             let id = name.strip_suffix(".json").and_then(decode_name);
             let kept = |id: &String| self.task(id).is_ok_and(|it| it.exists());
             if id.is_some_and(|id| index.row(&id).is_none() && !kept(&id)) {
@@ -155,16 +162,20 @@ impl Disk {
         Ok(())
     }
 
-    fn load_task(&self, path: &Path, id: &str) -> io::Result<crate::index::Row> {
+    /// A task from its file; `None` if no whole line is in it.
+    fn load_task(&self, path: &Path, id: &str) -> io::Result<Option<Row>> {
         let mut bytes = read_whole(path)?;
         let whole = bytes.iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
+        if whole == 0 {
+            return Ok(None);
+        }
         if whole < bytes.len() {
             let torn = bytes.len() - whole;
             tracing::warn!(file = %path.display(), bytes = torn, "a torn last line was cut off");
             options().write(true).open(path)?.set_len(whole as u64)?;
             bytes.truncate(whole);
         }
-        row_of(id, &bytes)
+        row_of(id, &bytes).map(Some)
     }
 }
 
