@@ -14,12 +14,16 @@ use carport_a2ui_validate::{Catalog, Message, Schemas, VERSIONS};
 use carport_core::{Caller, Clock, Guarded, HostEvents, Identity, NewEvent, Result, Tasks};
 use carport_memory_api::Memory;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     config::Config,
     event::{News, kinds},
     listening::Listeners,
 };
+
+/// Peers that are told advice at a time.
+const MOST_ADVISED: usize = 16;
 
 /// Where the actions of a surface go, and with what credentials. Kept apart from the surface.
 pub(crate) struct Way {
@@ -46,6 +50,8 @@ pub(crate) struct Service {
     pub(crate) memory: Option<Arc<dyn Memory>>,
     pub(crate) tasks: Tasks,
     pub(crate) router: Guarded<Option<Arc<dyn Router>>>,
+    /// Peers that may be told advice at a time.
+    pub(crate) advising: Arc<Semaphore>,
 }
 
 /// Why a change is made, beside what it is.
@@ -100,6 +106,7 @@ impl Service {
             memory,
             tasks,
             router,
+            advising: Arc::new(Semaphore::new(MOST_ADVISED)),
         }
     }
 
