@@ -34,7 +34,7 @@ pub(crate) struct Ring {
 }
 
 /// Whether a state may be made.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Free,
     Cooling,

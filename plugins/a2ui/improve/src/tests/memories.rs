@@ -52,7 +52,7 @@ fn texts_of_reports_are_not_remembered() {
     let axe = |id: &str| json!({ "code": "axe", "componentId": id, "data": { "rule": "label" } });
     let mut report = scene.report(json!([axe(&long), axe("a")]));
     report.focus = Some(long.clone());
-    report.dirty_components = Some(vec![long.clone(); 3]);
+    report.dirty_components = Some(vec![long; 3]);
     scene.tell(&report);
     assert!(scene.loops.bytes() < bare + 1000);
     scene.now += 500;
