@@ -1,10 +1,13 @@
 //! What renderers report: passed on, decided on, and what was decided done.
 
+use std::time::Duration;
+
 use carport_a2ui_api::Actor;
 use carport_a2ui_improve::{Advice, Decision, Input, Learned, Patch, Reason, Report};
 use carport_core::{Caller, Result, RpcError};
 use carport_memory_api::{GraphRef, NewFact};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
     event::{News, kinds},
@@ -39,8 +42,8 @@ impl Service {
         let Some(catalog) = store.schemas().catalog(surface.catalog_id) else {
             return Ok((true, loops.nothing(id, None)));
         };
-        let mode = self.config.improve.into();
-        let verdict = loops.decide(&Input { surface, catalog, report, now, mode });
+        let (mode, limits) = (self.config.improve.into(), store.limits());
+        let verdict = loops.decide(&Input { surface, catalog, report, now, mode, limits });
         let mut decision = verdict.decision;
         if let Some(patch) = &verdict.patch {
             decision = self.patch(state, id, patch, report, decision);
@@ -49,7 +52,7 @@ impl Service {
             self.advise(state, id, &verdict.advice);
         }
         drop(guard);
-        if let Some(learned) = verdict.learned {
+        for learned in verdict.learned {
             self.remember(learned);
         }
         Ok((true, decision))
@@ -128,10 +131,16 @@ impl Service {
         let parts = vec![advice.iter().map(error).collect()];
         let (router, leg) = (self.router.lock().clone(), self.leg(state, id, parts, None));
         let (Some(router), Some(leg)) = (router, leg) else { return };
-        let surface_id = id.to_owned();
+        // A peer that takes its time does not make others wait: advice that finds no room is not sent.
+        let Ok(permit) = self.advising.clone().try_acquire_owned() else {
+            tracing::debug!(surface = id, "too many owners are being told advice");
+            return;
+        };
+        let (surface_id, limit) = (id.to_owned(), Duration::from_secs(self.config.route_timeout_s));
         self.tasks.spawn("advice", async move {
-            // The answer is not waited for, so its envelopes are not drawn.
-            if router.deliver(leg.delivery).await.is_err() {
+            let _permit = permit;
+            // What is answered is of no interest, so its envelopes are not drawn.
+            if !matches!(timeout(limit, router.deliver(leg.delivery)).await, Ok(Ok(_))) {
                 tracing::debug!(surface = surface_id, "the owner could not be told advice");
             }
         });

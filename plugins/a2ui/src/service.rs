@@ -23,6 +23,9 @@ use crate::{
     routing::MOST_ROUTES,
 };
 
+/// Peers that are told advice at a time.
+const MOST_ADVISED: usize = 16;
+
 /// Where the actions of a surface go, and with what credentials. Kept apart from the surface.
 pub(crate) struct Way {
     pub(crate) endpoint: Endpoint,
@@ -50,6 +53,8 @@ pub(crate) struct Service {
     pub(crate) router: Guarded<Option<Arc<dyn Router>>>,
     /// Places for actions that are on their way to a peer.
     pub(crate) routes: Arc<Semaphore>,
+    /// Peers that may be told advice at a time.
+    pub(crate) advising: Arc<Semaphore>,
 }
 
 /// Why a change is made, beside what it is.
@@ -105,6 +110,7 @@ impl Service {
             tasks,
             router,
             routes: Arc::new(Semaphore::new(MOST_ROUTES)),
+            advising: Arc::new(Semaphore::new(MOST_ADVISED)),
         }
     }
 

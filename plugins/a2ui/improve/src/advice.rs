@@ -107,25 +107,23 @@ impl Advice {
     }
 
     /// What would be patched, where only advice is wanted.
-    pub(crate) fn instead(finding: &Finding, strategy: &str, envelope: &Value) -> Self {
+    pub(crate) fn instead(finding: &Finding, strategy: &str, envelope: Value) -> Self {
         let why = format!("`{strategy}` would mend this; the envelope is in `data.envelope`");
         let mut advice = Self::new(&finding.code, finding, "", why);
         advice.data.insert("strategy".into(), strategy.into());
-        advice.data.insert("envelope".into(), envelope.clone());
+        advice.data.insert("envelope".into(), envelope);
         advice
     }
 
-    /// What makes it the same as another.
-    pub(crate) fn key(&self) -> (String, String) {
-        let id = self.component_id.clone().unwrap_or_default();
-        (
-            format!(
-                "{} {} {}",
-                self.code,
-                self.path,
-                self.data["code"].as_str().unwrap_or_default()
-            ),
-            id,
-        )
+    /// What makes advice of this code and path on a finding the same as another: a text for each of code, path,
+    /// the finding's code, and component.
+    pub(crate) fn key<'a>(code: &'a str, path: &'a str, finding: &'a Finding) -> [&'a str; 4] {
+        [code, path, &finding.code, finding.component()]
+    }
+
+    /// Its own key.
+    pub(crate) fn own_key(&self) -> [&str; 4] {
+        let found = self.data["code"].as_str().unwrap_or_default();
+        [&self.code, &self.path, found, self.component_id.as_deref().unwrap_or_default()]
     }
 }

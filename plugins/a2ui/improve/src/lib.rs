@@ -7,11 +7,16 @@
 mod advice;
 mod check;
 mod loops;
+mod marks;
 mod memory;
 mod propose;
 mod report;
 mod ring;
+mod round;
 mod tree;
+mod trial;
+mod view;
+mod viewers;
 
 pub use advice::Advice;
 pub use loops::{Input, Learned, Loops, Patch, Verdict};

@@ -1,104 +1,56 @@
-//! What the loop remembers of one surface.
+//! What the loop remembers of one surface. All of it is bounded, whatever reports and owners say.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    hash::Hash as Hashed,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use carport_a2ui_surfaces::{Outcome, Pointer, Surface};
+use carport_a2ui_surfaces::{Entry, Limits, Outcome, Pointer, Surface};
 use carport_a2ui_validate::Message;
 use carport_core::Time;
 use serde_json::Value;
 
 use crate::{
-    propose::{Strategy, data_key},
-    report::{ByClient, Report, Viewport},
-    ring::{Hash, Ring, hash},
+    marks::Marks,
+    propose::Target,
+    ring::{Hash, Ring, Turn, hash},
+    trial::Trials,
+    viewers::Viewers,
 };
 
 /// Patches of a surface until whoever draws it changes it.
 pub(crate) const BUDGET: u32 = 8;
-/// Renderers of one surface that are told apart.
-const MOST_CLIENTS: usize = 64;
-/// Milliseconds between two reports that confirm each other.
-const CONFIRMED_AFTER: i64 = 500;
-/// Seconds for which a renderer counts as looking.
-const LOOKING: i64 = 30;
-
-/// Marks of one kind that are kept for a surface.
-const MOST_MARKS: usize = 4096;
-
-/// Puts down a mark. Where ids come and go, all of them are forgotten now and then.
-pub(crate) fn mark<T: Eq + Hashed>(marks: &mut HashSet<T>, mark: T) {
-    if marks.len() >= MOST_MARKS {
-        marks.clear();
-    }
-    marks.insert(mark);
-}
-
-/// A finding, wherever it comes from.
-pub(crate) type Sight = (String, String);
-
-/// A patch of which is not known yet whether it helped.
-pub(crate) struct Trial {
-    pub(crate) client: String,
-    pub(crate) viewport: Viewport,
-    pub(crate) score: u32,
-    pub(crate) revision: u64,
-    pub(crate) strategy: Strategy,
-    pub(crate) target: String,
-    pub(crate) code: String,
-    pub(crate) kind: String,
-    /// What was there before, and what must be there still for that to be put back.
-    pub(crate) undo: Undo,
-}
-
-/// How a patch is taken back.
-pub(crate) enum Undo {
-    /// These components are put back, if the patched ones are still there.
-    Components { before: Vec<Value>, after: Vec<Value> },
-    /// What was put at a path is removed, if it is still there.
-    Data { path: String, value: Value },
-}
-
-/// What a renderer last said.
-struct Seen {
-    at: Time,
-    wide: BTreeSet<String>,
-}
+/// Places of the data that the loop fills on one surface.
+const MOST_SEEDED: usize = 64;
 
 /// What is remembered of a surface.
 pub(crate) struct Memory {
     pub(crate) budget: u32,
-    pub(crate) rings: HashMap<Arc<str>, Ring>,
-    pub(crate) blacklist: HashSet<(Strategy, String)>,
-    pub(crate) trial: Option<Trial>,
-    pub(crate) advised: HashSet<(String, String)>,
-    pub(crate) decided_headings: HashSet<String>,
-    /// When each renderer first saw what it still sees.
-    sights: ByClient<HashMap<Sight, Time>>,
-    clients: ByClient<Seen>,
-    /// States, and types, that were patched away.
-    away: HashSet<(String, Hash)>,
-    kinds_away: HashSet<(String, String)>,
-    seeded: BTreeSet<String>,
+    /// When a report on it was last looked at.
+    pub(crate) heard: Time,
+    pub(crate) viewers: Viewers,
+    pub(crate) trials: Trials,
+    /// Pairs of strategy and target that are not tried (again).
+    pub(crate) blacklist: Marks,
+    pub(crate) advised: Marks,
+    rings: HashMap<Arc<str>, Ring>,
+    /// Components that were contested when they made room.
+    contested: Marks,
+    away: Away,
+    /// The places that the loop filled, with their states.
+    seeded: HashMap<String, Ring>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
         Self {
             budget: BUDGET,
+            heard: Time::default(),
+            viewers: Viewers::default(),
+            trials: Trials::default(),
+            blacklist: Marks::default(),
+            advised: Marks::default(),
             rings: HashMap::new(),
-            blacklist: HashSet::new(),
-            trial: None,
-            advised: HashSet::new(),
-            decided_headings: HashSet::new(),
-            sights: ByClient::new(),
-            clients: ByClient::new(),
-            away: HashSet::new(),
-            kinds_away: HashSet::new(),
-            seeded: BTreeSet::new(),
+            contested: Marks::default(),
+            away: Away::default(),
+            seeded: HashMap::new(),
         }
     }
 }
@@ -109,102 +61,157 @@ impl Memory {
         match outcome.message {
             Message::Components => self.observe_components(outcome, own),
             Message::Data => {
-                for path in &self.seeded {
-                    let state =
-                        surface.map_or(hash(&Value::Null), |surface| state_at(surface, path));
-                    self.rings.entry(data_key(path).into()).or_default().push(state, false);
+                for (path, ring) in &mut self.seeded {
+                    ring.push(state_at(surface, path), false);
                 }
             }
             Message::Create | Message::Delete => {}
         }
         for dropped in &outcome.dropped {
-            self.rings.remove(dropped.as_str());
+            if self.rings.remove(dropped.as_str()).is_some_and(|ring| ring.is_contested()) {
+                self.contested.set(dropped.as_str());
+            }
         }
     }
 
     fn observe_components(&mut self, outcome: &Outcome, own: bool) {
         let mut restores = false;
         for (before, after) in &outcome.components {
-            let id = after.id.to_string();
-            let now = hash(&after.value);
-            if own && let Some(before) = before {
-                mark(&mut self.away, (id.clone(), hash(&before.value)));
-                if before.kind != after.kind {
-                    mark(&mut self.kinds_away, (id.clone(), before.kind.clone()));
-                }
-            }
-            let is_back = !own
-                && before.as_ref().is_some_and(|it| it.kind != after.kind)
-                && self.kinds_away.contains(&(id.clone(), after.kind.clone()));
-            restores |= is_back || (!own && self.away.contains(&(id.clone(), now)));
+            let is_back =
+                !own && before.as_ref().is_some_and(|before| self.away.is_back(before, after));
+            restores |= is_back || (!own && before.is_none() && self.away.is_again(after));
             let ring = self.rings.entry(after.id.clone()).or_default();
             if let Some(before) = before {
                 // What was there before the loop looked is a state, too.
                 ring.push(hash(&before.value), false);
             }
-            ring.push(now, is_back);
+            ring.push(hash(&after.value), is_back);
         }
         if !own && outcome.structural && !restores {
             self.budget = BUDGET;
         }
     }
 
+    /// The loop changed components.
+    pub(crate) fn patched(&mut self, outcome: &Outcome) {
+        for (before, after) in &outcome.components {
+            if let Some(before) = before {
+                self.away.patched(before, after);
+            }
+        }
+    }
+
+    /// Whether the loop may fill this place: it keeps an eye on so many.
+    pub(crate) fn may_seed(&self, path: &str) -> bool {
+        self.seeded.len() < MOST_SEEDED || self.seeded.contains_key(path)
+    }
+
     /// The loop wrote a value where there was none.
     pub(crate) fn seeds(&mut self, path: &str, value: &Value) {
-        self.seeded.insert(path.to_owned());
-        let ring = self.rings.entry(data_key(path).into()).or_default();
-        ring.push(hash(&Value::Null), false);
-        ring.push(hash(value), false);
+        let ring = self.seeded.entry(path.to_owned()).or_default();
+        ring.push(state(&Value::Null), false);
+        ring.push(state(value), false);
     }
 
-    /// Takes down what a renderer sees. What it does not see any more is forgotten.
-    pub(crate) fn sees(&mut self, client: &str, report: &Report, now: Time) {
-        self.forget_clients(client, now);
-        let old = self.sights.remove(client).unwrap_or_default();
-        let sight = |code: &str, id: &str| (code.to_owned(), id.to_owned());
-        let findings = report.findings();
-        let first = |key: Sight| {
-            let at = old.get(&key).copied().unwrap_or(now);
-            (key, at)
-        };
-        let now_seen = findings.iter().map(|it| first(sight(&it.code, it.component()))).collect();
-        self.sights.insert(client.to_owned(), now_seen);
-        let wide = findings.iter().filter(|it| Strategy::StackRow.takes(&it.code));
-        let wide = wide.map(|it| it.component().to_owned()).collect();
-        self.clients.insert(client.to_owned(), Seen { at: now, wide });
-    }
-
-    /// Keeps the number of renderers that are told apart small: the one that was silent for longest goes.
-    fn forget_clients(&mut self, client: &str, now: Time) {
-        self.clients.retain(|_, seen| (*now - *seen.at).num_seconds() < 10 * LOOKING);
-        while self.clients.len() >= MOST_CLIENTS && !self.clients.contains_key(client) {
-            let Some(oldest) = self.clients.iter().min_by_key(|it| it.1.at).map(|it| it.0.clone())
-            else {
-                break;
-            };
-            self.clients.remove(&oldest);
+    fn ring(&mut self, target: &Target) -> Option<&mut Ring> {
+        match target {
+            Target::Component(id) => self.rings.get_mut(id.as_str()),
+            Target::Data(path) => self.seeded.get_mut(path),
         }
-        let clients = &self.clients;
-        self.sights.retain(|name, _| name == client || clients.contains_key(name));
     }
 
-    /// Whether two reports of the renderer, some time apart, have it.
-    pub(crate) fn is_confirmed(&self, client: &str, code: &str, id: &str, now: Time) -> bool {
-        let first =
-            self.sights.get(client).and_then(|it| it.get(&(code.to_owned(), id.to_owned())));
-        first.is_some_and(|first| (*now - **first).num_milliseconds() >= CONFIRMED_AFTER)
+    /// What keeps the target from being written now, whatever it would become.
+    pub(crate) fn waits(&mut self, target: &Target, now: Time) -> Option<Turn> {
+        if matches!(target, Target::Component(id) if self.contested.has(id.as_str())) {
+            return Some(Turn::Contested);
+        }
+        self.ring(target)?.waits(now)
     }
 
-    /// Whether everybody who looks sees that it is too wide.
-    pub(crate) fn all_see_wide(&self, id: &str, now: Time) -> bool {
-        let looking = self.clients.values().filter(|it| (*now - *it.at).num_seconds() <= LOOKING);
-        looking.into_iter().all(|it| it.wide.contains(id))
+    /// Whether the target may be given this state now.
+    pub(crate) fn turn(&mut self, target: &Target, value: &Value, now: Time) -> Turn {
+        let state = match target {
+            Target::Component(_) => hash(value),
+            Target::Data(_) => state(value),
+        };
+        self.ring(target).map_or(Turn::Free, |ring| ring.turn(state, now))
+    }
+
+    /// About how many bytes it takes that come of reports.
+    pub(crate) fn bytes(&self) -> usize {
+        self.viewers.bytes() + self.trials.bytes()
+    }
+
+    /// Forgets what came of reports, to make room for other surfaces.
+    pub(crate) fn forget_reports(&mut self) {
+        self.viewers.forget();
+        self.trials = Trials::default();
     }
 }
 
+/// What the loop changed, as it was before: whoever writes that again takes the patch back, whatever else
+/// the write changes.
+#[derive(Default)]
+struct Away {
+    /// Triples of id, member and value: the type if that was changed, else each member that was.
+    members: Marks,
+    /// Whole components without what makes them one of many.
+    states: Marks,
+}
+
+/// Members that do not say what a component is.
+const INCIDENTAL: [&str; 4] = ["id", "component", "weight", "accessibility"];
+
+impl Away {
+    fn patched(&mut self, before: &Entry, after: &Entry) {
+        let is_retyped = before.kind != after.kind;
+        for (name, old) in before.value.as_object().into_iter().flatten() {
+            if (!is_retyped || name == "component") && after.value.get(name) != Some(old) {
+                self.members.set(&(&*before.id, &**name, old));
+            }
+        }
+        if let Some(state) = anonymous(before) {
+            self.states.set(&state);
+        }
+    }
+
+    /// Whether the write gives a component back what the loop had changed.
+    fn is_back(&self, before: &Entry, after: &Entry) -> bool {
+        let mut members = after.value.as_object().into_iter().flatten();
+        !self.members.is_empty()
+            && members.any(|(name, new)| {
+                before.value.get(name) != Some(new) && self.members.has(&(&*after.id, &**name, new))
+            })
+    }
+
+    /// Whether a component that is new says under another id what the loop had changed.
+    fn is_again(&self, new: &Entry) -> bool {
+        !self.states.is_empty() && anonymous(new).is_some_and(|state| self.states.has(&state))
+    }
+}
+
+/// A component without its name; none if there is nothing else to it but its type.
+fn anonymous(entry: &Entry) -> Option<Hash> {
+    let members = entry.value.as_object()?.iter();
+    let mut own: Vec<_> = members.filter(|it| !INCIDENTAL.contains(&it.0.as_str())).collect();
+    own.sort_by_key(|it| it.0);
+    (!own.is_empty()).then(|| hash(&(&entry.kind, own)))
+}
+
 /// The state of a place in the data; what is not there is as null.
-fn state_at(surface: &Surface, path: &str) -> Hash {
-    let limits = carport_a2ui_surfaces::Limits::default();
-    let pointer = Pointer::read(path, "path", &limits).ok();
-    hash(pointer.and_then(|it| surface.model.get(&it)).unwrap_or(&Value::Null))
+fn state_at(surface: Option<&Surface>, path: &str) -> Hash {
+    let pointer = Pointer::read(path, "path", &Limits::default()).ok();
+    let found = surface.zip(pointer).and_then(|(surface, at)| surface.model.get(&at));
+    state(found.unwrap_or(&Value::Null))
+}
+
+/// A state of the data. What holds something is one state whatever it holds: no seed is like it, and it may
+/// be large.
+fn state(value: &Value) -> Hash {
+    let holds = match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => false,
+    };
+    if holds { hash("holds something") } else { hash(value) }
 }

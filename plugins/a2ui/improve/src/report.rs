@@ -1,7 +1,5 @@
 //! Reports of renderers, and what is decided on them.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -124,22 +122,51 @@ impl Finding {
 
     /// How bad it is.
     pub(crate) fn weight(&self) -> u32 {
-        match &*self.code {
-            "unknown_component" | "missing_root" | "renderer_error" => 5,
-            "missing_child" | "overflow_x" => 3,
-            "content_overflow_x" | "missing_binding" | "list_not_array" => 2,
-            "empty_list" | "broken_image" | "heading_order" | "small_target" => 1,
-            "axe" => match self.text("impact") {
-                "critical" => 4,
-                "serious" => 3,
-                "moderate" => 2,
-                "minor" => 1,
-                _ => 0,
-            },
-            _ => 0,
+        match (&*self.code, self.text("impact")) {
+            ("axe", "critical") => 4,
+            ("axe", "serious") => 3,
+            ("axe", "moderate") => 2,
+            ("axe", "minor") => 1,
+            (code, _) => known(code).map_or(0, |it| it.1),
         }
     }
+
+    /// What makes it the same as another: where a component may have the same fault twice, the place, too.
+    pub(crate) fn key(&self) -> [&str; 4] {
+        let place = match &*self.code {
+            "missing_child" => [self.text("ref"), ""],
+            "missing_binding" => [self.text("path"), self.text("property")],
+            "empty_list" | "list_not_array" => [self.text("path"), ""],
+            "axe" => [self.text("rule"), ""],
+            _ => ["", ""],
+        };
+        [&self.code, self.component(), place[0], place[1]]
+    }
 }
+
+/// A code that something is done about, with its weight; that of `axe` is its impact's.
+pub(crate) fn known(code: &str) -> Option<&'static (&'static str, u32)> {
+    CODES.iter().find(|it| it.0 == code)
+}
+
+const CODES: [(&str, u32); 16] = [
+    ("unknown_component", 5),
+    ("missing_root", 5),
+    ("renderer_error", 5),
+    ("missing_child", 3),
+    ("overflow_x", 3),
+    ("content_overflow_x", 2),
+    ("missing_binding", 2),
+    ("list_not_array", 2),
+    ("empty_list", 1),
+    ("broken_image", 1),
+    ("heading_order", 1),
+    ("small_target", 1),
+    ("empty_text", 0),
+    ("orphan_component", 0),
+    ("icon_font_missing", 0),
+    ("axe", 0),
+];
 
 impl Report {
     pub(crate) fn findings(&self) -> &[Finding] {
@@ -148,20 +175,12 @@ impl Report {
 
     /// How bad all of it is.
     pub(crate) fn score(&self) -> u32 {
-        self.findings().iter().map(Finding::weight).sum()
+        self.findings().iter().map(Finding::weight).fold(0, u32::saturating_add)
     }
 
     /// What of it must be there to be acted on: the revision, the renderer's name, the viewport.
     pub(crate) fn complete(&self) -> Option<(u64, &str, Viewport)> {
         Some((self.revision?, self.client_id.as_deref()?, self.viewport?))
-    }
-
-    /// The level of the heading before a component's, 0 if it is the first, and its own.
-    pub(crate) fn heading(&self, id: &str) -> Option<(u8, u8)> {
-        let headings = self.headings.as_deref()?;
-        let at = headings.iter().position(|it| it.component_id == id)?;
-        let before = at.checked_sub(1).map_or(0, |at| headings[at].level);
-        Some((before, headings[at].level))
     }
 }
 
@@ -261,6 +280,3 @@ impl Reason {
         }
     }
 }
-
-/// What a client last reported, by its name.
-pub(crate) type ByClient<T> = BTreeMap<String, T>;

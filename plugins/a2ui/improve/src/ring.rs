@@ -2,11 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    hash::{DefaultHasher, Hash as _, Hasher},
+    hash::{DefaultHasher, Hasher},
 };
 
 use carport_core::Time;
-use serde_json::Value;
 
 /// A state, by its hash. The members of an object are hashed in the order of their names.
 pub(crate) type Hash = u64;
@@ -18,7 +17,7 @@ const CONTESTED: u32 = 2;
 /// Seconds of the first cool-down, and of the longest.
 const COOLDOWN: (i64, i64) = (60, 3600);
 
-pub(crate) fn hash(value: &Value) -> Hash {
+pub(crate) fn hash<T: std::hash::Hash + ?Sized>(value: &T) -> Hash {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -30,12 +29,12 @@ pub(crate) struct Ring {
     states: VecDeque<Hash>,
     flips: u32,
     cooldowns: u32,
-    /// Until when nothing is proposed again.
-    until: Option<Time>,
+    /// Until when nothing is proposed again, and the state that may be made once then.
+    until: Option<(Time, Hash)>,
 }
 
 /// Whether a state may be made.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Free,
     Cooling,
@@ -49,7 +48,7 @@ impl Ring {
             return;
         }
         if returns || self.states.contains(&state) {
-            self.flips += 1;
+            self.flips = self.flips.saturating_add(1);
         }
         if self.states.len() == STATES {
             self.states.pop_front();
@@ -61,24 +60,30 @@ impl Ring {
         self.flips >= CONTESTED
     }
 
-    /// Whether `state` may be written now. One that was there before waits for a cool-down first, and then
-    /// may be written once.
-    pub(crate) fn turn(&mut self, state: Hash, now: Time) -> Turn {
+    /// What keeps anything from being written now, whatever it is.
+    pub(crate) fn waits(&self, now: Time) -> Option<Turn> {
         if self.is_contested() {
-            return Turn::Contested;
+            return Some(Turn::Contested);
         }
-        if self.until.is_some_and(|until| now < until) {
-            return Turn::Cooling;
+        self.until.is_some_and(|(until, _)| now < until).then_some(Turn::Cooling)
+    }
+
+    /// Whether `state` may be written now. One that was there before waits for a cool-down of its own first,
+    /// and then may be written once.
+    pub(crate) fn turn(&mut self, state: Hash, now: Time) -> Turn {
+        if let Some(waits) = self.waits(now) {
+            return waits;
         }
+        let served = self.until.take().is_some_and(|(_, waited)| waited == state);
         let is_back = self.states.contains(&state) && self.states.back() != Some(&state);
-        if is_back && self.until.take().is_none() {
-            let (first, longest) = COOLDOWN;
-            let secs = first.saturating_mul(1 << self.cooldowns.min(16)).min(longest);
-            self.cooldowns += 1;
-            self.until = Some((*now + delta(secs)).into());
-            return Turn::Cooling;
+        if !is_back || served {
+            return Turn::Free;
         }
-        Turn::Free
+        let (first, longest) = COOLDOWN;
+        let secs = first.saturating_mul(1 << self.cooldowns.min(16)).min(longest);
+        self.cooldowns = self.cooldowns.saturating_add(1);
+        self.until = Some(((*now + delta(secs)).into(), state));
+        Turn::Cooling
     }
 }
 
@@ -88,7 +93,7 @@ fn delta(secs: i64) -> chrono::TimeDelta {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -133,6 +138,22 @@ mod tests {
             now += wait;
             assert_eq!(ring.turn(a, at(now)), Turn::Free);
         }
+    }
+
+    #[test]
+    fn a_cool_down_frees_the_state_that_waited_and_no_other() {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|it| hash(&json!(it)));
+        let mut ring = Ring::default();
+        for state in [a, b, c] {
+            ring.push(state, false);
+        }
+        assert_eq!((ring.turn(a, at(0)), ring.turn(d, at(1))), (Turn::Cooling, Turn::Cooling));
+        assert_eq!(ring.turn(b, at(61)), Turn::Cooling);
+        assert_eq!(ring.turn(b, at(61 + 120)), Turn::Free);
+        // What is new needs no wait, and leaves none over.
+        assert_eq!(ring.turn(a, at(200)), Turn::Cooling);
+        assert_eq!(ring.turn(d, at(200 + 240)), Turn::Free);
+        assert_eq!(ring.turn(a, at(9000)), Turn::Cooling);
     }
 
     #[test]

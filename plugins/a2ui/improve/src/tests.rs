@@ -1,6 +1,8 @@
 //! Guards and strategies by tables, and fifty surfaces with agents that undo what is patched.
 
 mod guards;
+mod hostile;
+mod memories;
 mod simulation;
 mod strategies;
 
@@ -30,7 +32,11 @@ pub(super) fn time(ms: i64) -> Time {
 
 impl Scene {
     pub(super) fn new(components: Value) -> Self {
-        let store = Store::new(SCHEMAS.clone(), Limits::default(), Vec::new());
+        Self::within(Limits::default(), components)
+    }
+
+    pub(super) fn within(limits: Limits, components: Value) -> Self {
+        let store = Store::new(SCHEMAS.clone(), limits, Vec::new());
         let mut scene = Self { store, loops: Loops::default(), now: 0, mode: Mode::Patch };
         scene.send(json!({ "createSurface": { "surfaceId": "s" } }));
         scene.draw(components);
@@ -74,12 +80,17 @@ impl Scene {
         serde_json::from_value(report).unwrap()
     }
 
+    /// The same of another renderer.
+    pub(super) fn report_of(&self, client: &str, findings: Value) -> Report {
+        Report { client_id: Some(client.to_owned()), ..self.report(findings) }
+    }
+
     /// Decides on a report and does what comes of it.
     pub(super) fn tell(&mut self, report: &Report) -> Verdict {
-        let surface = self.store.get(&Actor::UiAgent, "s").unwrap();
+        let surface = self.store.get(&Actor::UiAgent, &report.surface_id).unwrap();
         let catalog = self.store.schemas().catalog(surface.catalog_id).unwrap();
-        let (now, mode) = (time(self.now), self.mode);
-        let verdict = self.loops.decide(&Input { surface, catalog, report, now, mode });
+        let (now, mode, limits) = (time(self.now), self.mode, self.store.limits());
+        let verdict = self.loops.decide(&Input { surface, catalog, report, now, mode, limits });
         if let Some(patch) = &verdict.patch {
             let outcome = self.send_as(&Actor::UiAgent, patch.envelope.clone());
             self.loops.patched(&outcome, patch, report);

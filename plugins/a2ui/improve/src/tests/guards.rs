@@ -154,7 +154,7 @@ fn a_patch_that_makes_it_worse_is_taken_back_once() {
     elsewhere.viewport.as_mut().unwrap().width = 1400.0;
     assert!(scene.tell(&elsewhere).patch.is_none());
     let verdict = scene.tell(&scene.report(worse));
-    assert!(verdict.patch.unwrap().is_revert && verdict.learned.is_none());
+    assert!(verdict.patch.unwrap().is_revert && verdict.learned.is_empty());
     assert_eq!(scene.component("root"), row()[0]);
     for _ in 0..200 {
         scene.now += 1000;
@@ -167,12 +167,12 @@ fn a_patch_that_makes_it_worse_is_taken_back_once() {
 fn a_patch_that_helps_is_learned() {
     let mut scene = Scene::new(row());
     scene.confirm(json!([overflow("root")]));
-    let learned = scene.tell(&scene.report(json!([]))).learned.unwrap();
+    let learned = scene.tell(&scene.report(json!([]))).learned.pop().unwrap();
     assert_eq!(
         (learned.strategy.word(), &*learned.code, &*learned.kind),
         ("stack_row", "content_overflow_x", "Row")
     );
-    assert!(scene.tell(&scene.report(json!([]))).learned.is_none());
+    assert!(scene.tell(&scene.report(json!([]))).learned.is_empty());
 }
 
 #[test]

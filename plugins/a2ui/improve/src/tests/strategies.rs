@@ -201,11 +201,14 @@ fn a_small_borderless_button_gets_its_border() {
 
 #[test]
 fn what_no_patch_mends_is_told_once() {
-    let mut scene = Scene::new(json!([{ "id": "x", "component": "Text", "text": "t" }]));
+    let mut scene = Scene::new(json!([
+        text("x"),
+        { "id": "l", "component": "List", "children": { "componentId": "x", "path": "/l" } },
+    ]));
     let findings = json!([
         { "code": "missing_root" },
         { "code": "orphan_component", "componentId": "x" },
-        { "code": "list_not_array", "componentId": "x", "data": { "path": "/l" } },
+        { "code": "list_not_array", "componentId": "l", "data": { "path": "/l" } },
         { "code": "renderer_error", "componentId": "x", "data": { "code": "E", "message": "boom" } },
         { "code": "axe", "componentId": "x", "data": { "rule": "color-contrast", "impact": "serious" } },
         { "code": "something_new", "componentId": "x" },
