@@ -234,7 +234,7 @@ impl Calls {
         match apart(async move { desk.send(&who, params, receiver).await }).await? {
             Sent::Message(message) => Ok(Streamed::Message(Box::new(message))),
             Sent::Turn(begun) => {
-                Ok(Streamed::Follow(Box::new(self.desk.follow_turn(caller, begun))))
+                Ok(Streamed::Follow(Box::new(self.desk.follow_turn(caller, *begun))))
             }
         }
     }

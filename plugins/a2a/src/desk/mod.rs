@@ -120,7 +120,7 @@ pub(crate) enum Sent {
     /// There is no task.
     Message(Message),
     /// A turn of a task began, or will.
-    Turn(Begun),
+    Turn(Box<Begun>),
 }
 
 /// A turn that began, or will.
@@ -254,7 +254,7 @@ impl Desk {
             return Err(error);
         }
         let place = self.take_place(&id, message)?;
-        Ok(Sent::Turn(Begun { fold, place }))
+        Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
     async fn go_on(
@@ -278,7 +278,7 @@ impl Desk {
         let stored = kept.inspect_err(|_| self.give_up(id))?;
         self.told(id, &stored);
         let place = self.take_place(id, message)?;
-        Ok(Sent::Turn(Begun { fold, place }))
+        Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
     /// A message is about to be kept: there must be room for it, and the task must live.
@@ -346,7 +346,7 @@ impl Desk {
     ) -> A2aResult<SendResult> {
         let mut begun = match sent {
             Sent::Message(message) => return Ok(SendResult::Message(message)),
-            Sent::Turn(begun) => begun,
+            Sent::Turn(begun) => *begun,
         };
         if !at_once {
             self.over(&mut begun.place).await;

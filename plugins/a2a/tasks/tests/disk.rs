@@ -1,4 +1,5 @@
 //! What the files of tasks bear: a kill at any byte, foreign lines, and secrets that only their owner reads.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 

@@ -1,4 +1,6 @@
 //! What every store promises, held against the one in memory and the one on disk.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::needless_pass_by_value, reason = "what `json!` makes is handed on")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! The plugin on a test host, with an engine and executors of the tests' own.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::needless_pass_by_value, reason = "what `json!` makes is handed on")]
 
 mod asking;
 mod bad_peers;

@@ -1,4 +1,6 @@
 //! How parameters are read: spellings, nulls, enums of the other version, and faults with their places.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::needless_pass_by_value, reason = "what `json!` makes is handed on")]
 
 use carport_a2a_types::{
     Content, GetTask, ListTasks, Message, PushConfig, PushConfigOf, Role, SendMessage, TaskState,

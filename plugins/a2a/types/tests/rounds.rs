@@ -1,4 +1,5 @@
 //! Whatever object there is, it survives its way over the wire, in either spelling and either version.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use carport_a2a_types::{
     Artifact, ArtifactUpdate, Content, Message, Part, Role, StatusUpdate, StreamResponse, Task,
