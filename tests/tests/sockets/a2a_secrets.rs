@@ -21,10 +21,10 @@ const ROUTE: &str = "r0ute-to-a-peer-3b8b";
 const BEARER: &str = "b3arer-of-a-caller-c44e";
 
 /// A web server that takes everything and answers each request with this; the first words of what it was asked.
-async fn server(answer: String) -> (u16, tokio::sync::mpsc::UnboundedReceiver<String>) {
+async fn server(answer: String) -> (u16, tokio::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (asked, requests) = tokio::sync::mpsc::unbounded_channel();
+    let (asked, requests) = tokio::sync::mpsc::channel(64);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = vec![0; 65_536];
@@ -35,7 +35,7 @@ async fn server(answer: String) -> (u16, tokio::sync::mpsc::UnboundedReceiver<St
             {
                 read += more;
             }
-            let _ = asked.send(String::from_utf8_lossy(&request[..read]).into_owned());
+            let _ = asked.send(String::from_utf8_lossy(&request[..read]).into_owned()).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
