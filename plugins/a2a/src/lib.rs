@@ -91,6 +91,7 @@ carport_core::plugin!(A2a {
 /// The plugin.
 pub struct A2a {
     calls: Arc<Calls>,
+    store: Arc<dyn TaskStore>,
     listeners: Listeners,
     keys: Keys,
     outgoing: Arc<Outgoing>,
@@ -174,8 +175,8 @@ impl Plugin for A2a {
             .map_err(|error| RpcError::internal(format!("`a2a.allow`: {error}")))?;
         let outgoing = Arc::new(Outgoing::new(Screen::new(allow))?);
         let post = config.push.then(|| Post::new(outgoing.clone()));
-        let desk = Desk::new(store, executor, cx.clock(), cx.tasks(), settings, post);
-        desk.fail_orphans().await.map_err(RpcError::from)?;
+        let desk = Desk::new(store.clone(), executor, cx.clock(), cx.tasks(), settings, post);
+        desk.fail_orphans().await;
         desk.resume_telling().await;
         let (sweeping, tidying) = (desk.clone(), drawing.clone());
         cx.tasks().spawn("sweep", async move {
@@ -203,11 +204,12 @@ impl Plugin for A2a {
             let start = Start::from(listen);
             listeners.start(start.address()?, start.place()?, keys.clone()).await?;
         }
-        Ok(Self { calls, listeners, keys, outgoing, peers, drawing })
+        Ok(Self { calls, store, listeners, keys, outgoing, peers, drawing })
     }
 
     async fn shutdown(&self) {
         // Nothing to stop is as good as stopped.
         let _ = self.listeners.stop().await;
+        self.store.sync().await;
     }
 }

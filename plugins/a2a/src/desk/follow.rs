@@ -30,6 +30,7 @@ pub(crate) struct Follow {
     caller: Caller,
     id: String,
     context_id: String,
+    owner: String,
     seq: u64,
     /// The last change when following began: what was before is caught up with, however much it is.
     began: u64,
@@ -92,7 +93,7 @@ impl Desk {
         let seen = self.store.get(caller, id, None).await?;
         let mark = {
             let mut rows = self.rows.lock();
-            let row = rows.entry(id.to_owned()).or_insert_with(|| Row::at(seen.seq));
+            let row = rows.entry(id.to_owned()).or_insert_with(|| Row::of(&seen));
             row.mark.subscribe()
         };
         // Read once more: what happened before the row was there was told to nobody.
@@ -128,7 +129,7 @@ impl Follow {
         until: Option<usize>,
         mark: watch::Receiver<u64>,
     ) -> Self {
-        let Fold { task, seq, .. } = fold;
+        let Fold { task, seq, owner } = fold;
         let (id, context_id) = (task.id.clone(), task.context_id.clone());
         let first = Some(Told { seq, response: StreamResponse::Task(task), last: false });
         let began = *mark.borrow();
@@ -137,6 +138,7 @@ impl Follow {
             caller,
             id,
             context_id,
+            owner,
             seq,
             began,
             patient: false,
@@ -146,6 +148,11 @@ impl Follow {
             read: VecDeque::new(),
             over: false,
         }
+    }
+
+    /// Whose task it is.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// How many changes there are beyond what was told.

@@ -4,13 +4,17 @@
 //! mark up to which its changes may be told. The mark moves after the row did, so whoever sees a change
 //! also sees which turn it ended.
 
+mod failing;
 mod follow;
 mod push;
 mod turns;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,10 +35,8 @@ pub(crate) use push::Post;
 /// Messages that wait for their turn of one task.
 const MAX_WAITING: usize = 16;
 
-/// What a task says that was alive when the daemon was not.
-const INTERRUPTED: &str = "interrupted by a restart of the daemon";
-/// What a task says that waited too long.
-const OVERDUE: &str = "no message came in time";
+/// Turns of tasks of one caller that run or wait, and those of everybody.
+const MAX_TURNS: [usize; 2] = [64, 256];
 
 /// How the desk works.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +52,20 @@ pub(crate) struct Desk {
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     settings: DeskSettings,
-    rows: Guarded<HashMap<String, Row>>,
+    rows: Guarded<Rows>,
+    /// Tasks that could not be failed, and why they are to be.
+    unfailed: Guarded<BTreeMap<String, String>>,
     /// Posts changes to receivers; without it there are none.
     post: Option<Post>,
 }
 
+type Rows = HashMap<String, Row>;
+
 /// A task that lives.
 struct Row {
+    /// Tells this row from those of the same task before and after it.
+    number: u64,
+    owner: String,
     /// Ends what does the turns, if something does.
     running: Option<AbortHandle>,
     /// A turn has begun and not ended.
@@ -73,8 +82,11 @@ struct Row {
 }
 
 impl Row {
-    fn at(seq: u64) -> Self {
+    fn at(seq: u64, owner: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            owner: owner.to_owned(),
             running: None,
             in_turn: false,
             arriving: 0,
@@ -85,8 +97,17 @@ impl Row {
         }
     }
 
+    fn of(fold: &Fold) -> Self {
+        Self::at(fold.seq, &fold.owner)
+    }
+
+    /// Turns that run or wait, or are about to.
+    fn turns(&self) -> usize {
+        usize::from(self.running.is_some()) + self.arriving + self.waiting.len()
+    }
+
     fn is_idle(&self) -> bool {
-        self.running.is_none() && self.arriving == 0 && self.waiting.is_empty()
+        self.turns() == 0
     }
 
     /// Takes note of a change. Two that were kept one after the other may come here the other way round:
@@ -98,13 +119,38 @@ impl Row {
             self.ended.push(stored.seq);
             self.in_turn = false;
         }
-        self.ahead.insert(stored.seq);
         let mut mark = *self.mark.borrow();
+        if stored.seq > mark {
+            self.ahead.insert(stored.seq);
+        }
         while self.ahead.remove(&(mark + 1)) {
             mark += 1;
         }
         self.mark.send_replace(mark);
     }
+}
+
+/// The row of this number, if it is still that of the task.
+fn row<'a>(rows: &'a mut Rows, id: &str, number: u64) -> Option<&'a mut Row> {
+    rows.get_mut(id).filter(|row| row.number == number)
+}
+
+/// Whether `owner` may have one more turn.
+fn check_room(rows: &Rows, owner: &str) -> A2aResult<()> {
+    let of = |owners: fn(&str, &str) -> bool| -> usize {
+        rows.values().filter(|row| owners(&row.owner, owner)).map(Row::turns).sum()
+    };
+    for (turns, limit) in
+        [of(|one, other| one == other), of(|_, _| true)].into_iter().zip(MAX_TURNS)
+    {
+        if turns >= limit {
+            let why = format!("{limit} messages are worked on or wait: send it when one is done");
+            let error = A2aError::new(Kind::ResourceExhausted, why).with("field", "message");
+            let error = error.with("limit", limit.to_string());
+            return Err(error.with("remedy", "wait until a task has ended, or cancel one"));
+        }
+    }
+    Ok(())
 }
 
 /// A turn that a message got, or its place among those that wait.
@@ -139,8 +185,8 @@ impl Desk {
         settings: DeskSettings,
         post: Option<Post>,
     ) -> Arc<Self> {
-        let rows = Guarded::default();
-        Arc::new(Self { store, executor, clock, tasks, settings, rows, post })
+        let (rows, unfailed) = (Guarded::default(), Guarded::default());
+        Arc::new(Self { store, executor, clock, tasks, settings, rows, unfailed, post })
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn TaskStore> {
@@ -149,38 +195,6 @@ impl Desk {
 
     fn now(&self) -> Time {
         self.clock.now()
-    }
-
-    /// Fails what an earlier process left alive.
-    pub(crate) async fn fail_orphans(&self) -> Result<(), A2aError> {
-        for id in self.store.live(&Caller::daemon()).await {
-            self.fail(&id, INTERRUPTED).await?;
-        }
-        Ok(())
-    }
-
-    /// Does what is due.
-    pub(crate) async fn sweep(&self) {
-        match self.store.sweep(&Caller::daemon(), self.now()).await {
-            Err(error) => tracing::error!(%error, "old tasks could not be let go"),
-            Ok(swept) => {
-                for id in swept.overdue {
-                    if let Err(error) = self.fail(&id, OVERDUE).await {
-                        tracing::error!(%error, task = id, "an overdue task could not be ended");
-                    }
-                }
-            }
-        }
-    }
-
-    /// Ends a task with a word of the daemon's own. One that has ended meanwhile stays as it is.
-    async fn fail(&self, id: &str, why: &str) -> Result<(), StoreError> {
-        let says = Message::of_agent(Uuid::now_v7(), why);
-        let change = Change::state(TaskState::Failed, Some(says));
-        match self.change(id, change).await {
-            Ok(_) | Err(StoreError::Refused(Refused::Ended(_)) | StoreError::NoTask(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Keeps a change and then tells of it.
@@ -205,10 +219,10 @@ impl Desk {
     }
 
     /// A change was announced and came to nothing.
-    fn give_up(&self, id: &str) {
+    fn give_up(&self, id: &str, number: u64) {
         let mut rows = self.rows.lock();
-        if let Some(row) = rows.get_mut(id) {
-            row.arriving -= 1;
+        if let Some(row) = row(&mut rows, id, number) {
+            row.arriving = row.arriving.saturating_sub(1);
             if row.is_idle() && row.mark.is_closed() {
                 rows.remove(id);
             }
@@ -245,15 +259,22 @@ impl Desk {
         message.context_id = Some(context_id.clone());
         message.task_id = Some(id.clone());
         let new = NewTask { id: id.clone(), context_id, message: message.clone(), metadata };
-        self.rows.lock().insert(id.clone(), Row { arriving: 1, ..Row::at(0) });
+        let row = Row { arriving: 1, ..Row::at(0, caller.name()) };
+        let number = row.number;
+        {
+            let mut rows = self.rows.lock();
+            check_room(&rows, caller.name())?;
+            rows.insert(id.clone(), row);
+        }
         let created = self.store.create(caller, new, self.now()).await;
-        let fold = created.inspect_err(|_| self.give_up(&id))?;
+        let fold = created.inspect_err(|_| self.give_up(&id, number))?;
         if let Err(error) = self.add_receiver(caller, &fold, receiver).await {
             // Nobody would ever work on it.
-            self.fail(&id, error.message()).await?;
+            self.fail_or_later(&id, error.message()).await;
+            self.give_up(&id, number);
             return Err(error);
         }
-        let place = self.take_place(&id, message)?;
+        let place = self.take_place(&id, number, message)?;
         Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
@@ -271,49 +292,55 @@ impl Desk {
             return Err(A2aError::field("message.contextId", why));
         }
         message.context_id = Some(context.clone());
-        self.announce(id, &fold)?;
-        self.add_receiver(caller, &fold, receiver).await.inspect_err(|_| self.give_up(id))?;
+        let number = self.announce(id, &fold)?;
+        let added = self.add_receiver(caller, &fold, receiver).await;
+        added.inspect_err(|_| self.give_up(id, number))?;
         let change = Change::Message(message.clone());
         let kept = self.store.append(caller, id, change, self.now()).await;
-        let stored = kept.inspect_err(|_| self.give_up(id))?;
+        if let Err(StoreError::Refused(full @ Refused::Full { .. })) = &kept {
+            self.put_down(id, &full.to_string()).await;
+        }
+        let stored = kept.inspect_err(|_| self.give_up(id, number))?;
         self.told(id, &stored);
-        let place = self.take_place(id, message)?;
+        let place = self.take_place(id, number, message)?;
         Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
-    /// A message is about to be kept: there must be room for it, and the task must live.
-    fn announce(&self, id: &str, fold: &Fold) -> A2aResult<()> {
+    /// A message is about to be kept: there must be room for it, and the task must live. Answers with the
+    /// number of the row that knows of it.
+    fn announce(&self, id: &str, fold: &Fold) -> A2aResult<u64> {
         let state = fold.task.status.state;
         if state.is_terminal() {
             return Err(StoreError::Refused(Refused::Ended(state)).into());
         }
         let mut rows = self.rows.lock();
-        let row = rows.entry(id.to_owned()).or_insert_with(|| Row::at(fold.seq));
+        check_room(&rows, &fold.owner)?;
+        let row = rows.entry(id.to_owned()).or_insert_with(|| Row::of(fold));
         if row.arriving + row.waiting.len() >= MAX_WAITING {
             let why =
                 format!("{MAX_WAITING} messages wait for their turn of this task: wait for one");
             return Err(A2aError::new(Kind::ResourceExhausted, why));
         }
         row.arriving += 1;
-        Ok(())
+        Ok(row.number)
     }
 
     /// Gives a message its turn, now or after those that wait.
-    fn take_place(self: &Arc<Self>, id: &str, message: Message) -> A2aResult<Place> {
+    fn take_place(self: &Arc<Self>, id: &str, number: u64, message: Message) -> A2aResult<Place> {
         let mut rows = self.rows.lock();
-        let Some(row) = rows.get_mut(id) else {
+        let Some(row) = row(&mut rows, id, number) else {
             // It was kept, and the task ended before its turn.
             let why = "the task ended before the message got its turn";
             return Err(A2aError::new(Kind::UnsupportedOperation, why));
         };
-        row.arriving -= 1;
+        row.arriving = row.arriving.saturating_sub(1);
         let turn = row.ended.len() + usize::from(row.in_turn) + row.waiting.len() + 1;
         let mark = row.mark.subscribe();
         if row.running.is_some() {
             row.waiting.push_back(message);
         } else {
             row.in_turn = true;
-            let turns = turns::run(self.clone(), id.to_owned(), message);
+            let turns = turns::run(self.clone(), id.to_owned(), number, message);
             row.running = Some(self.tasks.spawn("turn", turns));
         }
         Ok(Place { task: id.to_owned(), turn, mark })

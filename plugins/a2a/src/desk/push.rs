@@ -3,14 +3,21 @@
 //! A receiver is told by a task of its own that reads the log at its pace. So nothing is queued for it,
 //! and a receiver that hangs holds up nobody.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use carport_a2a_outbound::{Attempt, Consent, Verdict, judge};
 use carport_a2a_tasks::{Caller, Fold, PushEntry, StoreError};
 use carport_a2a_types::{A2aError, A2aResult, Kind, PushConfig, StreamResponse, Version, v03};
 use carport_core::Guarded;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio::{sync::Semaphore, task::AbortHandle, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    task::{self, AbortHandle},
+    time::sleep,
+};
 use uuid::Uuid;
 
 use super::{Desk, Follow, Told};
@@ -20,18 +27,34 @@ use crate::outgoing::Outgoing;
 const MOST_BEHIND: u64 = 256;
 /// Posts of the whole daemon at a time.
 const AT_ONCE: usize = 64;
+/// Those among them for tasks of one caller.
+const AT_ONCE_FOR_ONE: usize = 16;
 
 /// What posts need.
 pub(crate) struct Post {
     outgoing: Arc<Outgoing>,
     room: Semaphore,
+    /// The room of each caller, as long as a receiver of theirs is told of something.
+    rooms: Guarded<HashMap<String, Weak<Semaphore>>>,
     /// What tells each receiver, by task and receiver.
     telling: Guarded<HashMap<(String, String), AbortHandle>>,
 }
 
 impl Post {
     pub(crate) fn new(outgoing: Arc<Outgoing>) -> Self {
-        Self { outgoing, room: Semaphore::new(AT_ONCE), telling: Guarded::default() }
+        let (room, rooms) = (Semaphore::new(AT_ONCE), Guarded::default());
+        Self { outgoing, room, rooms, telling: Guarded::default() }
+    }
+
+    fn room_of(&self, caller: &str) -> Arc<Semaphore> {
+        let mut rooms = self.rooms.lock();
+        if let Some(room) = rooms.get(caller).and_then(Weak::upgrade) {
+            return room;
+        }
+        rooms.retain(|_, room| room.strong_count() > 0);
+        let room = Arc::new(Semaphore::new(AT_ONCE_FOR_ONE));
+        rooms.insert(caller.to_owned(), Arc::downgrade(&room));
+        room
     }
 }
 
@@ -170,21 +193,32 @@ impl Desk {
             telling.abort();
         }
     }
+
+    /// What told a receiver is done; what took its place goes on.
+    fn told_all(&self, key: &(String, String), own: task::Id) {
+        let Some(post) = &self.post else { return };
+        let mut all = post.telling.lock();
+        if all.get(key).is_some_and(|telling| telling.id() == own) {
+            all.remove(key);
+        }
+    }
 }
 
-async fn tell(desk: Arc<Desk>, (id, name): (String, String), seq: u64) {
-    match tell_all(&desk, &id, &name, seq).await {
+async fn tell(desk: Arc<Desk>, key: (String, String), seq: u64) {
+    let (id, name) = &key;
+    match tell_all(&desk, id, name, seq).await {
         Ok(()) => {}
         // The task or the receiver is gone, and with it what was to be told.
         Err(error) if error.kind() == Kind::TaskNotFound => {}
         Err(error) => tracing::error!(%error, task = id, "a receiver could not be told"),
     }
-    desk.end_telling(&id, &name);
+    desk.told_all(&key, task::id());
 }
 
 async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult<()> {
     let Some(post) = &desk.post else { return Ok(()) };
     let mut follow: Follow = desk.follow_on(id, seq).await?;
+    let own = post.room_of(follow.owner());
     while let Some(told) = follow.next().await? {
         let is_artifact = matches!(told.response, StreamResponse::ArtifactUpdate(_));
         if is_artifact && follow.behind() > MOST_BEHIND {
@@ -192,9 +226,9 @@ async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult
         }
         let daemon = Caller::daemon();
         let entry = desk.store.get_push(&daemon, id, Some(name)).await?;
-        let outcome = deliver(desk, post, id, &entry, &told).await?;
+        let outcome = deliver(desk, post, &own, &entry, (id, &told)).await?;
         if outcome == Outcome::Gone {
-            return Ok(desk.store.delete_push(&daemon, id, name).await?);
+            return Ok(desk.store.drop_push(&daemon, id, entry).await?);
         }
         if told.last && outcome == Outcome::Settled {
             desk.store.settle_push(&daemon, id, entry).await?;
@@ -218,15 +252,17 @@ enum Outcome {
 async fn deliver(
     desk: &Arc<Desk>,
     post: &Post,
-    id: &str,
+    own: &Semaphore,
     entry: &PushEntry,
-    told: &Told,
+    (id, told): (&str, &Told),
 ) -> A2aResult<Outcome> {
     let body = body(desk, id, entry.version, told).await?;
     let headers = headers(entry).map_err(A2aError::internal)?;
     let mut retries = 0;
     loop {
         let attempt = {
+            // First that of the caller: nobody waits in the room of all.
+            let _own = own.acquire().await;
             let _room = post.room.acquire().await;
             post.outgoing.post(&entry.config.url, headers.clone(), body.clone(), desk.now()).await
         };
@@ -244,13 +280,19 @@ async fn deliver(
         match judge(attempt, retries, chance()) {
             Verdict::Delivered => return Ok(Outcome::Settled),
             Verdict::Forget => return Ok(Outcome::Gone),
-            Verdict::GiveUp if matches!(attempt, Attempt::Answer(300..=499, _)) => {
-                return Ok(Outcome::Settled);
-            }
+            Verdict::GiveUp if refuses(attempt) => return Ok(Outcome::Settled),
             Verdict::GiveUp => return Ok(Outcome::Missed),
             Verdict::Again(wait) => sleep(wait).await,
         }
         retries += 1;
+    }
+}
+
+/// Whether a receiver will never take what was posted; one that is only busy may, later.
+const fn refuses(attempt: Attempt) -> bool {
+    match attempt {
+        Attempt::Answer(408 | 425 | 429, _) | Attempt::NoAnswer => false,
+        Attempt::Answer(status, _) => matches!(status, 300..=499),
     }
 }
 
@@ -269,4 +311,20 @@ async fn body(desk: &Desk, id: &str, version: Version, told: &Told) -> A2aResult
 /// A number from 0 to 1; without random bytes, the middle.
 fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |it| f64::from(it) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_refused_for_good_is_settled() {
+        for status in [300, 307, 400, 401, 404, 413] {
+            assert!(refuses(Attempt::Answer(status, None)), "{status}");
+        }
+        for status in [408, 425, 429, 500, 503] {
+            assert!(!refuses(Attempt::Answer(status, None)), "{status}");
+        }
+        assert!(!refuses(Attempt::NoAnswer));
+    }
 }

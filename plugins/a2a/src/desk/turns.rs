@@ -9,18 +9,22 @@ use carport_a2a_types::{Artifact, Message, Part, TaskState};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::Desk;
+use super::{Desk, row};
 
 /// Does the turn of `message`, and then those of the messages that came meanwhile.
-pub(super) async fn run(desk: Arc<Desk>, id: String, mut message: Message) {
+pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut message: Message) {
     loop {
         if let Err(error) = turn(&desk, &id, message).await {
             desk.stop(&id, &error).await;
+            // The row is still there if not even that could be kept: nothing works on the task any more.
+            if let Some(row) = row(&mut desk.rows.lock(), &id, number) {
+                (row.running, row.in_turn) = (None, false);
+            }
             return;
         }
         let next = {
             let mut rows = desk.rows.lock();
-            let Some(row) = rows.get_mut(&id) else { return };
+            let Some(row) = row(&mut rows, &id, number) else { return };
             let next = row.waiting.pop_front();
             match next {
                 Some(_) => row.in_turn = true,
@@ -59,9 +63,7 @@ impl Desk {
         if matches!(error, StoreError::Refused(Refused::Ended(_)) | StoreError::NoTask(_)) {
             return;
         }
-        if let Err(error) = self.fail(id, &error.to_string()).await {
-            tracing::error!(%error, task = id, "a task could not be ended");
-        }
+        self.fail_or_later(id, &error.to_string()).await;
     }
 }
 

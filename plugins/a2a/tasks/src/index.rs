@@ -1,20 +1,24 @@
 //! Which tasks there are: enough of each to find it, to judge its next change and to let it go in time.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
 use carport_a2a_types::ListTasks;
 use carport_core::Time;
+use chrono::TimeDelta;
 use tokio::sync::Mutex;
 
 use crate::{caller::Caller, log::Stored, page::Place, progress::Progress};
 
 /// Changes of a living task that are in memory, so that a stream that keeps up reads no file.
 const TAIL: usize = 64;
-/// Bytes of one change that may be among them.
+/// Bytes of the line of one change that may be among them.
 const TAIL_BYTES: usize = 16 * 1024;
+/// How long a task that has ended is rather kept, so that whoever began it can read what came of it.
+const FRESH: TimeDelta = TimeDelta::minutes(1);
 
 /// What is known of a task without reading its log.
 #[derive(Debug)]
@@ -24,13 +28,16 @@ pub(crate) struct Row {
     pub(crate) progress: Progress,
     /// Held while something is written of the task: there is one writer.
     pub(crate) gate: Arc<Mutex<()>>,
+    /// Some receiver was not told how it ended.
+    untold: bool,
     /// The last changes without a gap.
     tail: VecDeque<Arc<Stored>>,
 }
 
 impl Row {
     pub(crate) fn new(owner: String, context_id: String, progress: Progress) -> Self {
-        Self { owner, context_id, progress, gate: Arc::default(), tail: VecDeque::new() }
+        let (gate, tail) = (Arc::default(), VecDeque::new());
+        Self { owner, context_id, progress, gate, untold: false, tail }
     }
 
     /// The changes after `seq`, if they are in memory.
@@ -55,7 +62,7 @@ pub(crate) struct Index {
 /// A page of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    pub(crate) ids: Vec<String>,
+    pub(crate) places: Vec<Place>,
     pub(crate) next: Option<Place>,
     pub(crate) total: usize,
 }
@@ -88,14 +95,15 @@ impl Index {
         Some(row)
     }
 
-    /// Takes note of a change that was written, of so many bytes of JSON.
-    pub(crate) fn note(&mut self, id: &str, stored: &Arc<Stored>, bytes: usize) {
+    /// Takes note of a change that was written: of so many bytes of JSON if it is an artifact, and with a
+    /// line of so many.
+    pub(crate) fn note(&mut self, id: &str, stored: &Arc<Stored>, bytes: usize, line: usize) {
         let Some(row) = self.rows.get_mut(id) else { return };
-        row.progress.note(stored, bytes);
+        row.progress.note(stored, bytes, line);
         if row.progress.state.is_terminal() {
             row.tail.clear();
             self.ended.insert((row.progress.status_at, id.to_owned()));
-        } else if bytes > TAIL_BYTES {
+        } else if line > TAIL_BYTES {
             row.tail.clear();
         } else {
             row.tail.push_back(stored.clone());
@@ -103,9 +111,26 @@ impl Index {
         }
     }
 
-    /// The task that ended first.
-    pub(crate) fn oldest_ended(&self) -> Option<String> {
-        self.ended.first().map(|(_, id)| id.clone())
+    /// Takes note of whether some receiver of a task was not told how it ended.
+    pub(crate) fn note_receivers(&mut self, id: &str, untold: bool) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.untold = untold;
+        }
+    }
+
+    /// The task that goes first when `owner` wants a place and none is free; only one that has ended does.
+    pub(crate) fn dispensable(&self, owner: &str, now: Time) -> Option<String> {
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for row in self.rows.values() {
+            *held.entry(&row.owner).or_default() += 1;
+        }
+        let rank = |(at, id): &(Time, String)| {
+            let row = self.rows.get(id)?;
+            let wanted = row.untold || *now - **at < FRESH;
+            let tasks = held.get(row.owner.as_str()).copied().unwrap_or_default();
+            Some((wanted, row.owner != owner, Reverse(tasks), *at, id.clone()))
+        };
+        self.ended.iter().filter_map(rank).min().map(|it| it.4)
     }
 
     /// Every task that exists for this caller.
@@ -136,6 +161,6 @@ impl Index {
         let more = page.len() > size;
         page.truncate(size);
         let next = if more { page.last().cloned() } else { None };
-        Found { ids: page.into_iter().map(|it| it.id).collect(), next, total }
+        Found { places: page, next, total }
     }
 }

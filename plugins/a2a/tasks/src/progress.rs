@@ -17,11 +17,18 @@ pub struct Limits {
     pub artifact_bytes: usize,
     /// Messages of its history.
     pub messages: usize,
+    /// Bytes of its log: of all that was said, and of all that was made, replaced or not.
+    pub log_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 10_000, artifact_bytes: 8 * 1024 * 1024, messages: 1000 }
+        Self {
+            events: 10_000,
+            artifact_bytes: 8 * 1024 * 1024,
+            messages: 1000,
+            log_bytes: 32 * 1024 * 1024,
+        }
     }
 }
 
@@ -64,11 +71,12 @@ pub struct Progress {
     messages: usize,
     artifacts: BTreeMap<String, usize>,
     artifact_bytes: usize,
+    log_bytes: usize,
 }
 
 impl Progress {
-    /// A task that was created at `at` with one message.
-    pub fn begun(at: Time) -> Self {
+    /// A task that was created at `at` with one message, and whose log has so many bytes.
+    pub fn begun(at: Time, log_bytes: usize) -> Self {
         Self {
             state: TaskState::Submitted,
             status_at: at,
@@ -76,14 +84,22 @@ impl Progress {
             messages: 1,
             artifacts: BTreeMap::new(),
             artifact_bytes: 0,
+            log_bytes,
         }
     }
 
-    /// Whether a change of so many bytes of JSON may follow.
+    /// Whether a change may follow: of so many bytes of JSON if it is an artifact, and with a line of so many
+    /// in the log.
     ///
     /// # Errors
     /// Why not. What ends a task is never too much.
-    pub fn admit(&self, change: &Change, bytes: usize, limits: &Limits) -> Result<(), Refused> {
+    pub fn admit(
+        &self,
+        change: &Change,
+        bytes: usize,
+        line: usize,
+        limits: &Limits,
+    ) -> Result<(), Refused> {
         if self.state.is_terminal() {
             return Err(Refused::Ended(self.state));
         }
@@ -111,6 +127,9 @@ impl Progress {
         if self.artifact_bytes_after(change, bytes) > limits.artifact_bytes {
             return full("bytes of artifacts", limits.artifact_bytes as u64);
         }
+        if self.log_bytes.saturating_add(line) > limits.log_bytes {
+            return full("bytes of changes", limits.log_bytes as u64);
+        }
         Ok(())
     }
 
@@ -134,8 +153,9 @@ impl Progress {
     }
 
     /// Takes note of a change that was admitted.
-    pub fn note(&mut self, stored: &Stored, bytes: usize) {
+    pub fn note(&mut self, stored: &Stored, bytes: usize, line: usize) {
         self.seq = stored.seq;
+        self.log_bytes += line;
         self.artifact_bytes = self.artifact_bytes_after(&stored.change, bytes);
         match &stored.change {
             Change::Status(status) => {

@@ -287,7 +287,7 @@ async fn a_full_store_lets_go_of_what_ended_first_and_of_nothing_that_lives() {
 
 #[tokio::test]
 async fn a_task_that_holds_too_much_may_only_end() {
-    let limits = Limits { events: 5, artifact_bytes: 100, messages: 3 };
+    let limits = Limits { events: 5, artifact_bytes: 100, messages: 3, ..Limits::default() };
     for scene in Scene::both(StoreSettings { limits, ..StoreSettings::default() }) {
         let me = client();
         let full = |error: StoreError| match error {

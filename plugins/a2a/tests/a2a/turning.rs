@@ -164,38 +164,90 @@ async fn a_call_that_waits_too_long_answers_with_the_task_as_it_is() {
     assert_eq!(state(&task), "COMPLETED");
 }
 
-async fn so_many_at_once_all_end(each_of_five: usize) {
+/// Sixty tasks at once, so many times.
+async fn sixty_at_once_all_end(rounds: usize) {
     let (builder, obedient) = with_obedient();
     let host = builder.start().await;
     let mut clients = Vec::new();
     for _ in 0..5 {
         clients.push(host.client().await);
     }
-    for client in &mut clients {
-        for _ in 0..each_of_five {
-            send(client, at_once(say("wait"))).await;
+    for round in 1..=rounds {
+        for client in &mut clients {
+            for _ in 0..12 {
+                send(client, at_once(say("wait"))).await;
+            }
         }
-    }
-    let (client, all) = (&mut clients[0], 5 * each_of_five);
-    let list = client.raw("ListTasks", json!({ "pageSize": 1 })).await.unwrap();
-    assert_eq!(list["totalSize"], all);
-    obedient.go.add_permits(all);
-    loop {
-        let done = client.raw("ListTasks", json!({ "pageSize": 1, "status": "completed" })).await;
-        if done.unwrap()["totalSize"] == all {
-            break;
+        obedient.go.add_permits(60);
+        loop {
+            let done = json!({ "pageSize": 1, "status": "completed" });
+            if clients[0].raw("ListTasks", done).await.unwrap()["totalSize"] == 60 * round {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
 async fn many_tasks_at_once_all_end() {
-    so_many_at_once_all_end(10).await;
+    sixty_at_once_all_end(1).await;
 }
 
 #[tokio::test]
 #[ignore = "takes long"]
-async fn a_thousand_tasks_at_once_all_end() {
-    so_many_at_once_all_end(200).await;
+async fn a_thousand_tasks_all_end() {
+    sixty_at_once_all_end(17).await;
+}
+
+#[tokio::test]
+async fn a_caller_has_64_turns_at_most_and_takes_none_from_another_one() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    for _ in 0..64 {
+        send(&mut client, at_once(say("wait"))).await;
+    }
+    let error = client.raw("SendMessage", at_once(say("wait"))).await.unwrap_err();
+    let info = &error.data.unwrap()[0];
+    assert_eq!((error.code, &info["reason"]), (-32603, &json!("RESOURCE_EXHAUSTED")));
+    assert_eq!(
+        (&info["metadata"]["field"], &info["metadata"]["limit"]),
+        (&json!("message"), &json!("64"))
+    );
+    let list = client.raw("ListTasks", json!({ "pageSize": 1 })).await.unwrap();
+    assert_eq!(list["totalSize"], 64, "no task was made");
+    let done = send(&mut host.agent("other").await, say("it")).await;
+    assert_eq!(state(&done), "COMPLETED");
+    obedient.go.add_permits(64);
+    loop {
+        let list = client.raw("ListTasks", json!({ "pageSize": 1, "status": "completed" })).await;
+        if list.unwrap()["totalSize"] == 64 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(state(&send(&mut client, say("it")).await), "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_message_that_makes_a_task_too_large_ends_it_and_the_turn_that_runs() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let mut client = host.client().await;
+    let task = id(&send(&mut client, at_once(say("wait"))).await);
+    obedient.waits.acquire().await.unwrap().forget();
+    let mut large = at_once(go_on(&task, &"x".repeat(7 << 20)));
+    large["configuration"]["historyLength"] = 0.into();
+    for _ in 0..4 {
+        send(&mut client, large.clone()).await;
+    }
+    let error = client.raw("SendMessage", large).await.unwrap_err();
+    let info = &error.data.unwrap()[0];
+    assert_eq!((error.code, &info["reason"]), (-32603, &json!("RESOURCE_EXHAUSTED")));
+    assert_eq!(info["metadata"]["limit"], "33554432");
+    timeout(Duration::from_secs(60), obedient.dropped.notified()).await.expect("the turn is over");
+    let failed = client.raw("GetTask", json!({ "id": task, "historyLength": 0 })).await.unwrap();
+    assert_eq!(state(&failed), "FAILED");
+    assert!(words(&failed).contains("more than 33554432 bytes"), "{}", words(&failed));
 }

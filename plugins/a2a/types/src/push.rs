@@ -26,6 +26,16 @@ impl fmt::Debug for Authentication {
     }
 }
 
+/// What is wrong with a scheme.
+const NO_SCHEME: &str =
+    "must be a name such as `Bearer`: letters, digits and !#$%&'*+-.^_`|~, at most 64 of them";
+
+/// Whether it is a token of HTTP (RFC 9110, section 5.6.2), and short.
+fn is_scheme(text: &str) -> bool {
+    let is_token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
+    (1..=64).contains(&text.len()) && text.bytes().all(is_token)
+}
+
 impl Read for Authentication {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
         let mut auth = Object::open(value, at, reader)?;
@@ -35,10 +45,16 @@ impl Read for Authentication {
             let Some(scheme) = schemes.into_iter().next() else {
                 return auth.fault("schemes", "must have an item", reader);
             };
-            return Some(Self { scheme, credentials });
+            return match is_scheme(&scheme) {
+                true => Some(Self { scheme, credentials }),
+                false => auth.fault("schemes", NO_SCHEME, reader),
+            };
         }
         let scheme = auth.must_word("scheme", reader)?;
-        Some(Self { scheme, credentials })
+        match is_scheme(&scheme) {
+            true => Some(Self { scheme, credentials }),
+            false => auth.fault("scheme", NO_SCHEME, reader),
+        }
     }
 }
 

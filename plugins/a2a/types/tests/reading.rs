@@ -185,6 +185,23 @@ fn what_is_held_in_memory_is_short() {
 }
 
 #[test]
+fn a_scheme_is_a_short_name() {
+    let long = "x".repeat(65);
+    for scheme in ["Bearer me", "Bearer\r\nX: y", "B\u{e9}arer", long.as_str()] {
+        let at = |authentication: Value| json!({ "url": "https://a.example/", "authentication": authentication });
+        let newer = at(json!({ "scheme": scheme }));
+        assert_eq!(fields::<PushConfig>(newer, Version::V1), ["authentication.scheme"], "{scheme}");
+        let older =
+            json!({ "taskId": "t", "pushNotificationConfig": at(json!({ "schemes": [scheme] })) });
+        let field = "pushNotificationConfig.authentication.schemes";
+        assert_eq!(fields::<PushConfig>(older, Version::V03), [field], "{scheme}");
+    }
+    let longest =
+        json!({ "url": "https://a.example/", "authentication": { "scheme": &long[1..] } });
+    assert!(read::<PushConfig>(longest, Version::V1).is_ok());
+}
+
+#[test]
 fn what_is_secret_is_in_no_text_for_developers() {
     let config = json!({ "url": "https://a.example/?key=s3cret", "token": "s3cret",
         "authentication": { "scheme": "Bearer", "credentials": "s3cret" } });

@@ -12,11 +12,7 @@ use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
 use carport_core::{Durability, Guarded, decode_name, encode_name, make_private_dir};
 use rustix::fs::OFlags;
 
-use super::{
-    StoreSettings,
-    backing::Backing,
-    kept::{Kept, row_of},
-};
+use super::{StoreSettings, backing::Backing, kept::Kept, lines::row_of};
 use crate::index::{Index, Row};
 
 /// What stands in the place of a file is refused if it is a link, and never waited for if it is a pipe.
@@ -108,13 +104,16 @@ impl Disk {
     }
 
     /// Makes a write as durable as it has to be before it is acknowledged.
-    fn settle(&self, path: PathBuf, file: File) -> io::Result<()> {
+    fn settle(&self, path: &Path, file: &File) -> io::Result<()> {
         match self.durability {
             Durability::Process => return Ok(()),
             Durability::Interval => {
                 let mut unsynced = self.unsynced.lock();
-                if unsynced.len() < UNSYNCED || unsynced.contains_key(&path) {
-                    unsynced.insert(path, file);
+                if unsynced.contains_key(path) {
+                    return Ok(());
+                }
+                if unsynced.len() < UNSYNCED {
+                    unsynced.insert(path.to_owned(), file.try_clone()?);
                     return Ok(());
                 }
             }
@@ -183,10 +182,14 @@ impl Backing for Disk {
     fn begin(&self, id: &str, line: &[u8]) -> io::Result<()> {
         let path = self.task(id)?;
         let mut file = options().append(true).create_new(true).open(&path)?;
-        let written = write(&mut file, line).and_then(|()| self.settle(path.clone(), file));
-        if written.is_ok() && self.durability == Durability::Record {
-            File::open(&self.tasks)?.sync_all()?;
-        }
+        let written = write(&mut file, line).and_then(|()| {
+            self.settle(&path, &file)?;
+            match self.durability {
+                Durability::Process => Ok(()),
+                // Without its name in the directory the file is nothing.
+                _ => self.settle(&self.tasks, &File::open(&self.tasks)?),
+            }
+        });
         written.or_else(|error| {
             remove(&path)?;
             Err(error)
@@ -196,8 +199,13 @@ impl Backing for Disk {
     fn append(&self, id: &str, line: &[u8]) -> io::Result<()> {
         let path = self.task(id)?;
         let mut file = options().append(true).open(&path)?;
+        let before = file.metadata()?.len();
         write(&mut file, line)?;
-        self.settle(path, file)
+        // What is not acknowledged is not there either: the next change has its number.
+        self.settle(&path, &file).or_else(|error| {
+            file.set_len(before)?;
+            Err(error)
+        })
     }
 
     fn read(&self, id: &str) -> io::Result<Vec<u8>> {

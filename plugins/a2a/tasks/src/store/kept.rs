@@ -9,14 +9,19 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     EVENTS_AT_ONCE, NewTask, PushEntry, StoreError, StoreSettings, Swept, TaskStore,
-    backing::Backing, push,
+    backing::Backing,
+    lines::{encode, fold_of, json_bytes, lines, weight},
+    push,
 };
+
+/// Bytes of the JSON of the tasks of a page, unless it is a single one.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 use crate::{
     caller::Caller,
     index::{Index, Row},
     log::{Change, Created, Fold, Line, Stored},
     page::Place,
-    progress::{Limits, Progress},
+    progress::Progress,
 };
 
 /// A store over a backing. Clones are the same store.
@@ -36,69 +41,13 @@ struct Shelf<B> {
 
 type Outcome<T> = Result<T, StoreError>;
 
-/// A line of JSON, and its line feed.
-fn encode(line: &Line) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    Ok(text)
-}
-
-/// Bytes of the JSON of what a change adds.
-fn weight(change: &Change) -> usize {
-    match change {
-        Change::Artifact(it) => {
-            serde_json::to_vec(&it.artifact).map_or(usize::MAX / 4, |it| it.len())
-        }
-        _ => 0,
-    }
-}
-
-/// How a task was created, and its changes that read, in order. A line in the middle that does not read
-/// is left out and logged: a change that cannot be known is no reason to lose the others.
-fn lines(id: &str, bytes: &[u8]) -> io::Result<(Created, Vec<Stored>)> {
-    let mut lines = bytes.split(|it| *it == b'\n').filter(|it| !it.is_empty());
-    let first = lines.next().map(serde_json::from_slice::<Line>).transpose()?;
-    let Some(Line::Created(created)) =
-        first.filter(|it| matches!(it, Line::Created(it) if it.id == id))
-    else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it does not begin with its creation",
-        ));
-    };
-    let mut events = Vec::new();
-    for line in lines {
-        match serde_json::from_slice(line) {
-            Ok(Line::Event(stored)) => events.push(stored),
-            Ok(Line::Created(_)) => tracing::error!(task = id, "a second creation is left out"),
-            Err(error) => {
-                tracing::error!(%error, task = id, "a change does not read and is left out")
-            }
-        }
-    }
-    Ok((created, events))
-}
-
-/// What the index knows of a task with these lines.
-pub(crate) fn row_of(id: &str, bytes: &[u8]) -> io::Result<Row> {
-    let (created, events) = lines(id, bytes)?;
-    let mut progress = Progress::begun(created.at);
-    for stored in &events {
-        progress.note(stored, weight(&stored.change));
-    }
-    Ok(Row::new(created.owner, created.context_id, progress))
-}
-
-fn fold_of(id: &str, bytes: &[u8], at: Option<u64>) -> io::Result<Fold> {
-    let (created, events) = lines(id, bytes)?;
-    let mut fold = Fold::new(created);
-    let reached = events.into_iter().take_while(|it| at.is_none_or(|at| it.seq <= at));
-    reached.for_each(|stored| fold.apply(stored));
-    Ok(fold)
-}
-
 impl<B: Backing> Kept<B> {
-    pub(crate) fn over(backing: B, settings: StoreSettings, index: Index) -> Self {
+    pub(crate) fn over(backing: B, settings: StoreSettings, mut index: Index) -> Self {
+        for id in backing.with_push().unwrap_or_default() {
+            // One whose receivers do not read has somebody to tell, for all that is known.
+            let told = push::read(&backing, &id).is_ok_and(|it| it.iter().all(|it| it.told_end));
+            index.note_receivers(&id, !told);
+        }
         Self(Arc::new(Shelf { backing, settings, index: Guarded::new(index) }))
     }
 
@@ -151,57 +100,84 @@ impl<B: Backing> Kept<B> {
         let id = id.to_owned();
         self.blocking(move |shelf| {
             let _gate = gate;
+            // It may have been let go while the gate was waited for.
+            if shelf.index.lock().row(&id).is_none() {
+                return Ok(Err(StoreError::NoTask(id)));
+            }
             let mut entries = push::read(&shelf.backing, &id)?;
-            Ok(match change(&mut entries) {
-                Ok(()) => push::write(&shelf.backing, &id, &entries).map_err(StoreError::Disk),
-                refused => refused,
-            })
+            if let Err(refused) = change(&mut entries) {
+                return Ok(Err(refused));
+            }
+            push::write(&shelf.backing, &id, &entries)?;
+            let untold = entries.iter().any(|it| !it.told_end);
+            shelf.index.lock().note_receivers(&id, untold);
+            Ok(Ok(()))
         })
         .await?
+    }
+
+    /// Takes a place for one more task; tasks that have ended make room for it.
+    async fn enter(&self, created: &Created, bytes: usize) -> Outcome<()> {
+        let most = self.0.settings.max_tasks;
+        loop {
+            let leaves = {
+                let mut index = self.0.index.lock();
+                if index.len() < most {
+                    let progress = Progress::begun(created.at, bytes);
+                    let (owner, context) = (created.owner.clone(), created.context_id.clone());
+                    index.insert(created.id.clone(), Row::new(owner, context, progress));
+                    return Ok(());
+                }
+                index.dispensable(&created.owner, created.at)
+            };
+            self.let_go(&leaves.ok_or(StoreError::Full(most))?).await?;
+        }
+    }
+
+    /// Forgets a task and its receivers when nothing is being written of it. Its place is free when its
+    /// files are gone.
+    async fn let_go(&self, id: &str) -> Outcome<()> {
+        let gate = match self.gate(&Caller::daemon(), id).await {
+            Err(StoreError::NoTask(_)) => return Ok(()),
+            gate => gate?,
+        };
+        let id = id.to_owned();
+        self.blocking(move |shelf| {
+            let _gate = gate;
+            shelf.backing.remove(&id)?;
+            shelf.index.lock().remove(&id);
+            Ok(())
+        })
+        .await
     }
 }
 
 impl<B: Backing> Shelf<B> {
-    /// Takes a place for one more task. Answers with the one that left it, if all were taken.
-    fn enter(&self, created: &Created) -> Outcome<Option<String>> {
-        let mut index = self.index.lock();
-        let mut left = None;
-        if index.len() >= self.settings.max_tasks {
-            let oldest = index.oldest_ended().ok_or(StoreError::Full(self.settings.max_tasks))?;
-            index.remove(&oldest);
-            left = Some(oldest);
-        }
-        let progress = Progress::begun(created.at);
-        let row = Row::new(created.owner.clone(), created.context_id.clone(), progress);
-        index.insert(created.id.clone(), row);
-        Ok(left)
-    }
-
-    fn begin(&self, created: &Created, left: Option<String>) -> io::Result<()> {
-        if let Some(left) = left {
-            self.backing.remove(&left)?;
-        }
-        self.backing.begin(&created.id, &encode(&Line::Created(created.clone()))?)
-    }
-
     /// Judges a change and writes it. Whoever calls holds the gate of the task.
     fn append(&self, id: &str, mut change: Change, now: Time) -> Outcome<Arc<Stored>> {
-        let limits: &Limits = &self.settings.limits;
-        let bytes = weight(&change);
+        let none = || StoreError::NoTask(id.into());
         let (seq, at) = {
             let index = self.index.lock();
-            let progress = &index.row(id).ok_or_else(|| StoreError::NoTask(id.into()))?.progress;
-            progress.admit(&change, bytes, limits)?;
+            let progress = &index.row(id).ok_or_else(none)?.progress;
+            // Whatever it weighs; only what may follow is made into a line.
+            progress.admit(&change, 0, 0, &self.settings.limits)?;
             (progress.seq + 1, now.max(progress.status_at))
         };
         if let Change::Status(status) = &mut change {
             status.timestamp = Some(at);
         }
+        let bytes = weight(&change);
         let line = Line::Event(Stored { seq, at, change });
-        self.backing.append(id, &encode(&line)?)?;
-        let Line::Event(stored) = line else { return Err(StoreError::NoTask(id.into())) };
+        let text = encode(&line)?;
+        let Line::Event(stored) = line else { return Err(none()) };
+        {
+            let index = self.index.lock();
+            let progress = &index.row(id).ok_or_else(none)?.progress;
+            progress.admit(&stored.change, bytes, text.len(), &self.settings.limits)?;
+        }
+        self.backing.append(id, &text)?;
         let stored = Arc::new(stored);
-        self.index.lock().note(id, &stored, bytes);
+        self.index.lock().note(id, &stored, bytes, text.len());
         Ok(stored)
     }
 }
@@ -212,44 +188,56 @@ impl<B: Backing> TaskStore for Kept<B> {
         let owner = caller.name().to_owned();
         let NewTask { id, context_id, message, metadata } = new;
         let created = Created { id, context_id, owner, at: now, message, metadata };
-        let made = self.blocking(move |shelf| {
-            let left = match shelf.enter(&created) {
-                Ok(left) => left,
-                Err(full) => return Ok(Err(full)),
-            };
-            if let Err(error) = shelf.begin(&created, left) {
+        let text = encode(&Line::Created(created.clone()))?;
+        self.enter(&created, text.len()).await?;
+        self.blocking(move |shelf| {
+            if let Err(error) = shelf.backing.begin(&created.id, &text) {
                 shelf.index.lock().remove(&created.id);
                 return Err(error);
             }
-            Ok(Ok(Fold::new(created)))
-        });
-        made.await?
+            Ok(Fold::new(created))
+        })
+        .await
     }
 
     async fn get(&self, caller: &Caller, id: &str, at: Option<u64>) -> Outcome<Fold> {
         self.check(caller, id)?;
-        self.read(id, move |id, bytes| fold_of(id, &bytes, at)).await
+        self.read(id, move |id, bytes| fold_of(id, &bytes, at, true)).await
     }
 
     async fn list(&self, caller: &Caller, query: &ListTasks) -> Outcome<PageOfTasks> {
         let place = |token: &String| Place::of_token(token).ok_or(StoreError::BadToken);
         let after = query.page_token.as_ref().map(place).transpose()?;
-        let found = self.0.index.lock().find(caller, query, after.as_ref());
+        let mut found = self.0.index.lock().find(caller, query, after.as_ref());
+        let places = std::mem::take(&mut found.places);
+        let (artifacts, history) = (query.include_artifacts, query.history_length);
         let read = self.blocking(move |shelf| {
-            let mut tasks: Vec<Task> = Vec::with_capacity(found.ids.len());
-            for id in found.ids {
-                match shelf.backing.read(&id).and_then(|bytes| fold_of(&id, &bytes, None)) {
-                    Ok(fold) => tasks.push(fold.task),
+            let mut tasks: Vec<Task> = Vec::with_capacity(places.len());
+            let (mut room, mut before) = (PAGE_BYTES, None);
+            for place in places {
+                let read = shelf.backing.read(&place.id);
+                match read.and_then(|bytes| fold_of(&place.id, &bytes, None, artifacts)) {
+                    Ok(fold) => {
+                        let task = fold.task.with_history_of(history);
+                        let bytes = json_bytes(&task)?;
+                        if bytes > room && !tasks.is_empty() {
+                            return Ok((tasks, before));
+                        }
+                        room = room.saturating_sub(bytes);
+                        tasks.push(task);
+                    }
                     // It was let go meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
+                before = Some(place);
             }
-            Ok(tasks)
+            Ok((tasks, None))
         });
+        let (tasks, cut) = read.await?;
         Ok(PageOfTasks {
-            tasks: read.await?,
-            next_page_token: found.next.map_or_else(String::new, |it| it.token()),
+            tasks,
+            next_page_token: cut.or(found.next).map_or_else(String::new, |it| it.token()),
             page_size: query.page_size,
             total_size: found.total,
         })
@@ -321,6 +309,14 @@ impl<B: Backing> TaskStore for Kept<B> {
         self.change_push(caller, id, forget).await
     }
 
+    async fn drop_push(&self, caller: &Caller, id: &str, gone: PushEntry) -> Outcome<()> {
+        let forget = move |entries: &mut Vec<PushEntry>| {
+            entries.retain(|it| *it != gone);
+            Ok(())
+        };
+        self.change_push(caller, id, forget).await
+    }
+
     async fn settle_push(&self, caller: &Caller, id: &str, told: PushEntry) -> Outcome<()> {
         let settle = move |entries: &mut Vec<PushEntry>| {
             if let Some(known) = entries.iter_mut().find(|it| **it == told) {
@@ -348,14 +344,10 @@ impl<B: Backing> TaskStore for Kept<B> {
         };
         let gone = ids(TaskState::is_terminal, task_ttl);
         let overdue = ids(TaskState::is_interrupted, interrupted_ttl);
-        let gone = self.blocking(move |shelf| {
-            for id in &gone {
-                shelf.index.lock().remove(id);
-                shelf.backing.remove(id)?;
-            }
-            Ok(gone)
-        });
-        Ok(Swept { gone: gone.await?, overdue })
+        for id in &gone {
+            self.let_go(id).await?;
+        }
+        Ok(Swept { gone, overdue })
     }
 
     async fn live(&self, caller: &Caller) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod backing;
 mod disk;
 mod kept;
+mod lines;
 mod memory;
 mod push;
 
@@ -92,6 +93,10 @@ impl From<StoreError> for A2aError {
                 Self::new(Kind::TaskNotFound, why).with("pushNotificationConfigId", id)
             }
             StoreError::Refused(Refused::Ended(_)) => Self::new(Kind::UnsupportedOperation, why),
+            StoreError::Refused(Refused::Full { what, limit }) => {
+                let what = Self::new(Kind::ResourceExhausted, why).with("field", what);
+                what.with("limit", limit.to_string()).with("remedy", "begin another task")
+            }
             StoreError::Refused(_) => Self::internal(why),
             StoreError::Full(_) => Self::new(Kind::ResourceExhausted, why),
             StoreError::ManyPushConfigs => Self::field("url", why),
@@ -143,13 +148,17 @@ pub struct Swept {
 /// What is acknowledged was written; dropping a call does not stop a write that began.
 #[async_trait]
 pub trait TaskStore: Send + Sync {
-    /// Makes a task, and lets go of the one that ended first if there is no room.
+    /// Makes a task. If there is no room, one that has ended is let go of: rather one that ended more than
+    /// a minute ago and has nobody left to tell of it, rather the caller's own, rather one of whoever has
+    /// the most tasks, and of these the one that ended first.
     async fn create(&self, caller: &Caller, new: NewTask, now: Time) -> Result<Fold, StoreError>;
 
     /// The task after its change `at`, or now. An `at` that is still to come is now.
     async fn get(&self, caller: &Caller, id: &str, at: Option<u64>) -> Result<Fold, StoreError>;
 
-    /// The caller's tasks that fit, the one whose status is newest first, whole.
+    /// The caller's tasks that fit, the one whose status is newest first, with as much of their history, and
+    /// those of their artifacts, that are asked for. A page has at most 8 MiB of JSON or a single task: it
+    /// ends there, and the next one goes on.
     async fn list(&self, caller: &Caller, query: &ListTasks) -> Result<PageOfTasks, StoreError>;
 
     /// Makes a change of a task, if it may follow.
@@ -186,6 +195,10 @@ pub trait TaskStore: Send + Sync {
 
     /// Forgets a receiver; one that is not there is forgotten already.
     async fn delete_push(&self, caller: &Caller, id: &str, config: &str) -> Result<(), StoreError>;
+
+    /// Forgets a receiver that is still as it is here; one that took its place stays.
+    async fn drop_push(&self, caller: &Caller, id: &str, gone: PushEntry)
+    -> Result<(), StoreError>;
 
     /// Takes down that a receiver was told how its task ended. One that was forgotten or replaced meanwhile
     /// stays so.
