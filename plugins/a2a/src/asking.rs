@@ -194,9 +194,9 @@ async fn post(
     let body = call(question, version).to_string().into_bytes();
     let answered = outgoing.exchange(target, headers, Some(body), limits).await;
     let (status, body) = answered.map_err(Failure::Unmet)?;
+    let none = |why| Failure::Nonsense(if [404, 405].contains(&status) { NOT_THERE } else { why });
     let Ok(mut envelope) = serde_json::from_slice::<Value>(&body) else {
-        return Err(Failure::Nonsense(match status {
-            404 | 405 => NOT_THERE,
+        return Err(none(match status {
             300..=399 => "redirects, which is not followed",
             401 | 403 => "does not let this daemon in",
             _ => "answers with no JSON",
@@ -207,13 +207,10 @@ async fn post(
     }
     if let Some(error) = envelope.get("error") {
         let error = serde_json::from_value(error.clone());
-        return Err(
-            error.map_or(Failure::Nonsense("answers with no error of JSON-RPC"), Failure::Error)
-        );
+        let wrong = |_| none("answers with no error of JSON-RPC");
+        return Err(error.map_or_else(wrong, Failure::Error));
     }
     let result = envelope.get_mut("result").map(Value::take).unwrap_or_default();
-    read(result, version).map_err(|_: A2aError| match status {
-        404 | 405 => Failure::Nonsense(NOT_THERE),
-        _ => Failure::Nonsense("answers with neither a task nor a message"),
-    })
+    let wrong = |_: A2aError| none("answers with neither a task nor a message");
+    read(result, version).map_err(wrong)
 }

@@ -60,7 +60,8 @@ async fn a_listener_is_started_shown_and_stopped() {
     for line in [
         format!("interface    {url}/  JSONRPC 1.0\n"),
         format!("interface    {url}/  JSONRPC 0.3\n"),
-        "can          streaming, push notifications".into(),
+        format!("interface    {url}  HTTP+JSON 1.0\n"),
+        "can          streaming, push notifications, extended card".into(),
         "security     none asked for\n".into(),
     ] {
         assert!(card.contains(&line), "{line}: {card}");

@@ -55,35 +55,15 @@ impl Overrides {
     /// What sets a section of a plugin that this build lacks is left out.
     pub(super) fn preset(&self, outline: &Outline) -> Layer {
         let mut layer = Layer::default();
-        let Some(Compat::Car) = self.compat else { return layer };
-        let from = "--compat car";
-        layer.set(&["listen", "bind"], loopback(compat::PORT).to_string(), from);
-        layer.set(&["compat", "token_files"], true, from);
-        layer.set(&["compat", "socket"], true, from);
-        layer.set(&["host", "require_handshake"], true, from);
-        layer.set(&["auth", "failure_code"], compat::AUTH_FAILED, from);
-        if outline.has("a2a") {
-            let here = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
-            layer.set(&["a2a", "allow"], here.to_vec(), from);
+        if let Some(Compat::Car) = self.compat {
+            as_car(&mut layer, outline);
         }
-        if outline.has("a2ui") {
-            layer.set(&["a2ui", "continuation"], "spec+car", from);
-        }
-        if outline.has("agents") {
-            layer.set(&["agents", "inherit_env"], "all", from);
-            layer.set(&["agents", "registry_foreign_paths"], "entries_only", from);
-        }
-        if outline.has("meetings") {
-            layer.set(&["meetings", "foreign_root"], "empty", from);
-        }
-        if outline.has("memory") {
-            layer.set(&["memory", "unbound"], "shared", from);
-            layer.set(&["memory", "shared_load"], true, from);
-        }
-        if outline.has("voice")
-            && let Some(home) = std::env::home_dir()
-        {
-            layer.set(&["voice", "audio_roots"], vec![home.display().to_string()], from);
+        if self.a2a_test_executor && outline.has("a2a") {
+            // The conformance tests are on this machine, and ask for all that can be switched on.
+            let from = "--a2a-test-executor";
+            layer.set(&["a2a", "allow"], this_machine(), from);
+            layer.set(&["a2a", "extended_card"], "loopback", from);
+            layer.set(&["a2a", "rest"], true, from);
         }
         layer
     }
@@ -121,5 +101,66 @@ impl Overrides {
             layer.set(&["voice", "models"], places, "command line --voice-models");
         }
         layer
+    }
+}
+
+/// The names and addresses of this machine, as `a2a.allow` has them.
+fn this_machine() -> Vec<String> {
+    ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into()
+}
+
+/// The defaults of the CAR daemon.
+fn as_car(layer: &mut Layer, outline: &Outline) {
+    let from = "--compat car";
+    layer.set(&["listen", "bind"], loopback(compat::PORT).to_string(), from);
+    layer.set(&["compat", "token_files"], true, from);
+    layer.set(&["compat", "socket"], true, from);
+    layer.set(&["host", "require_handshake"], true, from);
+    layer.set(&["auth", "failure_code"], compat::AUTH_FAILED, from);
+    if outline.has("a2a") {
+        layer.set(&["a2a", "allow"], this_machine(), from);
+    }
+    if outline.has("a2ui") {
+        layer.set(&["a2ui", "continuation"], "spec+car", from);
+    }
+    if outline.has("agents") {
+        layer.set(&["agents", "inherit_env"], "all", from);
+        layer.set(&["agents", "registry_foreign_paths"], "entries_only", from);
+    }
+    if outline.has("meetings") {
+        layer.set(&["meetings", "foreign_root"], "empty", from);
+    }
+    if outline.has("memory") {
+        layer.set(&["memory", "unbound"], "shared", from);
+        layer.set(&["memory", "shared_load"], true, from);
+    }
+    if outline.has("voice")
+        && let Some(home) = std::env::home_dir()
+    {
+        layer.set(&["voice", "audio_roots"], vec![home.display().to_string()], from);
+    }
+}
+
+#[cfg(all(test, feature = "a2a"))]
+mod tests {
+    use carport_core::PluginEntry;
+
+    use super::*;
+    use crate::daemon::settings::{Configuration, Sources};
+
+    #[test]
+    fn the_conformance_tests_of_a2a_find_all_that_they_ask_for() {
+        static A2A: PluginEntry = PluginEntry::of::<carport_a2a::A2a>("1");
+        let section = |file| {
+            let file = Some((std::path::Path::new("config.toml"), file));
+            let sources = Sources { file, environment: Vec::new(), plugins: vec![&A2A], bill: &[] };
+            let overrides = Overrides { a2a_test_executor: true, ..Overrides::default() };
+            Configuration::merge(sources, &overrides).unwrap().plugins["a2a"].clone()
+        };
+        let set = section("");
+        assert_eq!((&set["test_executor"], &set["rest"]), (&true.into(), &true.into()));
+        assert_eq!(set["extended_card"], "loopback");
+        assert_eq!(set["allow"], serde_json::json!(["localhost", "127.0.0.1", "[::1]"]));
+        assert_eq!(section("[a2a]\nrest = false\n")["rest"], false);
     }
 }

@@ -195,8 +195,8 @@ impl Calls {
     ///
     /// # Errors
     /// Extension support required: it lacks one.
-    pub(crate) fn check_extensions(&self, named: Option<&str>) -> A2aResult<()> {
-        let named: Vec<_> = named.unwrap_or_default().split(',').map(str::trim).collect();
+    pub(crate) fn check_extensions(&self, named: &str) -> A2aResult<()> {
+        let named: Vec<_> = named.split(',').map(str::trim).collect();
         match self.card.required_extensions().find(|uri| !named.contains(uri)) {
             None => Ok(()),
             Some(uri) => {
@@ -234,7 +234,9 @@ impl Calls {
         match apart(async move { desk.send(&who, params, receiver).await }).await? {
             Sent::Message(message) => Ok(Streamed::Message(Box::new(message))),
             Sent::Turn(begun) => {
-                Ok(Streamed::Follow(Box::new(self.desk.follow_turn(caller, *begun))))
+                let mut begun = *begun;
+                begun.fold.task = begun.fold.task.with_history_of(configuration.history_length);
+                Ok(Streamed::Follow(Box::new(self.desk.follow_turn(caller, begun))))
             }
         }
     }

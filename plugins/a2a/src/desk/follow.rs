@@ -51,7 +51,8 @@ impl Desk {
         Follow::new(self.clone(), caller.clone(), fold, Some(turn), mark)
     }
 
-    /// Follows a task to its end, from the task after its change `after` on, if that is still known.
+    /// Follows a task to its end, from the task after its change `after` on, if that is still known. One that
+    /// has ended is followed from a change before its last.
     pub(crate) async fn follow_task(
         self: &Arc<Self>,
         caller: &Caller,
@@ -60,7 +61,8 @@ impl Desk {
     ) -> A2aResult<Follow> {
         let (now, mark) = self.subscribe(caller, id).await?;
         let state = now.task.status.state;
-        if state.is_terminal() {
+        let missed = after.is_some_and(|after| after < now.seq);
+        if state.is_terminal() && !missed {
             let why = format!("the task has ended: it is {}", state.v1());
             return Err(A2aError::new(Kind::UnsupportedOperation, why).with("taskId", id));
         }

@@ -12,7 +12,7 @@ mod turns;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -79,6 +79,8 @@ struct Row {
     ahead: BTreeSet<u64>,
     /// The last change that may be told.
     mark: watch::Sender<u64>,
+    /// How many turns of this process had begun when the task ended.
+    begun: Arc<OnceLock<usize>>,
 }
 
 impl Row {
@@ -94,6 +96,7 @@ impl Row {
             ended: Vec::new(),
             ahead: BTreeSet::new(),
             mark: watch::Sender::new(seq),
+            begun: Arc::default(),
         }
     }
 
@@ -159,6 +162,8 @@ struct Place {
     /// Counts the turns of a task in this process from 1.
     turn: usize,
     mark: watch::Receiver<u64>,
+    /// That of the row.
+    begun: Arc<OnceLock<usize>>,
 }
 
 /// What a message led to.
@@ -174,6 +179,11 @@ pub(crate) struct Begun {
     /// The task when it did.
     pub(crate) fold: Fold,
     place: Place,
+}
+
+fn never_began() -> A2aError {
+    let why = "the task ended before the message got its turn";
+    A2aError::new(Kind::UnsupportedOperation, why)
 }
 
 impl Desk {
@@ -211,6 +221,8 @@ impl Desk {
         let ends = matches!(&stored.change, Change::Status(it) if it.state.is_terminal());
         if ends {
             if let Some(row) = rows.remove(id) {
+                // Set once: the row is gone.
+                let _ = row.begun.set(row.ended.len() + usize::from(row.in_turn));
                 row.mark.send_replace(stored.seq);
             }
         } else if let Some(row) = rows.get_mut(id) {
@@ -285,7 +297,7 @@ impl Desk {
         mut message: Message,
         receiver: Option<PushEntry>,
     ) -> A2aResult<Sent> {
-        let fold = self.store.get(caller, id, None).await?;
+        let mut fold = self.store.get(caller, id, None).await?;
         let context = &fold.task.context_id;
         if message.context_id.as_ref().is_some_and(|it| it != context) {
             let why = "is not the one of the task: leave it out or give the task's";
@@ -303,6 +315,12 @@ impl Desk {
         let stored = kept.inspect_err(|_| self.give_up(id, number))?;
         self.told(id, &stored);
         let place = self.take_place(id, number, message)?;
+        if stored.seq == fold.seq + 1 {
+            fold.apply((*stored).clone());
+        } else {
+            // Something else was kept in between.
+            fold = self.store.get(caller, id, Some(stored.seq)).await?;
+        }
         Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
@@ -330,8 +348,7 @@ impl Desk {
         let mut rows = self.rows.lock();
         let Some(row) = row(&mut rows, id, number) else {
             // It was kept, and the task ended before its turn.
-            let why = "the task ended before the message got its turn";
-            return Err(A2aError::new(Kind::UnsupportedOperation, why));
+            return Err(never_began());
         };
         row.arriving = row.arriving.saturating_sub(1);
         let turn = row.ended.len() + usize::from(row.in_turn) + row.waiting.len() + 1;
@@ -343,7 +360,7 @@ impl Desk {
             let turns = turns::run(self.clone(), id.to_owned(), number, message);
             row.running = Some(self.tasks.spawn("turn", turns));
         }
-        Ok(Place { task: id.to_owned(), turn, mark })
+        Ok(Place { task: id.to_owned(), turn, mark, begun: row.begun.clone() })
     }
 
     /// Waits until a turn is over, or as long as a call may wait.
@@ -377,6 +394,11 @@ impl Desk {
         };
         if !at_once {
             self.over(&mut begun.place).await;
+            let Place { turn, begun, .. } = &begun.place;
+            if begun.get().is_some_and(|begun| begun < turn) {
+                // What the task became is the answer to another message.
+                return Err(never_began());
+            }
         }
         let task = self.store.get(caller, &begun.place.task, None).await?.task;
         Ok(SendResult::Task(task.with_history_of(history_length)))

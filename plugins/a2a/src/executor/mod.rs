@@ -39,18 +39,24 @@ struct Call {
 }
 
 /// The tool calls of a message: its data parts that are objects with a text `tool`.
-fn calls(message: &Message) -> Vec<Call> {
+///
+/// # Errors
+/// The parameters of one are no object. None is to run then.
+fn calls(message: &Message) -> Result<Vec<Call>, &'static str> {
     let asked = message.parts.iter().filter_map(|part| {
         let Content::Data(Value::Object(members)) = &part.content else { return None };
         let tool = members.get("tool")?.as_str()?.to_owned();
         let parameters = match members.get("parameters") {
-            Some(Value::Object(parameters)) => parameters.clone(),
-            _ => Map::new(),
+            None | Some(Value::Null) => Ok(Map::new()),
+            Some(Value::Object(parameters)) => Ok(parameters.clone()),
+            Some(_) => Err("parameters must be an object"),
         };
         Some((tool, parameters))
     });
     let numbered = asked.enumerate();
-    numbered.map(|(n, (tool, parameters))| Call { id: format!("a{n}"), tool, parameters }).collect()
+    let call =
+        |(n, (tool, parameters))| Ok(Call { id: format!("a{n}"), tool, parameters: parameters? });
+    numbered.map(call).collect()
 }
 
 /// A tool's output as an artifact: text if it is a string, else data.
@@ -106,7 +112,10 @@ impl Executor for EngineExecutor {
         if let Some(drawing) = &self.drawing {
             drawing.said(&turn.owner, &turn.task, &turn.message);
         }
-        let calls = calls(&turn.message);
+        let calls = match calls(&turn.message) {
+            Ok(calls) => calls,
+            Err(why) => return Ending::saying(End::Failed, why),
+        };
         for call in &calls {
             if let Some(ending) = self.run(call, &turn, updates).await {
                 return ending;
@@ -133,13 +142,16 @@ mod tests {
             { "text": "words" },
             { "data": { "tool": 7 } },
             { "data": ["tool"] },
-            { "data": { "tool": "b", "parameters": "no object" } },
+            { "data": { "tool": "b", "parameters": null } },
         ] });
-        let message: Message = read(message, Version::V1).unwrap();
-        let found = calls(&message);
+        let mut message: Message = read(message, Version::V1).unwrap();
+        let found = calls(&message).unwrap();
         let named: Vec<_> = found.iter().map(|it| (it.id.as_str(), it.tool.as_str())).collect();
         assert_eq!(named, [("a0", "a"), ("a1", "b")]);
         assert_eq!((found[0].parameters.len(), found[1].parameters.len()), (1, 0));
+        let bad = json!({ "tool": "c", "parameters": "no object" });
+        message.parts.push(Part::of(Content::Data(bad)));
+        assert_eq!(calls(&message), Err("parameters must be an object"));
     }
 
     #[test]

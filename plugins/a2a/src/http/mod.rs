@@ -65,6 +65,10 @@ fn not_running() -> RpcError {
     RpcError::conflict("no A2A listener is running").with("reason", "not_running")
 }
 
+fn already_running() -> RpcError {
+    RpcError::conflict("an A2A listener is running: stop it first")
+}
+
 impl Listeners {
     pub(crate) fn new(calls: Arc<Calls>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
         Self { calls, clock, tasks, running: Guarded::default() }
@@ -89,6 +93,10 @@ impl Listeners {
             .with("reason", "routable")
             .with("remedy", remedy));
         }
+        // Before it is bound: the port may be that of the one that runs.
+        if self.running.lock().is_some() {
+            return Err(already_running());
+        }
         let failed = |error| RpcError::internal(format!("cannot listen on {bind}: {error}"));
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
@@ -105,7 +113,7 @@ impl Listeners {
         };
         let mut running = self.running.lock();
         if running.is_some() {
-            return Err(RpcError::conflict("an A2A listener is running: stop it first"));
+            return Err(already_running());
         }
         self.tasks.spawn("listener", async move {
             let _still_on = still_on;

@@ -7,6 +7,7 @@ use axum::{
 };
 use carport_a2a_tasks::Caller;
 use carport_a2a_types::{A2aError, A2aResult, Kind, Version, rest::status};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
@@ -14,7 +15,7 @@ use super::{
     App,
     door::{self, text},
     events::{self, Call, Wrapper},
-    rpc::{is_json, said_version},
+    rpc::{is_json, named_extensions, said_version},
 };
 use crate::calls::{Operation, Push};
 
@@ -40,7 +41,10 @@ impl Called {
 fn routes(path: &str) -> Vec<(Method, Called)> {
     let one =
         |method, operation, params: &[(&str, &str)]| vec![(method, Called::new(operation, params))];
-    let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
+    // Decoded after they are parted: a slash that is written as `%2F` parts nothing.
+    let decoded = |it| percent_decode_str(it).decode_utf8_lossy();
+    let segments: Vec<_> = path.trim_start_matches('/').split('/').map(decoded).collect();
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match segments.as_slice() {
         ["message:send"] => one(Method::POST, Operation::Send, &[]),
         ["message:stream"] => one(Method::POST, Operation::SendStreaming, &[]),
@@ -112,7 +116,7 @@ pub(super) async fn answer(app: &App, request: Request, caller: &Caller) -> Resp
     let answered = async {
         let said = said_version(&head.headers, head.uri.query());
         app.calls.version_rules().admit("REST", said)?;
-        app.calls.check_extensions(text(&head.headers, "a2a-extensions"))?;
+        app.calls.check_extensions(&named_extensions(&head.headers))?;
         answer_called(app, &head.headers, called.operation, read()?, caller).await
     };
     answered.await.unwrap_or_else(|error: A2aError| refuse(&error))
@@ -174,14 +178,16 @@ mod tests {
             ("/tasks/t:subscribe", vec!["GET", "POST"]),
             ("/tasks/t/pushNotificationConfigs", vec!["GET", "POST"]),
             ("/tasks/t/pushNotificationConfigs/p", vec!["GET", "DELETE"]),
+            ("/tasks/t%3Acancel", vec!["POST"]),
+            ("/tasks/t%2Fu", vec!["GET"]),
             ("/tasks/t:other", vec![]),
             ("/tasks/t/u", vec![]),
             ("/message:other", vec![]),
         ] {
             assert_eq!(of(path), expected, "{path}");
         }
-        let (_, called) = routes("/tasks/t/pushNotificationConfigs/p").remove(0);
-        assert_eq!(Value::from(called.params), json!({ "taskId": "t", "id": "p" }));
+        let (_, called) = routes("/tasks/t/pushNotificationConfigs/p%20%2F+%C3%A9").remove(0);
+        assert_eq!(Value::from(called.params), json!({ "taskId": "t", "id": "p /+é" }));
     }
 
     #[test]

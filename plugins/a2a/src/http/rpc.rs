@@ -120,7 +120,16 @@ pub(super) fn said_version<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -
         let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("a2a-version")).map(|it| it.1)
     };
-    text(headers, "a2a-version").or_else(in_query)
+    // One that is no text is read as such: it names no version that is served.
+    let header = headers.get("a2a-version").map(|it| it.to_str().unwrap_or("(no ASCII)"));
+    header.filter(|it| !it.trim().is_empty()).or_else(in_query)
+}
+
+/// The extensions that all headers of either name list, with commas between; v0.3 has the second name.
+pub(super) fn named_extensions(headers: &HeaderMap) -> String {
+    let lines = ["a2a-extensions", "x-a2a-extensions"].map(|name| headers.get_all(name));
+    let lines = lines.iter().flatten().filter_map(|it| it.to_str().ok());
+    lines.collect::<Vec<_>>().join(",")
 }
 
 async fn answer_asked(
@@ -141,7 +150,7 @@ async fn answer_asked(
     };
     let version = app.calls.version_rules().admit(&method, said).map_err(newest)?;
     let answered = async {
-        app.calls.check_extensions(text(headers, "a2a-extensions"))?;
+        app.calls.check_extensions(&named_extensions(headers))?;
         if !operation.streams() {
             let answer =
                 app.calls.answer(operation, version, params, caller, Some(&app.place)).await?;
@@ -156,6 +165,8 @@ async fn answer_asked(
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn code(body: &str) -> i32 {
@@ -202,5 +213,10 @@ mod tests {
         assert_eq!(said_version(&headers, Some("x=1")), None);
         headers.insert("a2a-version", "0.3".parse().unwrap());
         assert_eq!(said_version(&headers, Some("A2A-Version=1.0")), Some("0.3"));
+        headers.insert("a2a-version", " ".parse().unwrap());
+        assert_eq!(said_version(&headers, Some("A2A-Version=1.0")), Some("1.0"));
+        headers.insert("a2a-version", HeaderValue::from_bytes(b"1.0\xff").unwrap());
+        let said = said_version(&headers, Some("A2A-Version=1.0"));
+        assert_eq!(Version::of_header(said).unwrap_err().kind(), Kind::VersionNotSupported);
     }
 }

@@ -120,6 +120,27 @@ async fn a_card_of_the_older_version_is_read_at_the_newer_place() {
 }
 
 #[tokio::test]
+async fn a_peer_where_nothing_is_at_the_newer_place_is_asked_in_the_older_version() {
+    let task =
+        json!({ "kind": "task", "id": "t", "contextId": "c", "status": { "state": "completed" } });
+    let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": task });
+    let host = host().await;
+    let mut client = host.client().await;
+    for missing in [
+        "404 Not Found\n{\"error\":\"not found\"}",
+        "405 Method Not Allowed\n{\"error\":{\"why\":1}}",
+        "404 Not Found\n{\"detail\":\"Not Found\"}",
+        "404 Not Found\nnothing",
+    ] {
+        let answers = vec![missing.to_owned(), format!("200 OK\n{answer}")];
+        let (url, serving) = answering(answers).await;
+        let sent = client.raw("a2a.send", send(&format!("{url}/rpc"))).await.unwrap();
+        assert_eq!(sent["version"], "0.3", "{missing}");
+        assert_eq!(serving.await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_none_is_told_as_the_peers_own() {
     let host = host().await;
     let mut client = host.client().await;

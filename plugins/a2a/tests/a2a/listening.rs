@@ -16,8 +16,10 @@ async fn a_listener_starts_once_tells_of_itself_and_stops() {
     let error = client.raw("a2a.stop", Value::Null).await.unwrap_err();
     assert_eq!((error.code, error.data), (-32008, Some(json!({ "reason": "not_running" }))));
     let bound = client.raw("a2a.start", json!({ "bind": "127.0.0.1:0" })).await.unwrap();
-    let again = client.raw("a2a.start", json!({ "bind": "127.0.0.1:0" })).await.unwrap_err();
-    assert_eq!(again.code, -32008);
+    for bind in [&json!("127.0.0.1:0"), &bound["bound"]] {
+        let again = client.raw("a2a.start", json!({ "bind": bind })).await.unwrap_err();
+        assert_eq!(again.code, -32008, "{bind}");
+    }
     let status = client.raw("a2a.status", json!({})).await.unwrap();
     assert_eq!((&status["running"], &status["bound"]), (&json!(true), &bound["bound"]));
     assert_eq!(status["public_url"], format!("http://{}", bound["bound"].as_str().unwrap()));
@@ -214,9 +216,15 @@ async fn a_required_extension_has_to_be_named() {
     let refused = listener.call("SendMessage", say("it")).await;
     assert_eq!(refused["error"]["code"], -32008);
     assert_eq!(listener.call("message/send", say("it")).await["error"]["code"], -32603);
-    let headers = [("A2A-Version", "1.0"), ("A2A-Extensions", "urn:f, urn:e")];
-    let taken = listener.post("SendMessage", say("it"), &headers).await.json().await;
-    assert_eq!(state(&taken["result"]["task"]), "COMPLETED");
+    for named in [
+        vec![("A2A-Extensions", "urn:f, urn:e")],
+        vec![("A2A-Extensions", "urn:f"), ("A2A-Extensions", "urn:e")],
+        vec![("X-A2A-Extensions", "urn:e")],
+    ] {
+        let headers = [vec![("A2A-Version", "1.0")], named].concat();
+        let taken = listener.post("SendMessage", say("it"), &headers).await.json().await;
+        assert_eq!(state(&taken["result"]["task"]), "COMPLETED");
+    }
     let card = listener.raw("GET", "/.well-known/agent-card.json", &[], "").await.json().await;
     assert_eq!(
         card["capabilities"]["extensions"],

@@ -37,8 +37,11 @@ async fn a_stream_tells_of_each_change_and_ends_with_its_turn() {
     let results = listener.stream("SendStreamingMessage", say("ask"), &[]).await.results().await;
     assert_eq!(told(&results), ["task", "WORKING", "INPUT_REQUIRED"]);
     let id = results[0]["task"]["id"].as_str().unwrap();
-    let more = listener.stream("SendStreamingMessage", go_on(id, "make more"), &[]).await;
-    let more = more.results().await;
+    let mut params = go_on(id, "make more");
+    params["configuration"]["historyLength"] = 1.into();
+    let more = listener.stream("SendStreamingMessage", params, &[]).await.results().await;
+    let history = more[0]["task"]["history"].as_array().unwrap();
+    assert_eq!((history.len(), &history[0]["parts"][0]["text"]), (1, &json!("make more")));
     assert_eq!(told(&more), ["task", "WORKING", "made more", "COMPLETED"]);
     assert_eq!(words(&more[3]["statusUpdate"]), "true");
 
@@ -139,6 +142,12 @@ async fn a_stream_is_taken_up_where_it_was_left() {
         (&heard[2], &heard[3]),
         (&vec!["COMPLETED".to_owned()], &vec!["COMPLETED".to_owned()])
     );
+    // The task ended as the fifth change.
+    let missed = listener.stream("SubscribeToTask", json!({ "id": id }), &[("Last-Event-ID", "2")]);
+    assert_eq!(told(&missed.await.results().await), ["task", "WORKING", "COMPLETED"]);
+    let headers = [("A2A-Version", "1.0"), ("Last-Event-ID", "5")];
+    let heard = listener.post("SubscribeToTask", json!({ "id": id }), &headers).await;
+    assert_eq!(heard.json().await["error"]["code"], -32004);
 }
 
 #[tokio::test]

@@ -128,6 +128,26 @@ async fn messages_to_a_working_task_wait_for_their_turns_and_not_without_bound()
 }
 
 #[tokio::test]
+async fn a_message_whose_turn_never_came_gets_no_task_for_an_answer() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let (mut client, mut other) = (host.client().await, host.client().await);
+    let task = id(&send(&mut client, at_once(say("wait"))).await);
+    obedient.waits.acquire().await.unwrap().forget();
+    let waiting = client.send("SendMessage", go_on(&task, "then")).await;
+    loop {
+        let got = other.raw("GetTask", json!({ "id": task })).await.unwrap();
+        if got["history"].as_array().unwrap().len() == 2 {
+            break;
+        }
+    }
+    obedient.go.add_permits(1);
+    assert_eq!(client.reply(waiting).await.unwrap_err().code, -32004);
+    let ended = client.raw("GetTask", json!({ "id": task })).await.unwrap();
+    assert_eq!((state(&ended), words(&ended)), ("COMPLETED", "did wait as client"));
+}
+
+#[tokio::test]
 async fn a_panic_fails_its_task_only() {
     let (builder, _) = with_obedient();
     let host = builder.start().await;
