@@ -187,7 +187,10 @@ impl Service {
         let short = |text: Option<String>| text.filter(|it| it.len() <= most).map(|it| clean(&it));
         let (version, task) = (short(delivered.version), short(delivered.task_id));
         let shown = endpoint.shown();
-        let who = Actor::Peer { endpoint: Some(endpoint.full().to_owned()), context_id: context_id.clone() };
+        let who = Actor::Peer {
+            endpoint: Some(endpoint.full().to_owned()),
+            context_id: context_id.clone(),
+        };
         let endpoint = Some(endpoint.clone());
         let whose =
             Whose { who: &who, owner: None, task_id, context_id, endpoint, auth: auth.clone() };
