@@ -1,6 +1,9 @@
 //! Surfaces that agents of others draw here: in their answers to this daemon, and in what they send to it.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
 
 use carport_a2a_outbound::Target;
 use carport_a2a_types::{Message, SendResult, Task};
@@ -22,21 +25,22 @@ pub(crate) const ASKED_FOR: &str =
 /// Media types of parts that hold surfaces; the first one is sent.
 pub(crate) const MEDIA_TYPES: [&str; 2] = ["application/a2ui+json", "application/json+a2ui"];
 
-/// Surfaces of one peer and context that are looked for, to know whether any is there: the newest ones.
+/// Surfaces of one conversation that are looked for, to know whether any is there: the newest ones.
 const SURFACES_OF_ONE: usize = 256;
+/// Surfaces that one answer is looked through for. What it holds beyond them is not drawn by default.
+const MOST_CREATED: usize = 256;
+/// The longest ids of surfaces that are drawn by default.
+const ID_BYTES: usize = 256;
 
 /// Draws what peers send.
 pub(crate) struct Drawing {
     surfaces: Arc<dyn Surfaces>,
     keys: Arc<Keys>,
-    /// Whose contexts the surfaces are that came in messages. Held while more of them are drawn: a
-    /// context is a word that any caller may choose, and is its own for each of them.
-    callers: Guarded<Book<String>>,
 }
 
 /// What actions on surfaces are authenticated with, on their way back to who drew these.
 pub(crate) struct Keys {
-    book: Guarded<Book<Credential>>,
+    book: Guarded<Book>,
     /// They hold the way of actions, which holds this.
     surfaces: Weak<dyn Surfaces>,
 }
@@ -48,99 +52,134 @@ struct Shown {
     created_by: Creator,
 }
 
-/// What is known of those who draw, as long as a surface of theirs is there.
-struct Book<T>(Vec<Entry<T>>);
+/// Those who asked, with their credentials, as long as a surface is there that was drawn for them.
+#[derive(Default)]
+struct Book(Vec<Entry>);
 
-struct Entry<T> {
+struct Entry {
     /// An endpoint and a context.
     who: Actor,
-    known: T,
+    /// Whose credential it is: peers and their contexts are words that any caller may say.
+    caller: String,
+    credential: Option<Credential>,
     surfaces: Vec<String>,
 }
 
-impl<T> Default for Book<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Book<T> {
-    fn of(&self, who: &Actor) -> Option<&T> {
-        self.0.iter().find(|it| it.who == *who).map(|it| &it.known)
+impl Book {
+    /// The entry of a surface: it is in one of them only.
+    fn of(&self, who: &Actor, surface_id: &str) -> Option<&Entry> {
+        self.0.iter().find(|it| it.who == *who && it.surfaces.iter().any(|it| it == surface_id))
     }
 
-    /// Forgets what no surface needs any more.
-    fn tidy(&mut self, surfaces: &dyn Surfaces) {
-        self.0.retain(|it| it.surfaces.iter().any(|id| surfaces.get(&it.who, id).is_some()));
-    }
-
-    /// Takes down surfaces of who draws, and what is known of it. Something new replaces what was known.
-    fn note(&mut self, who: Actor, known: Option<T>, ids: impl IntoIterator<Item = String>) {
-        let at = self.0.iter().position(|it| it.who == who);
-        let mut entry = match (at, known) {
-            (Some(at), None) => self.0.swap_remove(at),
-            (Some(at), Some(known)) => Entry { known, ..self.0.swap_remove(at) },
-            (None, Some(known)) => Entry { who, known, surfaces: Vec::new() },
-            (None, None) => return,
-        };
-        for id in ids {
-            entry.surfaces.retain(|it| *it != id);
-            entry.surfaces.push(id);
+    /// Forgets what no surface needs any more. What is to be drawn for a caller is not that which was there
+    /// for another and is gone.
+    fn tidy(&mut self, surfaces: &dyn Surfaces, next: Option<(&Actor, &str, &HashSet<String>)>) {
+        let is_there = |who: &Actor, id: &String| surfaces.get(who, id).is_some();
+        self.0.retain(|it| it.surfaces.iter().any(|id| is_there(&it.who, id)));
+        let Some((who, caller, ids)) = next else { return };
+        for entry in self.0.iter_mut().filter(|it| it.who == *who && it.caller != caller) {
+            entry.surfaces.retain(|id| !ids.contains(id) || is_there(who, id));
         }
-        let old = entry.surfaces.len().saturating_sub(SURFACES_OF_ONE);
-        entry.surfaces.drain(..old);
+    }
+
+    /// Takes down what was drawn for a caller. A new credential replaces that caller's own.
+    fn note(
+        &mut self,
+        who: &Actor,
+        caller: &str,
+        credential: Option<Credential>,
+        ids: impl IntoIterator<Item = String>,
+    ) {
+        let ids = ids.into_iter().collect::<HashSet<_>>();
+        let others = self.0.iter().filter(|it| it.who == *who && it.caller != caller);
+        let theirs: HashSet<_> = others.flat_map(|it| &it.surfaces).collect();
+        let ids: Vec<_> = ids.iter().filter(|it| !theirs.contains(it)).cloned().collect();
+        let at = self.0.iter().position(|it| it.who == *who && it.caller == caller);
+        let mut entry = match at {
+            Some(at) => self.0.swap_remove(at),
+            None => Entry {
+                who: who.clone(),
+                caller: caller.to_owned(),
+                credential: None,
+                surfaces: Vec::new(),
+            },
+        };
+        entry.credential = credential.or(entry.credential);
+        entry.take(ids);
         self.0.push(entry);
     }
 }
 
-/// Who draws: what answers at an endpoint in a context, as surfaces know it.
-fn drawer(endpoint: Option<&Target>, context_id: Option<String>) -> Actor {
-    let shown = |target: &Target| {
-        let mut url = target.url().clone();
-        url.set_query(None);
-        url.into()
-    };
-    Actor::Peer { endpoint: endpoint.map(shown), context_id }
+impl Entry {
+    fn take(&mut self, ids: Vec<String>) {
+        let new: HashSet<_> = ids.iter().collect();
+        self.surfaces.retain(|it| !new.contains(it));
+        self.surfaces.extend(ids);
+        let old = self.surfaces.len().saturating_sub(SURFACES_OF_ONE);
+        self.surfaces.drain(..old);
+    }
+}
+
+/// Who draws: what answers at all of an endpoint, its query too, in a context, as surfaces know it.
+fn drawer(endpoint: &Target, context_id: Option<String>) -> Actor {
+    Actor::Peer { endpoint: Some(endpoint.url().to_string()), context_id }
 }
 
 impl Keys {
-    /// The credential for an action on a surface that an endpoint drew in a context. What a connection of
-    /// this daemon drew in the peer's name has none: it was not given by that connection.
+    /// The credential for an action on a surface that an endpoint drew in a context: of the caller that it was
+    /// drawn for. What a connection of this daemon drew in the peer's name has none: it was not given by that
+    /// connection.
     pub(crate) fn of(
         &self,
         endpoint: &Target,
         context_id: Option<&str>,
         surface_id: &str,
     ) -> Option<Credential> {
-        let who = drawer(Some(endpoint), context_id.map(str::to_owned));
+        let who = drawer(endpoint, context_id.map(str::to_owned));
         let shown = self.surfaces.upgrade()?.get(&who, surface_id)?;
         let shown: Shown = serde_json::from_str(shown.0.get()).ok()?;
         let Creator { client_id, agent_id, .. } = shown.created_by;
         let is_peers = client_id.is_none() && agent_id.is_none();
-        self.book.lock().of(&who).filter(|_| is_peers).cloned()
+        let book = self.book.lock();
+        book.of(&who, surface_id).filter(|_| is_peers)?.credential.clone()
     }
 
-    /// Takes down that an answer to an action will be drawn: what it holds may be all that is left of the
-    /// surfaces that a credential goes with.
-    pub(crate) fn expect(&self, endpoint: &Target, context_id: Option<String>, answer: &Value) {
-        let mut ids = Vec::new();
-        created(answer, &mut ids);
-        self.book.lock().note(drawer(Some(endpoint), context_id), None, ids);
+    /// Takes down that an answer to an action on a surface will be drawn: what it holds may be all that is
+    /// left of the surfaces that a credential goes with.
+    pub(crate) fn expect(
+        &self,
+        endpoint: &Target,
+        context_id: Option<String>,
+        surface_id: &str,
+        answer: &Value,
+    ) {
+        let ids = created(answer);
+        let who = drawer(endpoint, context_id);
+        let mut book = self.book.lock();
+        let Some(caller) = book.of(&who, surface_id).map(|it| it.caller.clone()) else { return };
+        book.note(&who, &caller, None, ids);
     }
 }
 
 /// The ids of surfaces that an answer may create.
-fn created(value: &Value, ids: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|it| created(it, ids)),
-        Value::Object(members) => {
-            if let Some(id) = members.get("createSurface").and_then(|it| it["surfaceId"].as_str()) {
-                ids.push(id.to_owned());
-            }
-            members.values().for_each(|it| created(it, ids));
+fn created(answer: &Value) -> HashSet<String> {
+    fn look(value: &Value, ids: &mut HashSet<String>) {
+        if ids.len() >= MOST_CREATED {
+            return;
         }
-        _ => {}
+        match value {
+            Value::Array(items) => items.iter().for_each(|it| look(it, ids)),
+            Value::Object(members) => {
+                let id = members.get("createSurface").and_then(|it| it["surfaceId"].as_str());
+                ids.extend(id.filter(|it| it.len() <= ID_BYTES).map(str::to_owned));
+                members.values().for_each(|it| look(it, ids));
+            }
+            _ => {}
+        }
     }
+    let mut ids = HashSet::new();
+    look(answer, &mut ids);
+    ids
 }
 
 /// The surfaces that are there after something was drawn.
@@ -151,7 +190,7 @@ fn left(drawn: &Ingested) -> impl Iterator<Item = String> {
 impl Drawing {
     pub(crate) fn new(surfaces: Arc<dyn Surfaces>) -> Self {
         let keys = Keys { book: Guarded::default(), surfaces: Arc::downgrade(&surfaces) };
-        Self { surfaces, keys: Arc::new(keys), callers: Guarded::default() }
+        Self { surfaces, keys: Arc::new(keys) }
     }
 
     pub(crate) fn surfaces(&self) -> &dyn Surfaces {
@@ -162,10 +201,9 @@ impl Drawing {
         self.keys.clone()
     }
 
-    /// Forgets credentials and contexts of surfaces that are gone.
+    /// Forgets credentials of surfaces that are gone.
     pub(crate) fn tidy(&self) {
-        self.keys.book.lock().tidy(self.surfaces());
-        self.callers.lock().tidy(self.surfaces());
+        self.keys.book.lock().tidy(self.surfaces(), None);
     }
 
     /// Tells a peer in a message what is drawn here. What the message says itself stands.
@@ -177,9 +215,10 @@ impl Drawing {
         message.metadata = (!all.is_empty()).then_some(all);
     }
 
-    /// Draws what a peer answered. The endpoint was screened by whoever asked it.
+    /// Draws what a peer answered to a caller. The endpoint was screened by whoever asked it.
     pub(crate) fn answered(
         &self,
+        caller: &str,
         endpoint: &Target,
         asked_in: Option<String>,
         answer: &SendResult,
@@ -195,41 +234,37 @@ impl Drawing {
             endpoint: Some(endpoint.url().to_string()),
             context_id: context_id.clone(),
             task_id,
+            caller: None,
             route_auth: RouteAuth::None,
             allow_untrusted_endpoint: true,
         };
-        let mut keys = self.keys.book.lock();
-        keys.tidy(self.surfaces());
-        let drawn = self.ingest(from);
-        if !drawn.applied.is_empty() {
-            keys.note(drawer(Some(endpoint), context_id), credential, left(&drawn));
+        let who = drawer(endpoint, context_id);
+        let next = created(&from.payload);
+        self.keys.book.lock().tidy(self.surfaces(), Some((&who, caller, &next)));
+        let mut drawn = self.ingest(from);
+        if drawn.applied.is_empty() {
+            return drawn;
+        }
+        let mut book = self.keys.book.lock();
+        book.note(&who, caller, credential, left(&drawn));
+        // What was drawn for another caller is shown to that one.
+        let is_others = |id: &str| book.of(&who, id).is_some_and(|entry| entry.caller != caller);
+        for it in &mut drawn.applied {
+            it.surface = it.surface.take().filter(|_| !is_others(&it.surface_id));
         }
         drawn
     }
 
-    /// Draws what a message to this daemon holds, in its task's context.
+    /// Draws what a message to this daemon holds, in its task's context, which is the caller's own.
     pub(crate) fn said(&self, owner: &str, task: &Task, message: &Message) {
-        let who = drawer(None, Some(task.context_id.clone()));
         let from = FromPeer {
             payload: json!({ "message": payload(message) }),
+            caller: Some(owner.to_owned()),
             context_id: Some(task.context_id.clone()),
             task_id: Some(task.id.clone()),
             ..FromPeer::default()
         };
-        let mut callers = self.callers.lock();
-        callers.tidy(self.surfaces());
-        if callers.of(&who).is_some_and(|it| it != owner) {
-            tracing::info!(
-                task = task.id,
-                "surfaces in a context of the same name are another caller's"
-            );
-            return;
-        }
-        let drawn = self.ingest(from);
-        if !drawn.applied.is_empty() {
-            callers.note(who, Some(owner.to_owned()), left(&drawn));
-        }
-        for error in drawn.errors {
+        for error in self.ingest(from).errors {
             tracing::debug!(
                 task = task.id,
                 path = error.path,
@@ -261,5 +296,13 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_what_is_drawn() {
         assert_eq!(ASKED_FOR, EXTENSIONS.join(", "));
+    }
+
+    #[test]
+    fn an_answer_is_looked_through_for_no_more_than_is_drawn() {
+        let create = |id: String| json!({ "createSurface": { "surfaceId": id } });
+        let many: Vec<_> = (0..10_000).map(|at| create(at.to_string())).collect();
+        assert_eq!(created(&json!({ "parts": [{ "data": many }] })).len(), MOST_CREATED);
+        assert!(created(&create("x".repeat(ID_BYTES + 1))).is_empty());
     }
 }

@@ -85,7 +85,8 @@ impl Router for Routes {
         // Whoever had the endpoint kept consented to it.
         let target = self.outgoing.screen().register(&endpoint, Consent::Given)?;
         let given = Credential::of(&auth, &target)?;
-        let kept = || self.keys.of(&target, context_id.as_deref(), surface_of(&data)?);
+        let surface_id = surface_of(&data).unwrap_or_default().to_owned();
+        let kept = || self.keys.of(&target, context_id.as_deref(), &surface_id);
         let credential = given.or_else(kept);
         let message = Message {
             message_id: Uuid::now_v7().to_string(),
@@ -113,7 +114,7 @@ impl Router for Routes {
             SendResult::Message(message) => message.task_id.clone(),
         };
         let answer = serde_json::to_value(result).map_err(RpcError::internal)?;
-        self.keys.expect(&target, context_id, &answer);
+        self.keys.expect(&target, context_id, &surface_id, &answer);
         Ok(Delivered { version: Some(version.text().into()), task_id, answer })
     }
 }

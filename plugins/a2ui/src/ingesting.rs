@@ -17,6 +17,8 @@ pub(crate) struct Whose<'a> {
     pub(crate) task_id: Option<String>,
     /// See `task_id`.
     pub(crate) context_id: Option<String>,
+    /// Whether nothing is of another context, also where none is known: an answer is of the surface's own.
+    pub(crate) in_this_context: bool,
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) auth: RouteAuth,
 }
@@ -97,14 +99,19 @@ impl Service {
         let read = from.endpoint.as_deref().and_then(|text| Endpoint::read(text).ok());
         let judged = from.endpoint.map(|text| self.endpoint(&text, from.allow_untrusted_endpoint));
         let endpoint = judged.and_then(Result::ok);
-        let own =
-            read.map_or_else(|| self.state.lock().store.stranger(), |it| it.full().to_owned());
+        let own = match (read, from.caller) {
+            (Some(endpoint), _) => endpoint.full().to_owned(),
+            // No URL begins like this.
+            (None, Some(caller)) => format!("caller {caller}"),
+            (None, None) => self.state.lock().store.stranger(),
+        };
         let who = Actor::Peer { endpoint: Some(own), context_id: from.context_id.clone() };
         let whose = Whose {
             who: &who,
             owner: None,
             task_id: from.task_id,
             context_id: from.context_id,
+            in_this_context: false,
             endpoint,
             auth: from.route_auth,
         };
@@ -130,7 +137,7 @@ impl Whose<'_> {
     /// Who sends what is found: a peer of which no context is known speaks from that which it names.
     fn who_of(&self, found: &Found) -> Actor {
         match self.who {
-            Actor::Peer { endpoint, context_id: None } => {
+            Actor::Peer { endpoint, context_id: None } if !self.in_this_context => {
                 Actor::Peer { endpoint: endpoint.clone(), context_id: found.context_id.clone() }
             }
             who => who.clone(),
@@ -152,6 +159,7 @@ impl Whose<'_> {
                 let context_id = match self.who {
                     // A peer cannot speak for another of its contexts.
                     Actor::Peer { context_id: Some(own), .. } => Some(own.clone()),
+                    Actor::Peer { .. } if self.in_this_context => None,
                     _ => found.context_id.clone().or_else(|| self.context_id.clone()),
                 };
                 let is_known = task_id.is_some() || context_id.is_some() || endpoint.is_some();

@@ -5,6 +5,7 @@ mod event;
 mod ingesting;
 mod listening;
 mod methods;
+mod places;
 mod reporting;
 mod routing;
 mod service;

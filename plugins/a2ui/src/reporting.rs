@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     event::{News, kinds},
+    routing::Going,
     service::{Cause, Service, State, actor, source_of},
 };
 
@@ -128,17 +129,20 @@ impl Service {
                 json!({ "code": it.code, "surfaceId": id, "path": it.path, "message": it.message });
             json!({ "version": carport_a2ui_surfaces::VERSION, "error": error })
         };
-        let parts = vec![advice.iter().map(error).collect()];
-        let (router, leg) = (self.router.lock().clone(), self.leg(state, id, parts, None));
-        let (Some(router), Some(leg)) = (router, leg) else { return };
+        let parts = || vec![advice.iter().map(error).collect()];
+        let Some(router) = self.router.lock().clone() else { return };
         // A peer that takes its time does not make others wait: advice that finds no room is not sent.
-        let Ok(permit) = self.advising.clone().try_acquire_owned() else {
-            tracing::debug!(surface = id, "too many owners are being told advice");
-            return;
+        let (leg, place) = match self.going(&self.advising, state, id, parts, None) {
+            Going::Goes(leg, place) => (leg, place),
+            Going::Nowhere => return,
+            Going::Waits(..) => {
+                tracing::debug!(surface = id, "too many owners are being told advice");
+                return;
+            }
         };
         let (surface_id, limit) = (id.to_owned(), Duration::from_secs(self.config.route_timeout_s));
         self.tasks.spawn("advice", async move {
-            let _permit = permit;
+            let _place = place;
             // What is answered is of no interest, so its envelopes are not drawn.
             if !matches!(timeout(limit, router.deliver(leg.delivery)).await, Ok(Ok(_))) {
                 tracing::debug!(surface = surface_id, "the owner could not be told advice");

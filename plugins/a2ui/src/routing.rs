@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use carport_a2ui_api::{Actor, Delivery, Owner, RouteAuth};
 use carport_a2ui_surfaces::{
-    Action, Endpoint, MEDIA_TYPE, Surface, VERSION, continuation, declares,
+    Action, Endpoint, MEDIA_TYPE, Surface, VERSION, continuation, declares, json_bytes,
 };
 use carport_core::{HostEvent, NewEvent, Result, RpcError, mask_text};
 use schemars::JsonSchema;
@@ -17,13 +17,12 @@ use crate::{
     config::Continuation,
     event::{News, kinds},
     ingesting::Whose,
+    places::{Place, Places},
     service::{Service, State, source_of},
 };
 
 /// Characters of an error that are shown.
 const MOST_ERROR: usize = 512;
-/// Actions on their way to peers at once; each may hold an action and an answer.
-pub(crate) const MOST_ROUTES: usize = 64;
 
 /// Where an action went beside subscribers and the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +58,16 @@ pub(crate) struct Leg {
     task_id: Option<String>,
 }
 
+/// Where something goes.
+pub(crate) enum Going {
+    /// Nowhere.
+    Nowhere,
+    /// Nowhere now: so many are on their way to this endpoint, or to all.
+    Waits(Endpoint, usize),
+    /// To a peer, in a place that was kept for it.
+    Goes(Box<Leg>, Place),
+}
+
 impl Service {
     /// Tells everybody of an action. Waits only for the peer, if there is one.
     pub(crate) async fn act(
@@ -67,25 +76,29 @@ impl Service {
         action: Action,
         data_model: Option<Value>,
     ) -> Result<(HostEvent, Route)> {
-        let (leg, agent) = self.hear(who, &action, data_model)?;
-        let Some(leg) = leg else { return Ok(self.log(&action, agent.as_deref(), Route::None)) };
-        let Ok(place) = self.routes.clone().try_acquire_owned() else {
-            let why = format!("{MOST_ROUTES} actions are on their way already; try again");
-            return Ok(self.log(&action, agent.as_deref(), undelivered(&leg.endpoint, why)));
+        let (going, agent) = self.hear(who, &action, data_model)?;
+        let (leg, place) = match going {
+            Going::Nowhere => return Ok(self.log(&action, agent.as_deref(), Route::None)),
+            Going::Waits(endpoint, most) => {
+                let why = format!("{most} actions are on their way already; try again");
+                return Ok(self.log(&action, agent.as_deref(), undelivered(&endpoint, why)));
+            }
+            Going::Goes(leg, place) => (leg, place),
         };
         // Whoever calls may leave before the peer answers: what it answers is drawn and logged all the same.
         let (tell, told) = oneshot::channel();
         let service = self.clone();
         self.tasks.spawn("route", async move {
             let _place = place;
-            let route = service.deliver(leg).await;
+            let route = service.deliver(*leg).await;
             let _ = tell.send(service.log(&action, agent.as_deref(), route));
         });
         told.await.map_err(|_| RpcError::internal("the way to the surface's owner broke off"))
     }
 
     /// Puts an action into the host's log, which every agent may read: without its context, which is between
-    /// the person and the surface's owner, and with its other texts cut.
+    /// the person and the surface's owner, with its other texts cut, and of its route no more than whether it
+    /// arrived.
     fn log(&self, action: &Action, agent: Option<&str>, route: Route) -> (HostEvent, Route) {
         let cut = |text: &str| mask_text(text, self.config.limits.max_id_bytes);
         let action = Action {
@@ -95,7 +108,8 @@ impl Service {
             timestamp: action.timestamp,
             context: Map::new(),
         };
-        let payload = json!({ "surfaceId": action.surface_id, "action": action, "route": route });
+        let payload =
+            json!({ "surfaceId": action.surface_id, "action": action, "route": route.briefly() });
         (self.events.emit(NewEvent::new(kinds::ACTION, payload).about(agent)), route)
     }
 
@@ -105,7 +119,7 @@ impl Service {
         who: &Actor,
         action: &Action,
         data_model: Option<Value>,
-    ) -> Result<(Option<Leg>, Option<String>)> {
+    ) -> Result<(Going, Option<String>)> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let id = &action.surface_id;
@@ -116,7 +130,7 @@ impl Service {
         }
         state.store.touch(id, self.clock.now());
         let seq = state.store.next_seq();
-        let Some(surface) = state.store.get(who, id) else { return Ok((None, None)) };
+        let Some(surface) = state.store.get(who, id) else { return Ok((Going::Nowhere, None)) };
         let agent = surface.created_by.agent_id.clone();
         let news = News {
             kind: kinds::ACTION,
@@ -136,21 +150,33 @@ impl Service {
             findings: None,
         };
         self.listeners.tell(agent.as_deref(), || news.written(), || news.written());
-        let parts = continuation(action, self.config.continuation == Continuation::SpecAndCar);
-        Ok((self.leg(state, id, parts, data_model), agent))
+        let parts = || continuation(action, self.config.continuation == Continuation::SpecAndCar);
+        Ok((self.going(&self.routes, state, id, parts, data_model), agent))
     }
 
-    /// A message to the peer that owns a surface, if it has one that can be reached.
-    pub(crate) fn leg(
+    /// A message to the peer that owns a surface, if it has one that can be reached. It is made only once it
+    /// has a place.
+    pub(crate) fn going(
         &self,
+        places: &Arc<Places>,
         state: &State,
         id: &str,
-        parts: Vec<Value>,
+        parts: impl FnOnce() -> Vec<Value>,
         data_model: Option<Value>,
-    ) -> Option<Leg> {
-        let surface = state.store.get(&Actor::UiAgent, id)?;
-        let way = state.ways.get(id)?;
-        let Some(Owner::A2a { task_id, context_id, .. }) = &surface.owner else { return None };
+    ) -> Going {
+        let (Some(surface), Some(way)) = (state.store.get(&Actor::UiAgent, id), state.ways.get(id))
+        else {
+            return Going::Nowhere;
+        };
+        let Some(Owner::A2a { task_id, context_id, .. }) = &surface.owner else {
+            return Going::Nowhere;
+        };
+        let agent = surface.created_by.agent_id.as_ref().map(|it| format!("agent {it}"));
+        let whose = [way.endpoint.origin()].into_iter().chain(agent).collect();
+        let place = match places.take(whose) {
+            Ok(place) => place,
+            Err(most) => return Going::Waits(way.endpoint.clone(), most),
+        };
         let own = Some((id, data_model));
         let full = way.endpoint.full();
         let delivery = Delivery {
@@ -158,13 +184,13 @@ impl Service {
             auth: way.auth.clone(),
             task_id: task_id.clone(),
             context_id: context_id.clone(),
-            parts,
+            parts: parts(),
             media_type: MEDIA_TYPE,
             metadata: self.metadata(state, full, context_id.as_deref(), own),
         };
         let (endpoint, context_id, task_id) =
             (way.endpoint.clone(), context_id.clone(), task_id.clone());
-        Some(Leg { delivery, endpoint, context_id, task_id })
+        Going::Goes(Box::new(Leg { delivery, endpoint, context_id, task_id }), place)
     }
 
     async fn deliver(&self, leg: Leg) -> Route {
@@ -187,13 +213,17 @@ impl Service {
         let short = |text: Option<String>| text.filter(|it| it.len() <= most).map(|it| clean(&it));
         let (version, task) = (short(delivered.version), short(delivered.task_id));
         let shown = endpoint.shown();
-        let who = Actor::Peer {
-            endpoint: Some(endpoint.full().to_owned()),
-            context_id: context_id.clone(),
+        let own = Some(endpoint.full().to_owned());
+        let who = Actor::Peer { endpoint: own, context_id: context_id.clone() };
+        let whose = Whose {
+            who: &who,
+            owner: None,
+            task_id,
+            context_id,
+            in_this_context: true,
+            endpoint: Some(endpoint.clone()),
+            auth: auth.clone(),
         };
-        let endpoint = Some(endpoint.clone());
-        let whose =
-            Whose { who: &who, owner: None, task_id, context_id, endpoint, auth: auth.clone() };
         let applied = self.ingest_as(&delivered.answer, &whose).unwrap_or_default().applied.len();
         Route::A2a {
             delivered: true,
@@ -225,12 +255,20 @@ impl Service {
             way.is_some_and(|it| it.endpoint.full() == endpoint) && context_id.as_deref() == context
         };
         let mut models = Map::new();
-        let asked = state.store.list(&Actor::UiAgent).into_iter();
-        for surface in asked.filter(|it| it.send_data_model && is_owner(it)) {
-            let sent = if surface.id == own_id { sent.take() } else { None };
+        let mut asked = state.store.list(&Actor::UiAgent);
+        asked.retain(|it| it.send_data_model && is_owner(it));
+        asked.sort_by_key(|it| it.id != own_id);
+        // One message takes no more than one model may have; that of the action's surface goes in any case.
+        let mut room = self.config.limits.max_data_model_bytes;
+        for surface in asked {
+            let is_own = surface.id == own_id;
+            let sent = if is_own { sent.take() } else { None };
+            let bytes = sent.as_ref().map_or(surface.model.bytes(), json_bytes);
             // The official schema has objects here and nothing else.
-            let model = sent.unwrap_or_else(|| surface.model.root().clone());
-            if model.is_object() {
+            let is_object = sent.as_ref().unwrap_or_else(|| surface.model.root()).is_object();
+            if is_object && (is_own || bytes <= room) {
+                room = room.saturating_sub(bytes);
+                let model = sent.unwrap_or_else(|| surface.model.root().clone());
                 models.insert(surface.id.clone(), model);
             }
         }
@@ -239,6 +277,16 @@ impl Service {
             metadata.insert("a2uiClientDataModel".into(), model);
         }
         metadata
+    }
+}
+
+impl Route {
+    /// What everybody may know of it: why something did not arrive is for who acted.
+    fn briefly(&self) -> Value {
+        match self {
+            Self::None => json!({ "kind": "none" }),
+            Self::A2a { delivered, .. } => json!({ "kind": "a2a", "delivered": delivered }),
+        }
     }
 }
 

@@ -14,17 +14,18 @@ use carport_a2ui_validate::{Catalog, Message, Schemas, VERSIONS};
 use carport_core::{Caller, Clock, Guarded, HostEvents, Identity, NewEvent, Result, Tasks};
 use carport_memory_api::Memory;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
 
 use crate::{
     config::Config,
     event::{News, kinds},
     listening::Listeners,
-    routing::MOST_ROUTES,
+    places::Places,
 };
 
-/// Peers that are told advice at a time.
-const MOST_ADVISED: usize = 16;
+/// Actions on their way to peers at once, and those to one of them: each may hold an action and an answer.
+const MOST_ROUTES: (usize, usize) = (64, 8);
+/// The same of advice.
+const MOST_ADVISED: (usize, usize) = (16, 2);
 
 /// Where the actions of a surface go, and with what credentials. Kept apart from the surface.
 pub(crate) struct Way {
@@ -52,9 +53,9 @@ pub(crate) struct Service {
     pub(crate) tasks: Tasks,
     pub(crate) router: Guarded<Option<Arc<dyn Router>>>,
     /// Places for actions that are on their way to a peer.
-    pub(crate) routes: Arc<Semaphore>,
-    /// Peers that may be told advice at a time.
-    pub(crate) advising: Arc<Semaphore>,
+    pub(crate) routes: Arc<Places>,
+    /// Places for advice that is on its way to a peer.
+    pub(crate) advising: Arc<Places>,
 }
 
 /// Why a change is made, beside what it is.
@@ -109,8 +110,8 @@ impl Service {
             memory,
             tasks,
             router,
-            routes: Arc::new(Semaphore::new(MOST_ROUTES)),
-            advising: Arc::new(Semaphore::new(MOST_ADVISED)),
+            routes: Places::new(MOST_ROUTES.0, MOST_ROUTES.1),
+            advising: Places::new(MOST_ADVISED.0, MOST_ADVISED.1),
         }
     }
 

@@ -112,7 +112,8 @@ async fn a_peer_draws_hears_of_actions_and_its_credential_is_seen_by_nobody_else
     let mut heard = Vec::new();
     call(&mut client, &mut heard, "a2ui/subscribe", json!({})).await;
     let message = json!({ "role": "ROLE_USER", "parts": [{ "text": "draw" }] });
-    let mut send = json!({ "endpoint": url, "message": message,
+    // The query is a part of who the peer is, and is shown to nobody.
+    let mut send = json!({ "endpoint": format!("{url}?k=1"), "message": message,
         "routeAuth": { "type": "header", "name": "X-Key", "value": SECRET } });
     let sent = call(&mut client, &mut heard, "a2a.send", send.clone()).await;
     assert_eq!(
@@ -166,4 +167,23 @@ async fn a_peer_draws_hears_of_actions_and_its_credential_is_seen_by_nobody_else
     for heard in heard {
         assert!(!heard.contains(SECRET), "{heard}");
     }
+}
+
+#[tokio::test]
+async fn what_a_caller_draws_in_one_message_it_changes_in_the_next_and_nobody_else_does() {
+    let host = TestHost::builder().start().await;
+    let (mut own, mut other) = (host.agent("a").await, host.agent("b").await);
+    let say = async |client: &mut TestClient, key: &str, body: Value| {
+        let part = json!({ "data": [{ "version": "v0.9", key: body }], "mediaType": "application/a2ui+json" });
+        let message =
+            json!({ "messageId": "m", "role": "ROLE_USER", "contextId": "c", "parts": [part] });
+        let done = client.raw("SendMessage", json!({ "message": message })).await.unwrap();
+        assert_eq!(done["task"]["status"]["state"], "TASK_STATE_COMPLETED", "{done}");
+    };
+    say(&mut own, "createSurface", json!({ "surfaceId": "s" })).await;
+    say(&mut own, "updateDataModel", json!({ "surfaceId": "s", "value": { "n": 1 } })).await;
+    say(&mut other, "updateDataModel", json!({ "surfaceId": "s", "value": { "n": 2 } })).await;
+    let mut client = host.client().await;
+    let shown = client.raw("a2ui.get", json!({ "surfaceId": "s" })).await.unwrap();
+    assert_eq!(shown["dataModel"], json!({ "n": 1 }));
 }

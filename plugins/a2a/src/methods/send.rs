@@ -77,7 +77,7 @@ impl Method for SendToPeer {
     type Plugin = A2a;
     type Reply = SentToPeer;
 
-    async fn run(self, a2a: &A2a, _: &Caller) -> Result<SentToPeer> {
+    async fn run(self, a2a: &A2a, caller: &Caller) -> Result<SentToPeer> {
         let mut message = message(self.message)?;
         let consent = Consent::given(self.allow_untrusted_endpoint);
         let endpoint = screen(&a2a.outgoing, &a2a.peers, &self.endpoint, consent)?;
@@ -92,7 +92,10 @@ impl Method for SendToPeer {
         let question = Question { message, credential, blocking, draws };
         let (result, version) = ask(&a2a.outgoing, &posted, &question).await?;
         let a2ui = match drawing {
-            Some(drawing) => drawing.answered(&posted, asked_in, &result, question.credential),
+            Some(drawing) => {
+                let who = carport_a2a_tasks::Caller::of(caller.identity());
+                drawing.answered(who.name(), &posted, asked_in, &result, question.credential)
+            }
             None => Ingested::default(),
         };
         Ok(SentToPeer { result, a2ui, version: version.text() })

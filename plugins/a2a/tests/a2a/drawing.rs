@@ -147,6 +147,24 @@ async fn an_action_goes_back_with_what_was_kept_for_it() {
 }
 
 #[tokio::test]
+async fn a_credential_goes_with_what_was_drawn_for_whoever_gave_it() {
+    let ((host, sheet), peer) = (host().await, Peer::start().await);
+    for (agent, id, auth) in
+        [("a", "s", header()), ("b", "t", json!({ "type": "bearer", "token": "t0ken-of-b" }))]
+    {
+        peer.will_say(drawing("c1", json!([create(id)])));
+        host.agent(agent).await.raw("a2a.send", send(&peer.rpc(), &auth)).await.unwrap();
+    }
+    peer.asked();
+    for (id, key, token) in [("s", Some(SECRET), None), ("t", None, Some("Bearer t0ken-of-b"))] {
+        peer.will_say(drawing("c1", json!([])));
+        sheet.router().deliver(action(&peer.rpc(), "c1", id)).await.unwrap();
+        let asked = peer.asked().remove(0);
+        assert_eq!((asked.header("x-key"), asked.header("authorization")), (key, token), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_credential_goes_with_the_last_surface_of_its_conversation() {
     let ((host, sheet), peer) = (host().await, Peer::start().await);
     let mut client = host.client().await;
@@ -291,14 +309,12 @@ async fn what_messages_hold_is_drawn_in_their_context_which_is_the_callers_own()
     let given = sheet.given.lock().remove(0);
     assert_eq!((given.endpoint, given.context_id.as_deref()), (None, Some("c1")));
     assert!(given.task_id.is_some());
-    post("bob", "c1", "evil").await;
-    assert_eq!(sheet.ids(), ["s"], "another caller's context of that name is another one");
-    post("bob", "c2", "b").await;
-    post("ann", "c1", "s2").await;
-    assert_eq!(sheet.ids(), ["s", "b", "s2"]);
-    ["s", "s2"].iter().for_each(|id| sheet.wipe(id));
-    post("bob", "c1", "free").await;
-    assert_eq!(sheet.ids(), ["b", "free"], "nothing of it is left to protect");
+    assert_eq!(given.caller.as_deref(), Some("peer:ann"));
+    // Another caller's context of that name is another one.
+    for (who, caller) in [("bob", "peer:bob"), ("ann", "peer:ann")] {
+        post(who, "c1", "s2").await;
+        assert_eq!(sheet.given.lock().remove(0).caller.as_deref(), Some(caller));
+    }
 }
 
 #[tokio::test]

@@ -44,10 +44,6 @@ impl Sheet {
         let who = Actor::Peer { endpoint: Some(endpoint), context_id: Some(context.to_owned()) };
         self.there.lock().push((who, id.to_owned(), Some("conn-1")));
     }
-
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.there.lock().iter().map(|(_, id, _)| id.clone()).collect()
-    }
 }
 
 #[async_trait]

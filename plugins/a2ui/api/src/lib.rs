@@ -22,6 +22,9 @@ pub struct FromPeer {
     pub payload: Value,
     /// Where the peer is: an http or https URL.
     pub endpoint: Option<String>,
+    /// Who it is if it is nowhere: whoever called this daemon, by a name that the plugin that was called gave it.
+    /// What it drew is its own as long as it goes by that name; without one, as long as one payload.
+    pub caller: Option<String>,
     /// What the peer's context is, if the payload does not say.
     pub context_id: Option<String>,
     /// What the peer's task is, if the payload does not say.

@@ -23,7 +23,8 @@ pub enum Actor {
     },
     /// Whoever answers at this endpoint, in this context.
     Peer {
-        /// All of its URL, or a name that it has for as long as one payload; who has neither sees nothing.
+        /// All of its URL, or a name that is no URL: that of a caller, or one for as long as one payload. Who has
+        /// neither sees nothing.
         endpoint: Option<String>,
         /// Its context.
         context_id: Option<String>,

@@ -90,7 +90,15 @@ impl Method for Ingest {
             }
         };
         let who = actor(caller);
-        let whose = Whose { who: &who, owner, task_id: None, context_id: None, endpoint, auth };
+        let whose = Whose {
+            who: &who,
+            owner,
+            task_id: None,
+            context_id: None,
+            in_this_context: false,
+            endpoint,
+            auth,
+        };
         or_first_error(service.ingest_as(&payload, &whose)?)
     }
 }

@@ -88,14 +88,20 @@ impl Endpoint {
         url.into()
     }
 
+    /// Its origin: whoever is there is at all of its paths.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// A text without what the query says: the query as it is written, and its values however they are.
-    /// A value of less than four bytes is no secret and stays.
+    /// What has less than four bytes is no secret and goes only where it is the endpoint's query.
     pub fn without_query(&self, text: &str) -> String {
         let Some(query) = self.url.query().filter(|it| !it.is_empty()) else { return text.into() };
         let written = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |it| it.1));
         let read = self.url.query_pairs().map(|(_, value)| value.into_owned());
         let values = written.map(str::to_owned).chain(read).filter(|it| it.len() >= 4);
-        let whole = text.replace(query, "***");
+        let asked = text.replace(&format!("?{query}"), "?***");
+        let whole = if query.len() >= 4 { asked.replace(query, "***") } else { asked };
         values.fold(whole, |text, value| text.replace(&*value, "***"))
     }
 }
@@ -247,5 +253,7 @@ mod tests {
             assert_eq!(endpoint.without_query(text), shown);
         }
         assert_eq!(Endpoint::read("https://a.com/rpc?").unwrap().without_query("a"), "a");
+        let short = Endpoint::read("https://a.com/rpc?k").unwrap();
+        assert_eq!(short.without_query("ask https://a.com/rpc?k"), "ask https://a.com/rpc?***");
     }
 }

@@ -125,8 +125,33 @@ impl Fault {
     }
 }
 
+/// The most bytes of a text in a reply that repeats what was sent.
+const MOST_SHOWN: usize = 256;
+
+fn shorten(text: &mut String) {
+    if text.len() > MOST_SHOWN {
+        let end = (0..=MOST_SHOWN - 3).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push('\u{2026}');
+    }
+}
+
+impl Invalid {
+    /// Cuts what is as long as whoever sent it likes.
+    fn shorten(&mut self) {
+        [&mut self.field, &mut self.message].into_iter().for_each(shorten);
+        self.surface_id.iter_mut().chain(&mut self.component_id).for_each(shorten);
+        for it in &mut self.violations {
+            [&mut it.path, &mut it.message].into_iter().for_each(shorten);
+        }
+    }
+}
+
 impl From<Fault> for RpcError {
-    fn from(fault: Fault) -> Self {
+    fn from(mut fault: Fault) -> Self {
+        if let Fault::Invalid(it) = &mut fault {
+            it.shorten();
+        }
         let message = fault.to_string();
         match fault {
             Fault::Invalid(it) => {
@@ -179,4 +204,23 @@ pub(crate) fn dotted(pointer: &str) -> String {
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_repeats_little_of_what_was_sent() {
+        let long = "\u{fc}".repeat(100_000);
+        let violation = Violation { path: format!("/{long}"), message: long.clone() };
+        let field = dotted(&format!("/a/{long}"));
+        let fault = Fault::at(Reason::InvalidProperty, field, long.as_str()).with(|it| {
+            it.component_id = Some(long.clone());
+            it.violations = vec![violation; 2];
+        });
+        let error = RpcError::from(fault.of("s"));
+        let bytes = json!(error).to_string().len();
+        assert!((1500..3000).contains(&bytes), "{bytes}");
+    }
 }

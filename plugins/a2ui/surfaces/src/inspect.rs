@@ -175,7 +175,7 @@ pub(crate) fn values(value: &Value) -> usize {
 }
 
 /// The bytes of a value's JSON.
-pub(crate) fn bytes(value: &Value) -> usize {
+pub fn bytes(value: &Value) -> usize {
     match value {
         Value::Null => 4,
         Value::Bool(yes) => 5 - usize::from(*yes),

@@ -24,7 +24,7 @@ pub use data_model::Model;
 pub use endpoint::{Endpoint, EndpointFault, screen};
 pub use fault::{Fault, Invalid, Reason};
 pub use ingest::{Found, find};
-pub use inspect::shallow;
+pub use inspect::{bytes as json_bytes, shallow};
 pub use limits::Limits;
 pub use pointer::Pointer;
 pub use store::{Change, Outcome, Store};

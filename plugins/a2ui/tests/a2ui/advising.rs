@@ -8,7 +8,7 @@ use carport_core::{ManualClock, Result, Time, testing::TestHost};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::{Receiver, Sender, channel},
     time::{Instant, timeout},
 };
 
@@ -22,13 +22,13 @@ enum Leg {
 }
 
 /// A router whose peers never answer.
-struct Mute(UnboundedSender<Leg>);
+struct Mute(Sender<Leg>);
 
-struct Begun(UnboundedSender<Leg>);
+struct Begun(Sender<Leg>);
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        let _ = self.0.send(Leg::GivenUp);
+        let _ = self.0.try_send(Leg::GivenUp);
     }
 }
 
@@ -40,12 +40,12 @@ impl Router for Mute {
 
     async fn deliver(&self, delivery: Delivery) -> Result<Delivered> {
         let _begun = Begun(self.0.clone());
-        self.0.send(Leg::Begun(delivery.parts.into())).unwrap();
+        self.0.try_send(Leg::Begun(delivery.parts.into())).unwrap();
         std::future::pending().await
     }
 }
 
-async fn next(legs: &mut UnboundedReceiver<Leg>) -> Leg {
+async fn next(legs: &mut Receiver<Leg>) -> Leg {
     timeout(Duration::from_secs(600), legs.recv()).await.unwrap().unwrap()
 }
 
@@ -54,7 +54,7 @@ async fn peers_that_never_answer_are_given_up_and_only_so_many_are_told_at_a_tim
     let clock = ManualClock::at(Time::default());
     let section = json!({ "advise_peers": true });
     let host = TestHost::builder().clock(clock.clone()).plugin("a2ui", section).start().await;
-    let (sender, mut legs) = unbounded_channel();
+    let (sender, mut legs) = channel(64);
     host.service(&SURFACES).route_by(Arc::new(Mute(sender)));
     let mut client = host.client().await;
     let started = Instant::now();
@@ -63,7 +63,8 @@ async fn peers_that_never_answer_are_given_up_and_only_so_many_are_told_at_a_tim
             let id = format!("s{at}");
             let create =
                 json!({ "contextId": "c", "a2ui": { "createSurface": { "surfaceId": id } } });
-            let params = json!({ "payload": create, "endpoint": "https://peer.example/rpc" });
+            let params =
+                json!({ "payload": create, "endpoint": format!("https://peer{at}.example/rpc") });
             if wait > 0 {
                 call(&mut client, "a2ui.ingest", params).await;
             }

@@ -217,6 +217,20 @@ async fn a_peer_changes_only_the_surfaces_of_its_context() {
     assert_eq!(service.ingest(nowhere(both)).unwrap().applied.len(), 2);
     let later = components("m", json!([text("other")]));
     assert_eq!(service.ingest(nowhere(later)).unwrap().applied.len(), 0);
+    // A caller with a name keeps what it drew, and no other caller, nor who is at an endpoint, has that name.
+    let called =
+        |caller: &str, payload: Value| FromPeer { caller: Some(caller.into()), ..nowhere(payload) };
+    let first = json!({ "createSurface": { "surfaceId": "mine" } });
+    assert_eq!(service.ingest(called("ann", first)).unwrap().applied.len(), 1);
+    let later = components("mine", json!([text("root")]));
+    for (from, applied) in [
+        (called("bob", later.clone()), 0),
+        (nowhere(later.clone()), 0),
+        (FromPeer { endpoint: Some("caller ann".into()), ..nowhere(later.clone()) }, 0),
+        (called("ann", later), 1),
+    ] {
+        assert_eq!(service.ingest(from).unwrap().applied.len(), applied);
+    }
     // A payload that names another context stays the peer's own.
     let other = json!({ "contextId": "c1", "a2ui": { "createSurface": { "surfaceId": "n" } } });
     service.ingest(from("c2", other)).unwrap();
@@ -274,7 +288,7 @@ async fn what_a_peer_answers_is_drawn_although_whoever_acted_has_left() {
     courier.go.notify_one();
     let logged = watcher.frame(|it| it["params"]["kind"] == "a2ui.action").await;
     let route = &logged["params"]["payload"]["route"];
-    assert_eq!((&route["delivered"], &route["applied"]), (&json!(true), &json!(1)));
+    assert_eq!(route, &json!({ "kind": "a2a", "delivered": true }));
     let now = call(&mut watcher, "a2ui.get", json!({ "surfaceId": "s" })).await;
     assert_eq!(now["components"][0], text("root"));
 }
@@ -286,19 +300,54 @@ async fn only_so_many_actions_are_on_their_way_at_once() {
     let mut client = host.client().await;
     let action = json!({ "name": "go", "surfaceId": "s" });
     let mut sent = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..8 {
         sent.push(client.send("a2ui.action", action.clone()).await);
     }
     let refused = call(&mut client, "a2ui.action", action.clone()).await;
     assert_eq!(refused["route"]["delivered"], false);
     let why = refused["route"]["error"].as_str().unwrap();
-    assert!(why.contains("64 actions"), "{why}");
-    assert_eq!(courier.carried.lock().len(), 64);
+    assert!(why.contains("8 actions"), "{why}");
+    assert_eq!(courier.carried.lock().len(), 8);
     // What ends makes room.
     courier.go.notify_one();
     client.frame(|it| it["result"]["route"]["delivered"] == true).await;
     client.send("a2ui.action", action).await;
-    while courier.carried.lock().len() < 65 {
+    while courier.carried.lock().len() < 9 {
         courier.came.notified().await;
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_of_the_surfaces_own_context_also_where_it_has_none() {
+    let host = host().await;
+    let courier = with_courier(&host, Courier::default()).await;
+    let mut client = host.client().await;
+    let params =
+        json!({ "payload": { "createSurface": { "surfaceId": "bare" } }, "endpoint": own() });
+    call(&mut client, "a2ui.ingest", params).await;
+    let part = json!({ "data": [components("bare", json!([text("root")]))] });
+    let status = json!({ "message": { "parts": [part] } });
+    let task = json!({ "id": "t9", "contextId": "c9", "status": status });
+    *courier.answer.lock() = Some(Ok(json!({ "task": task })));
+    let done = call(&mut client, "a2ui.action", json!({ "name": "go", "surfaceId": "bare" })).await;
+    assert_eq!((&done["route"]["delivered"], &done["route"]["applied"]), (&json!(true), &json!(1)));
+}
+
+#[tokio::test]
+async fn data_that_goes_along_is_no_more_than_one_model_may_have() {
+    let limits = json!({ "limits": { "maxDataModelBytes": 100 } });
+    let host = TestHost::builder().plugin("a2ui", limits).start().await;
+    let courier = with_courier(&host, Courier::default()).await;
+    let mut client = host.client().await;
+    for id in ["s2", "s3"] {
+        let create = json!({ "createSurface": { "surfaceId": id, "sendDataModel": true } });
+        let params = json!({ "payload": { "contextId": "c1", "a2ui": create }, "endpoint": own() });
+        call(&mut client, "a2ui.ingest", params).await;
+        let data = json!({ "surfaceId": id, "value": { "n": "x".repeat(70) } });
+        call(&mut client, "a2ui.apply", json!({ "updateDataModel": data })).await;
+    }
+    call(&mut client, "a2ui.action", json!({ "name": "go", "surfaceId": "s3" })).await;
+    let sent = courier.carried.lock();
+    let models = sent[0].metadata["a2uiClientDataModel"]["surfaces"].as_object().unwrap();
+    assert_eq!(models.keys().collect::<Vec<_>>(), ["s", "s3"]);
 }

@@ -93,7 +93,7 @@ async fn reports_are_held_to_their_bounds() {
             field
         );
     }
-    let deep = (0..60).fold(json!(0), |deep, _| json!([deep]));
+    let deep = (0..70).fold(json!(0), |deep, _| json!([deep]));
     let mut bad = report(2);
     bad["findings"][0]["data"]["deep"] = deep;
     let data = refused(&mut client, "a2ui.render_report", bad, codes::INVALID_PARAMS).await;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use carport_a2ui_surfaces::Limits;
 use serde_json::{Value, json};
 
 use super::{Scene, overflow, row};
@@ -9,6 +10,11 @@ use crate::{Mode, Reason, Report, loops::MOST_BYTES};
 
 fn text(id: &str) -> Value {
     json!({ "id": id, "component": "Text", "text": "t" })
+}
+
+/// What an operator may set.
+fn unbounded() -> Limits {
+    Limits { max_drawn_components: usize::MAX, max_list_items: usize::MAX, ..Limits::default() }
 }
 
 #[test]
@@ -21,7 +27,7 @@ fn a_report_walks_the_surface_a_few_times_whatever_it_says() {
             move |at| json!({ "id": id(layer, at), "component": "Row", "children": below(layer) }),
         )
     };
-    let mut scene = Scene::new((0..39).flat_map(layer).collect());
+    let mut scene = Scene::within(unbounded(), (0..39).flat_map(layer).collect());
     let rows = (0..200).map(|at| overflow(&id(at / 40, at % 40)));
     let mut report = scene.report(rows.collect());
     // What nothing leads to: whoever looks for it walks everywhere.
@@ -118,7 +124,7 @@ fn advice_on_one_report_is_not_larger_than_the_surface_by_far() {
         json!({ "id": id, "component": "Row", "children": children })
     };
     let ids = ["p", "q", "r", "s"];
-    let mut scene = Scene::new(json!([wide("p"), wide("q"), wide("r"), wide("s")]));
+    let mut scene = Scene::within(unbounded(), json!([wide("p"), wide("q"), wide("r"), wide("s")]));
     scene.mode = Mode::Advise;
     let report = scene.report(ids.iter().map(|id| overflow(id)).collect());
     scene.tell(&report);

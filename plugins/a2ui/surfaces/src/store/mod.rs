@@ -22,6 +22,9 @@ use crate::{
     surface::{HEAD_BYTES, Surface},
 };
 
+/// How the names of peers begin that are for one payload.
+const STRANGER: &str = "stranger ";
+
 /// An envelope on its way into the store.
 pub struct Change<'a> {
     /// As it was sent.
@@ -116,7 +119,7 @@ impl Store {
     /// A name that nobody had: what a peer without an endpoint makes is its own as long as it goes by one.
     pub fn stranger(&mut self) -> String {
         self.serial += 1;
-        format!("stranger {}", self.serial)
+        format!("{STRANGER}{}", self.serial)
     }
 
     /// Keeps a surface from expiring.
@@ -179,7 +182,7 @@ impl Store {
         let created_by = creator(who, owner);
         let peer = peer(who, owner).map(Whole);
         let owner = owner.map(|it| shown(it, &self.limits)).transpose()?;
-        let same = |it: &&Surface| is_same_creator(it, &created_by, owner.as_ref());
+        let same = |it: &&Surface| is_same_creator(it, &created_by, peer.as_ref());
         let own = self.surfaces.values().filter(same).count();
         within("maxSurfacesPerCreator", self.limits.max_surfaces_per_creator, own + 1)?;
         within("maxSurfaces", self.limits.max_surfaces, self.surfaces.len() + 1)?;
@@ -297,8 +300,8 @@ impl Store {
         within("maxStoreBytes", self.limits.max_store_bytes, all)?;
         // Nobody has more than all have.
         if all > self.limits.max_creator_bytes {
-            let (by, owner) = (&surface.created_by, surface.owner.as_ref());
-            let same = self.surfaces.values().filter(|it| is_same_creator(it, by, owner));
+            let (by, peer) = (&surface.created_by, surface.peer.as_ref());
+            let same = self.surfaces.values().filter(|it| is_same_creator(it, by, peer));
             let own = same.map(Surface::bytes).sum::<usize>() - before + after;
             within("maxCreatorBytes", self.limits.max_creator_bytes, own)?;
         }
@@ -365,20 +368,22 @@ fn shown(owner: &Owner, limits: &Limits) -> Result<Owner, Fault> {
     })
 }
 
-/// Whether a new surface counts with this one: of one agent, else of one connection, else of one endpoint.
-fn is_same_creator(surface: &Surface, by: &Creator, owner: Option<&Owner>) -> bool {
+/// Whether a new surface counts with this one: of one agent, else of one connection, else of one peer.
+fn is_same_creator(surface: &Surface, by: &Creator, peer: Option<&Whole>) -> bool {
     let old = &surface.created_by;
     match (&by.agent_id, &by.client_id) {
         (Some(agent), _) => old.agent_id.as_ref() == Some(agent),
         (None, Some(client)) => old.agent_id.is_none() && old.client_id.as_ref() == Some(client),
         (None, None) => {
-            let endpoint = |owner: Option<&Owner>| match owner {
-                Some(Owner::A2a { endpoint, .. }) => endpoint.clone(),
-                _ => None,
-            };
-            old.client_id.is_none() && endpoint(surface.owner.as_ref()) == endpoint(owner)
+            old.client_id.is_none() && counted_as(surface.peer.as_ref()) == counted_as(peer)
         }
     }
+}
+
+/// Who a peer counts as: all paths of an origin are one, and so are all whose names are for one payload.
+fn counted_as(peer: Option<&Whole>) -> Option<String> {
+    let Whole(name) = peer.filter(|it| !it.0.starts_with(STRANGER))?;
+    Some(Endpoint::read(name).map_or_else(|_| name.clone(), |it| it.origin()))
 }
 
 /// Whether a surface is there for somebody, to see and to change.

@@ -193,6 +193,29 @@ fn limits_are_held_and_shrinking_is_always_possible() {
 }
 
 #[test]
+fn peers_count_by_origin_or_name_and_strangers_as_one() {
+    let mut store = with_limits(|it| it.max_surfaces_per_creator = 1);
+    let (one, two) = (store.stranger(), store.stranger());
+    for (at, (name, room)) in [
+        ("https://a.com/rpc?k=1", true),
+        ("https://a.com/other?k=2", false),
+        ("https://b.com/rpc", true),
+        ("caller ann", true),
+        ("caller ann", false),
+        ("caller bob", true),
+        (one.as_str(), true),
+        (two.as_str(), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let who = Actor::Peer { endpoint: Some(name.into()), context_id: Some("1".into()) };
+        let done = store.send(&who, json!({ "createSurface": { "surfaceId": format!("s{at}") } }));
+        assert_eq!(done.is_ok(), room, "{name}");
+    }
+}
+
+#[test]
 fn an_owner_is_told_in_ids() {
     let mut store = store();
     let long = Some("x".repeat(257));
