@@ -141,15 +141,16 @@ fn as_car(layer: &mut Layer, outline: &Outline) {
     }
 }
 
-#[cfg(all(test, feature = "a2a"))]
+#[cfg(test)]
 mod tests {
-    use carport_core::PluginEntry;
-
-    use super::*;
-    use crate::daemon::settings::{Configuration, Sources};
-
     #[test]
+    #[cfg(feature = "a2a")]
     fn the_conformance_tests_of_a2a_find_all_that_they_ask_for() {
+        use carport_core::PluginEntry;
+
+        use super::*;
+        use crate::daemon::settings::{Configuration, Sources};
+
         static A2A: PluginEntry = PluginEntry::of::<carport_a2a::A2a>("1");
         let section = |file| {
             let file = Some((std::path::Path::new("config.toml"), file));

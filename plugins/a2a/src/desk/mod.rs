@@ -36,7 +36,7 @@ pub(crate) use push::Post;
 const MAX_WAITING: usize = 16;
 
 /// Turns of tasks of one caller that run or wait, and those of everybody.
-const MAX_TURNS: [usize; 2] = [64, 256];
+const MAX_TURNS: [usize; 2] = [1024, 4096];
 
 /// How the desk works.
 #[derive(Debug, Clone, Copy)]

@@ -221,11 +221,11 @@ async fn a_thousand_tasks_all_end() {
 }
 
 #[tokio::test]
-async fn a_caller_has_64_turns_at_most_and_takes_none_from_another_one() {
+async fn a_caller_has_1024_turns_at_most_and_takes_none_from_another_one() {
     let (builder, obedient) = with_obedient();
     let host = builder.start().await;
     let mut client = host.client().await;
-    for _ in 0..64 {
+    for _ in 0..1024 {
         send(&mut client, at_once(say("wait"))).await;
     }
     let error = client.raw("SendMessage", at_once(say("wait"))).await.unwrap_err();
@@ -233,16 +233,16 @@ async fn a_caller_has_64_turns_at_most_and_takes_none_from_another_one() {
     assert_eq!((error.code, &info["reason"]), (-32603, &json!("RESOURCE_EXHAUSTED")));
     assert_eq!(
         (&info["metadata"]["field"], &info["metadata"]["limit"]),
-        (&json!("message"), &json!("64"))
+        (&json!("message"), &json!("1024"))
     );
     let list = client.raw("ListTasks", json!({ "pageSize": 1 })).await.unwrap();
-    assert_eq!(list["totalSize"], 64, "no task was made");
+    assert_eq!(list["totalSize"], 1024, "no task was made");
     let done = send(&mut host.agent("other").await, say("it")).await;
     assert_eq!(state(&done), "COMPLETED");
-    obedient.go.add_permits(64);
+    obedient.go.add_permits(1024);
     loop {
         let list = client.raw("ListTasks", json!({ "pageSize": 1, "status": "completed" })).await;
-        if list.unwrap()["totalSize"] == 64 {
+        if list.unwrap()["totalSize"] == 1024 {
             break;
         }
         tokio::task::yield_now().await;

@@ -123,7 +123,8 @@ impl<'a> Pieces<'a> {
     }
 
     fn push(&mut self, path: &str, value: Value) {
-        let mut body = json!({ "surfaceId": self.surface_id, "value": value });
+        let mut body = json!({ "surfaceId": self.surface_id });
+        body["value"] = value;
         if !path.is_empty() {
             body["path"] = path.into();
         }
