@@ -368,7 +368,7 @@ impl Reader {
     fn answer(&self, id: Option<&Value>, answer: Answer) -> Result<(), String> {
         let Some(id) = id else {
             // So a daemon answers a frame of ours that it could not read.
-            let why = answer.map_or_else(|error| error, |result| result);
+            let why = answer.unwrap_or_else(|error| error);
             let why = serde_json::from_str(why.get())
                 .map_or_else(|_| String::new(), |it: RpcError| it.message);
             return Err(format!("it could not read what it was asked: {why}"));

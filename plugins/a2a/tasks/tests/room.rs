@@ -139,7 +139,7 @@ async fn a_receiver_that_took_anothers_place_is_not_dropped_with_it() {
     let successor = PushEntry { version: Version::V03, ..receiver() };
     store.put_push(&me, "t", successor.clone()).await.unwrap();
     store.drop_push(&me, "t", receiver()).await.unwrap();
-    assert_eq!(store.list_push(&me, "t").await.unwrap(), [successor.clone()]);
+    assert_eq!(store.list_push(&me, "t").await.unwrap(), std::slice::from_ref(&successor));
     store.drop_push(&me, "t", successor).await.unwrap();
     assert!(store.list_push(&me, "t").await.unwrap().is_empty());
 }

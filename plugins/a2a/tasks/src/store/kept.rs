@@ -268,7 +268,7 @@ impl<B: Backing> TaskStore for Kept<B> {
             Some(events) => Ok(events),
             None => {
                 let after = move |id: &str, bytes: Vec<u8>| {
-                    let events = lines(id, &bytes)?.1.into_iter().filter(|it| it.seq > seq);
+                    let events = lines(id, &bytes)?.1.filter(|it| it.seq > seq);
                     Ok(events.take(EVENTS_AT_ONCE).map(Arc::new).collect())
                 };
                 self.read(id, after).await

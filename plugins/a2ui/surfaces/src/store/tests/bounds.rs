@@ -221,7 +221,7 @@ fn an_owner_is_told_in_ids() {
     let long = Some("x".repeat(257));
     for owner in [
         Owner::A2a { task_id: long.clone(), context_id: None, endpoint: None },
-        Owner::A2a { task_id: None, context_id: long.clone(), endpoint: None },
+        Owner::A2a { task_id: None, context_id: long, endpoint: None },
         Owner::Agent { agent_id: "x".repeat(257) },
     ] {
         let envelope = json!({ "createSurface": { "surfaceId": "s" } });
