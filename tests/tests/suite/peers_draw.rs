@@ -53,7 +53,7 @@ async fn peer(answers: Vec<Value>) -> (String, mpsc::Receiver<Asked>) {
 }
 
 /// A task that waits, with these envelopes in what it says.
-fn drawing(envelopes: Value) -> Value {
+fn drawing(envelopes: &Value) -> Value {
     let part = json!({ "data": envelopes, "mediaType": "application/a2ui+json" });
     let says = json!({ "messageId": "m", "role": "ROLE_AGENT", "parts": [part] });
     json!({ "task": { "id": "t1", "contextId": "c1",
@@ -100,11 +100,11 @@ async fn a_peer_draws_hears_of_actions_and_its_credential_is_seen_by_nobody_else
     let repeats = json!({ "task": { "id": "t1", "contextId": "c1", "metadata": { "you": SECRET },
         "status": { "state": "TASK_STATE_FAILED" } } });
     let (url, mut asked) = peer(vec![
-        drawing(surface()),
-        drawing(change),
+        drawing(&surface()),
+        drawing(&change),
         repeats,
-        drawing(surface()),
-        drawing(json!([])),
+        drawing(&surface()),
+        drawing(&json!([])),
     ])
     .await;
     let host = TestHost::builder().plugin("a2a", json!({ "allow": ["127.0.0.1"] })).start().await;
