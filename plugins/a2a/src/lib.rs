@@ -1,8 +1,8 @@
 //! A2A: agents of others talk to this daemon, and have it work, by the open protocol.
 //!
-//! A message makes a task; a turn of it is the work that one message asks for. The [desk](desk) owns the
-//! turns and knows no connection: whoever asked may be gone. The [executor](executor) does the work, the
-//! store keeps what came of it, and [calls](calls) answer in the shapes of v1.0 and v0.3, whoever carries
+//! A message makes a task; a turn of it is the work that one message asks for. The `desk` owns the
+//! turns and knows no connection: whoever asked may be gone. The `executor` does the work, the
+//! store keeps what came of it, and `calls` answer in the shapes of v1.0 and v0.3, whoever carries
 //! them.
 
 mod asking;
