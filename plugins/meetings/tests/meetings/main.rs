@@ -60,6 +60,14 @@ impl Lab {
 
     /// The daemon after a kill: the tasks of this one write no more, and its files stay as they are.
     async fn killed(&self) -> Self {
+        // Whoever is dead writes nothing more, and a record follows the transcript that it is about.
+        let mut host = self.host.host().await;
+        let told = call(&mut host, "get", json!({ "meeting_id": "m1" })).await;
+        let speakers = |of: &Value| of["participants"].as_array().map(Vec::len);
+        let written = || serde_json::from_str::<Value>(&self.file("m1", "meeting.json")).unwrap();
+        while speakers(&written()) != speakers(&told) {
+            tokio::task::yield_now().await;
+        }
         Self::of(TestHost::builder().on_root_of(&self.host), json!({ "summary": "extractive" }))
             .await
     }
