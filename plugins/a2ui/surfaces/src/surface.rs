@@ -8,7 +8,7 @@ use carport_core::Time;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, value::to_raw_value};
 
-use crate::{VERSION, components::Components, data_model::Model, endpoint::Whole};
+use crate::{VERSION, components::Components, data_model::Model, endpoint::Whole, store::Account};
 
 /// What the head of a surface takes at the most beside its theme: ids, owner, creator, times.
 pub(crate) const HEAD_BYTES: usize = 1024;
@@ -44,6 +44,8 @@ pub struct Surface {
     pub touched_at: Time,
     /// Where its owner is.
     pub(crate) peer: Option<Whole>,
+    /// Whose quota it counts in.
+    pub(crate) account: Account,
     /// Counts surfaces by creation.
     pub(crate) serial: u64,
     pub(crate) head_bytes: usize,

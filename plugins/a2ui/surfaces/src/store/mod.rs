@@ -1,5 +1,7 @@
 //! All surfaces, and the one way in which they change.
 
+mod accounts;
+
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -21,6 +23,9 @@ use crate::{
     pointer::Pointer,
     surface::{HEAD_BYTES, Surface},
 };
+
+pub(crate) use accounts::Account;
+use accounts::Accounts;
 
 /// How the names of peers begin that are for one payload.
 const STRANGER: &str = "stranger ";
@@ -66,6 +71,7 @@ pub struct Store {
     aliases: Vec<String>,
     limits: Limits,
     surfaces: HashMap<String, Surface>,
+    accounts: Accounts,
     bytes: usize,
     seq: u64,
     serial: u64,
@@ -74,8 +80,8 @@ pub struct Store {
 impl Store {
     /// A store without surfaces. `aliases` are further names of the basic catalog.
     pub fn new(schemas: Arc<Schemas>, limits: Limits, aliases: Vec<String>) -> Self {
-        let surfaces = HashMap::new();
-        Self { schemas, aliases, limits, surfaces, bytes: 0, seq: 0, serial: 0 }
+        let (surfaces, accounts) = (HashMap::new(), Accounts::default());
+        Self { schemas, aliases, limits, surfaces, accounts, bytes: 0, seq: 0, serial: 0 }
     }
 
     /// Its limits.
@@ -182,8 +188,8 @@ impl Store {
         let created_by = creator(who, owner);
         let peer = peer(who, owner).map(Whole);
         let owner = owner.map(|it| shown(it, &self.limits)).transpose()?;
-        let same = |it: &&Surface| is_same_creator(it, &created_by, peer.as_ref());
-        let own = self.surfaces.values().filter(same).count();
+        let account = Account::of(&created_by, peer.as_ref());
+        let own = self.accounts.held(&account).surfaces;
         within("maxSurfacesPerCreator", self.limits.max_surfaces_per_creator, own + 1)?;
         within("maxSurfaces", self.limits.max_surfaces, self.surfaces.len() + 1)?;
         let body = envelope.body();
@@ -204,6 +210,7 @@ impl Store {
             owner,
             peer,
             created_by,
+            account,
             revision: self.seq + 1,
             structure_revision: self.seq + 1,
             created_at: now,
@@ -215,6 +222,7 @@ impl Store {
         };
         self.fits(&surface, 0, surface.bytes())?;
         self.bytes += surface.bytes();
+        self.accounts.add(surface.account.clone(), surface.bytes());
         self.serial += 1;
         self.surfaces.insert(id, surface);
         Ok(self.outcome(envelope, 0, true))
@@ -237,6 +245,7 @@ impl Store {
         let after = before - surface.components.bytes() + plan.bytes;
         self.fits(surface, before, after)?;
         self.bytes = self.bytes - before + after;
+        self.accounts.resize(&surface.account, before, after);
         let (structural, dropped) = (plan.structural, plan.dropped.clone());
         let mut outcome = self.outcome(envelope, 0, structural);
         if let Some(surface) = self.surfaces.get_mut(&outcome.surface_id) {
@@ -259,6 +268,7 @@ impl Store {
         let after = before - surface.model.bytes() + plan.bytes_after();
         self.fits(surface, before, after)?;
         self.bytes = self.bytes - before + after;
+        self.accounts.resize(&surface.account, before, after);
         let mut outcome = self.outcome(envelope, 0, false);
         if let Some(surface) = self.surfaces.get_mut(&outcome.surface_id) {
             outcome.base_revision = surface.revision;
@@ -270,7 +280,10 @@ impl Store {
 
     fn delete(&mut self, envelope: Envelope) -> Outcome {
         let removed = self.surfaces.remove(&envelope.surface_id).map(Box::new);
-        self.bytes -= removed.as_ref().map_or(0, |surface| surface.bytes());
+        if let Some(surface) = &removed {
+            self.bytes -= surface.bytes();
+            self.accounts.remove(&surface.account, surface.bytes());
+        }
         let base = removed.as_ref().map_or(0, |surface| surface.revision);
         Outcome { removed, ..self.outcome(envelope, base, true) }
     }
@@ -298,14 +311,8 @@ impl Store {
         within("maxSurfaceBytes", self.limits.max_surface_bytes, after)?;
         let all = self.bytes - before + after;
         within("maxStoreBytes", self.limits.max_store_bytes, all)?;
-        // Nobody has more than all have.
-        if all > self.limits.max_creator_bytes {
-            let (by, peer) = (&surface.created_by, surface.peer.as_ref());
-            let same = self.surfaces.values().filter(|it| is_same_creator(it, by, peer));
-            let own = same.map(Surface::bytes).sum::<usize>() - before + after;
-            within("maxCreatorBytes", self.limits.max_creator_bytes, own)?;
-        }
-        Ok(())
+        let own = self.accounts.held(&surface.account).bytes - before + after;
+        within("maxCreatorBytes", self.limits.max_creator_bytes, own)
     }
 }
 
@@ -366,24 +373,6 @@ fn shown(owner: &Owner, limits: &Limits) -> Result<Owner, Fault> {
             owner.clone()
         }
     })
-}
-
-/// Whether a new surface counts with this one: of one agent, else of one connection, else of one peer.
-fn is_same_creator(surface: &Surface, by: &Creator, peer: Option<&Whole>) -> bool {
-    let old = &surface.created_by;
-    match (&by.agent_id, &by.client_id) {
-        (Some(agent), _) => old.agent_id.as_ref() == Some(agent),
-        (None, Some(client)) => old.agent_id.is_none() && old.client_id.as_ref() == Some(client),
-        (None, None) => {
-            old.client_id.is_none() && counted_as(surface.peer.as_ref()) == counted_as(peer)
-        }
-    }
-}
-
-/// Who a peer counts as: all paths of an origin are one, and so are all whose names are for one payload.
-fn counted_as(peer: Option<&Whole>) -> Option<String> {
-    let Whole(name) = peer.filter(|it| !it.0.starts_with(STRANGER))?;
-    Some(Endpoint::read(name).map_or_else(|_| name.clone(), |it| it.origin()))
 }
 
 /// Whether a surface is there for somebody, to see and to change.
