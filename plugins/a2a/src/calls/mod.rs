@@ -260,7 +260,10 @@ impl Calls {
                 let task = self.desk.store().get(caller, &id, None).await?.task;
                 Ok(Answer::Task(task.with_history_of(history_length)))
             }
-            Operation::List => self.list(&read(params, version)?, caller).await.map(Answer::Page),
+            Operation::List => {
+                let query: ListTasks = read(params, version)?;
+                Ok(Answer::Page(self.desk.store().list(caller, &query).await?))
+            }
             Operation::Cancel => {
                 let CancelTask { id, .. } = read(params, version)?;
                 let (desk, caller) = (self.desk.clone(), caller.clone());
@@ -331,18 +334,6 @@ impl Calls {
                 Err(A2aError::new(Kind::ContentTypeNotSupported, why))
             }
         }
-    }
-
-    async fn list(&self, query: &ListTasks, caller: &Caller) -> A2aResult<PageOfTasks> {
-        let mut page = self.desk.store().list(caller, query).await?;
-        for task in &mut page.tasks {
-            if !query.include_artifacts {
-                task.artifacts.clear();
-            }
-        }
-        let shortened = |task: Task| task.with_history_of(query.history_length);
-        page.tasks = page.tasks.into_iter().map(shortened).collect();
-        Ok(page)
     }
 }
 
