@@ -4,7 +4,7 @@
 mod following;
 mod keeping;
 mod live;
-#[cfg(all(test, feature = "loom"))]
+#[cfg(test)]
 mod tests;
 mod writing;
 
