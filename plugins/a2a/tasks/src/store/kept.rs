@@ -231,7 +231,9 @@ impl<B: Backing> TaskStore for Kept<B> {
                     }
                     // It was let go meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(%error, task = place.id, "a task does not read and is in no list");
+                    }
                 }
                 before = Some(place);
             }
