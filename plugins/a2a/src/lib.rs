@@ -101,14 +101,14 @@ pub struct A2a {
 }
 
 /// Where tasks are kept. Files without a state root are no reason not to start.
-fn open_store(cx: &StartContext<'_>, config: &Config) -> Result<Arc<dyn TaskStore>> {
+async fn open_store(cx: &StartContext<'_>, config: &Config) -> Result<Arc<dyn TaskStore>> {
     let settings = config.store_settings();
     let directory: Option<PathBuf> = match config.store {
         StoreKind::File if cx.state_root().is_some() => Some(cx.state_dir("a2a")?),
         _ => None,
     };
     let Some(directory) = directory else { return Ok(Arc::new(MemoryStore::new(settings))) };
-    let store = FileStore::open(&directory, cx.durability(), settings);
+    let store = FileStore::open(&directory, cx.durability(), settings).await;
     let store =
         store.map_err(|error| RpcError::internal(format!("{}: {error}", directory.display())))?;
     let (syncing, durability) = (store.clone(), cx.durability());
@@ -149,7 +149,7 @@ impl Plugin for A2a {
 
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
         let config: Config = cx.config()?;
-        let store = open_store(cx, &config)?;
+        let store = open_store(cx, &config).await?;
         let runtime = cx.require(&ENGINE)?.open(RUNTIME, Identity::Client).await?;
         if !config.tools.is_empty()
             && let Err(error) = runtime.register_basics(&config.tools).await

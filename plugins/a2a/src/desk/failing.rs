@@ -39,7 +39,7 @@ impl Desk {
     pub(super) async fn fail(&self, id: &str, why: &str) -> Result<(), StoreError> {
         let says = Message::of_agent(Uuid::now_v7(), why);
         let change = Change::state(TaskState::Failed, Some(says));
-        match self.change(id, change).await {
+        match self.change(&Caller::daemon(), id, change).await {
             Ok(_) | Err(StoreError::Refused(Refused::Ended(_)) | StoreError::NoTask(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -58,12 +58,11 @@ impl Desk {
 
     /// Ends a task from outside of its turn, which is dropped.
     pub(super) async fn put_down(&self, id: &str, why: &str) {
-        let running = self.rows.lock().get(id).and_then(|row| row.running.clone());
+        let running = self.rows.lock().running(id);
         self.fail_or_later(id, why).await;
-        let Some(running) = running else { return };
-        running.abort();
-        if let Some(row) = self.rows.lock().get_mut(id) {
-            (row.running, row.in_turn) = (None, false);
+        if let Some((number, running)) = running {
+            running.abort();
+            self.rows.lock().lose_turn(id, number);
         }
     }
 }

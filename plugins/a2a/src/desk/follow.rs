@@ -8,7 +8,7 @@ use carport_a2a_types::{
 };
 use tokio::sync::watch;
 
-use super::{Begun, Desk, Place, Row};
+use super::{Begun, Desk, Place};
 
 /// Changes that somebody who follows may be behind; the stream ends then, and can be taken up again.
 const MAX_BEHIND: u64 = 1024;
@@ -93,33 +93,16 @@ impl Desk {
         id: &str,
     ) -> A2aResult<(Fold, watch::Receiver<u64>)> {
         let seen = self.store.get(caller, id, None).await?;
-        let mark = {
-            let mut rows = self.rows.lock();
-            let row = rows.entry(id.to_owned()).or_insert_with(|| Row::of(&seen));
-            row.mark.subscribe()
-        };
+        let mark = self.rows.lock().subscribe(id, &seen.owner, seen.seq);
         // Read once more: what happened before the row was there was told to nobody.
-        let now = self.store.get(caller, id, None).await?;
-        if !now.task.status.state.is_terminal() {
-            return Ok((now, mark));
+        let now = self.store.get(caller, id, None).await;
+        if now.as_ref().is_ok_and(|now| !now.task.status.state.is_terminal()) {
+            return now.map(|now| (now, mark)).map_err(A2aError::from);
         }
-        self.forget_idle(id);
+        self.rows.lock().forget_idle(id);
+        let now = now?;
         let whole = watch::Sender::new(now.seq).subscribe();
         Ok((now, whole))
-    }
-
-    /// Forgets the row of a task that has ended, if it was made only now.
-    fn forget_idle(&self, id: &str) {
-        let mut rows = self.rows.lock();
-        if rows.get(id).is_some_and(Row::is_idle) {
-            rows.remove(id);
-        }
-    }
-
-    /// The change that ended a turn, if it is over and the task still lives.
-    fn end_of(&self, id: &str, turn: usize) -> Option<u64> {
-        let rows = self.rows.lock();
-        rows.get(id)?.ended.get(turn.checked_sub(1)?).copied()
     }
 }
 
@@ -206,6 +189,11 @@ impl Follow {
         }
     }
 
+    /// Whether a change ended this turn, and the task still lives.
+    fn ends(&self, turn: usize, stored: &Stored) -> bool {
+        self.desk.rows.lock().end_of(&self.id, turn) == Some(stored.seq)
+    }
+
     /// What a change is to whoever follows; what their own side said is nothing new.
     fn tell(&self, stored: &Stored) -> Option<Told> {
         let (task_id, context_id) = (self.id.clone(), self.context_id.clone());
@@ -224,9 +212,7 @@ impl Follow {
             }
             Change::Status(status) => {
                 let last = status.state.is_terminal()
-                    || self
-                        .until
-                        .is_some_and(|turn| self.desk.end_of(&self.id, turn) == Some(stored.seq));
+                    || self.until.is_some_and(|turn| self.ends(turn, stored));
                 let status = TaskStatus { timestamp: Some(stored.at), ..status.clone() };
                 let update = StatusUpdate { task_id, context_id, status, metadata: None };
                 (StreamResponse::StatusUpdate(update), last)

@@ -1,22 +1,15 @@
 //! The desk: it owns the turns of tasks, whoever asked for them.
 //!
-//! A task that lives has a row here: whether a turn of it runs, which messages wait for theirs, and the
-//! mark up to which its changes may be told. The mark moves after the row did, so whoever sees a change
-//! also sees which turn it ended.
+//! Every change goes the same way: the store keeps it, then its row takes note of it, and then whoever
+//! follows the task is told.
 
 mod failing;
 mod follow;
 mod push;
+mod rows;
 mod turns;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use carport_a2a_api::Executor;
 use carport_a2a_tasks::{
@@ -26,17 +19,12 @@ use carport_a2a_types::{
     A2aError, A2aResult, Kind, Message, SendMessage, SendResult, Task, TaskState,
 };
 use carport_core::{Clock, Guarded, Tasks, Time};
-use tokio::{sync::watch, task::AbortHandle, time::timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub(crate) use follow::{Follow, Told};
 pub(crate) use push::Post;
-
-/// Messages that wait for their turn of one task.
-const MAX_WAITING: usize = 16;
-
-/// Turns of tasks of one caller that run or wait, and those of everybody.
-const MAX_TURNS: [usize; 2] = [1024, 4096];
+use rows::{Place, Rows};
 
 /// How the desk works.
 #[derive(Debug, Clone, Copy)]
@@ -57,113 +45,6 @@ pub(crate) struct Desk {
     unfailed: Guarded<BTreeMap<String, String>>,
     /// Posts changes to receivers; without it there are none.
     post: Option<Post>,
-}
-
-type Rows = HashMap<String, Row>;
-
-/// A task that lives.
-struct Row {
-    /// Tells this row from those of the same task before and after it.
-    number: u64,
-    owner: String,
-    /// Ends what does the turns, if something does.
-    running: Option<AbortHandle>,
-    /// A turn has begun and not ended.
-    in_turn: bool,
-    /// Messages that are being kept and will wait.
-    arriving: usize,
-    waiting: VecDeque<Message>,
-    /// The change that ended each turn of this process.
-    ended: Vec<u64>,
-    /// Changes beyond the mark that are noted here already.
-    ahead: BTreeSet<u64>,
-    /// The last change that may be told.
-    mark: watch::Sender<u64>,
-    /// How many turns of this process had begun when the task ended.
-    begun: Arc<OnceLock<usize>>,
-}
-
-impl Row {
-    fn at(seq: u64, owner: &str) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            owner: owner.to_owned(),
-            running: None,
-            in_turn: false,
-            arriving: 0,
-            waiting: VecDeque::new(),
-            ended: Vec::new(),
-            ahead: BTreeSet::new(),
-            mark: watch::Sender::new(seq),
-            begun: Arc::default(),
-        }
-    }
-
-    fn of(fold: &Fold) -> Self {
-        Self::at(fold.seq, &fold.owner)
-    }
-
-    /// Turns that run or wait, or are about to.
-    fn turns(&self) -> usize {
-        usize::from(self.running.is_some()) + self.arriving + self.waiting.len()
-    }
-
-    fn is_idle(&self) -> bool {
-        self.turns() == 0
-    }
-
-    /// Takes note of a change. Two that were kept one after the other may come here the other way round:
-    /// the mark moves on when none is missing.
-    fn note(&mut self, stored: &Stored) {
-        if let Change::Status(status) = &stored.change
-            && status.state.ends_turn()
-        {
-            self.ended.push(stored.seq);
-            self.in_turn = false;
-        }
-        let mut mark = *self.mark.borrow();
-        if stored.seq > mark {
-            self.ahead.insert(stored.seq);
-        }
-        while self.ahead.remove(&(mark + 1)) {
-            mark += 1;
-        }
-        self.mark.send_replace(mark);
-    }
-}
-
-/// The row of this number, if it is still that of the task.
-fn row<'a>(rows: &'a mut Rows, id: &str, number: u64) -> Option<&'a mut Row> {
-    rows.get_mut(id).filter(|row| row.number == number)
-}
-
-/// Whether `owner` may have one more turn.
-fn check_room(rows: &Rows, owner: &str) -> A2aResult<()> {
-    let of = |owners: fn(&str, &str) -> bool| -> usize {
-        rows.values().filter(|row| owners(&row.owner, owner)).map(Row::turns).sum()
-    };
-    for (turns, limit) in
-        [of(|one, other| one == other), of(|_, _| true)].into_iter().zip(MAX_TURNS)
-    {
-        if turns >= limit {
-            let why = format!("{limit} messages are worked on or wait: send it when one is done");
-            let error = A2aError::new(Kind::ResourceExhausted, why).with("field", "message");
-            let error = error.with("limit", limit.to_string());
-            return Err(error.with("remedy", "wait until a task has ended, or cancel one"));
-        }
-    }
-    Ok(())
-}
-
-/// A turn that a message got, or its place among those that wait.
-struct Place {
-    task: String,
-    /// Counts the turns of a task in this process from 1.
-    turn: usize,
-    mark: watch::Receiver<u64>,
-    /// That of the row.
-    begun: Arc<OnceLock<usize>>,
 }
 
 /// What a message led to.
@@ -208,37 +89,15 @@ impl Desk {
     }
 
     /// Keeps a change and then tells of it.
-    async fn change(&self, id: &str, change: Change) -> Result<Arc<Stored>, StoreError> {
-        let stored = self.store.append(&Caller::daemon(), id, change, self.now()).await?;
-        self.told(id, &stored);
+    async fn change(
+        &self,
+        caller: &Caller,
+        id: &str,
+        change: Change,
+    ) -> Result<Arc<Stored>, StoreError> {
+        let stored = self.store.append(caller, id, change, self.now()).await?;
+        self.rows.lock().note(id, &stored);
         Ok(stored)
-    }
-
-    /// A change is kept: the row takes note of it, and whoever follows may see it. A task that has ended
-    /// needs no row: its followers read on to its last change.
-    fn told(&self, id: &str, stored: &Stored) {
-        let mut rows = self.rows.lock();
-        let ends = matches!(&stored.change, Change::Status(it) if it.state.is_terminal());
-        if ends {
-            if let Some(row) = rows.remove(id) {
-                // Set once: the row is gone.
-                let _ = row.begun.set(row.ended.len() + usize::from(row.in_turn));
-                row.mark.send_replace(stored.seq);
-            }
-        } else if let Some(row) = rows.get_mut(id) {
-            row.note(stored);
-        }
-    }
-
-    /// A change was announced and came to nothing.
-    fn give_up(&self, id: &str, number: u64) {
-        let mut rows = self.rows.lock();
-        if let Some(row) = row(&mut rows, id, number) {
-            row.arriving = row.arriving.saturating_sub(1);
-            if row.is_idle() && row.mark.is_closed() {
-                rows.remove(id);
-            }
-        }
     }
 
     /// Takes a message: makes a task of it, goes on with one, or has it answered without any.
@@ -271,19 +130,13 @@ impl Desk {
         message.context_id = Some(context_id.clone());
         message.task_id = Some(id.clone());
         let new = NewTask { id: id.clone(), context_id, message: message.clone(), metadata };
-        let row = Row { arriving: 1, ..Row::at(0, caller.name()) };
-        let number = row.number;
-        {
-            let mut rows = self.rows.lock();
-            check_room(&rows, caller.name())?;
-            rows.insert(id.clone(), row);
-        }
+        let number = self.rows.lock().announce(&id, caller.name(), 0)?;
         let created = self.store.create(caller, new, self.now()).await;
-        let fold = created.inspect_err(|_| self.give_up(&id, number))?;
+        let fold = created.inspect_err(|_| self.rows.lock().give_up(&id, number))?;
         if let Err(error) = self.add_receiver(caller, &fold, receiver).await {
             // Nobody would ever work on it.
             self.fail_or_later(&id, error.message()).await;
-            self.give_up(&id, number);
+            self.rows.lock().give_up(&id, number);
             return Err(error);
         }
         let place = self.take_place(&id, number, message)?;
@@ -304,16 +157,19 @@ impl Desk {
             return Err(A2aError::field("message.contextId", why));
         }
         message.context_id = Some(context.clone());
-        let number = self.announce(id, &fold)?;
+        let state = fold.task.status.state;
+        if state.is_terminal() {
+            return Err(StoreError::Refused(Refused::Ended(state)).into());
+        }
+        let number = self.rows.lock().announce(id, &fold.owner, fold.seq)?;
+        let give_up = || self.rows.lock().give_up(id, number);
         let added = self.add_receiver(caller, &fold, receiver).await;
-        added.inspect_err(|_| self.give_up(id, number))?;
-        let change = Change::Message(message.clone());
-        let kept = self.store.append(caller, id, change, self.now()).await;
+        added.inspect_err(|_| give_up())?;
+        let kept = self.change(caller, id, Change::Message(message.clone())).await;
         if let Err(StoreError::Refused(full @ Refused::Full { .. })) = &kept {
             self.put_down(id, &full.to_string()).await;
         }
-        let stored = kept.inspect_err(|_| self.give_up(id, number))?;
-        self.told(id, &stored);
+        let stored = kept.inspect_err(|_| give_up())?;
         let place = self.take_place(id, number, message)?;
         if stored.seq == fold.seq + 1 {
             fold.apply((*stored).clone());
@@ -324,54 +180,22 @@ impl Desk {
         Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
-    /// A message is about to be kept: there must be room for it, and the task must live. Answers with the
-    /// number of the row that knows of it.
-    fn announce(&self, id: &str, fold: &Fold) -> A2aResult<u64> {
-        let state = fold.task.status.state;
-        if state.is_terminal() {
-            return Err(StoreError::Refused(Refused::Ended(state)).into());
-        }
-        let mut rows = self.rows.lock();
-        check_room(&rows, &fold.owner)?;
-        let row = rows.entry(id.to_owned()).or_insert_with(|| Row::of(fold));
-        if row.arriving + row.waiting.len() >= MAX_WAITING {
-            let why =
-                format!("{MAX_WAITING} messages wait for their turn of this task: wait for one");
-            return Err(A2aError::new(Kind::ResourceExhausted, why));
-        }
-        row.arriving += 1;
-        Ok(row.number)
-    }
-
     /// Gives a message its turn, now or after those that wait.
     fn take_place(self: &Arc<Self>, id: &str, number: u64, message: Message) -> A2aResult<Place> {
-        let mut rows = self.rows.lock();
-        let Some(row) = row(&mut rows, id, number) else {
-            // It was kept, and the task ended before its turn.
-            return Err(never_began());
-        };
-        row.arriving = row.arriving.saturating_sub(1);
-        let turn = row.ended.len() + usize::from(row.in_turn) + row.waiting.len() + 1;
-        let mark = row.mark.subscribe();
-        if row.running.is_some() {
-            row.waiting.push_back(message);
-        } else {
-            row.in_turn = true;
+        let run = |message| {
             let turns = turns::run(self.clone(), id.to_owned(), number, message);
-            row.running = Some(self.tasks.spawn("turn", turns));
-        }
-        Ok(Place { task: id.to_owned(), turn, mark, begun: row.begun.clone() })
+            self.tasks.spawn("turn", turns)
+        };
+        // Without a place it was kept, and the task ended before its turn.
+        self.rows.lock().take_place(id, number, message, run).ok_or_else(never_began)
     }
 
     /// Waits until a turn is over, or as long as a call may wait.
     async fn over(&self, place: &mut Place) {
         let over = async {
             loop {
-                let running = {
-                    let rows = self.rows.lock();
-                    rows.get(&place.task).is_some_and(|row| row.ended.len() < place.turn)
-                };
-                if !running || place.mark.changed().await.is_err() {
+                let is_over = self.rows.lock().is_over(place);
+                if is_over || place.mark.changed().await.is_err() {
                     return;
                 }
             }
@@ -394,9 +218,7 @@ impl Desk {
         };
         if !at_once {
             self.over(&mut begun.place).await;
-            let Place { turn, begun, .. } = &begun.place;
-            if begun.get().is_some_and(|begun| begun < turn) {
-                // What the task became is the answer to another message.
+            if begun.place.never_began() {
                 return Err(never_began());
             }
         }
@@ -415,11 +237,10 @@ impl Desk {
             }
             Err(error) => return Err(error.into()),
         };
-        let running = self.rows.lock().get_mut(id).and_then(|row| row.running.take());
+        let running = self.rows.lock().note(id, &stored);
         if let Some(running) = running {
             running.abort();
         }
-        self.told(id, &stored);
         Ok(self.store.get(caller, id, None).await?.task)
     }
 }

@@ -9,39 +9,26 @@ use carport_a2a_types::{Artifact, Message, Part, TaskState};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::{Desk, row};
+use super::Desk;
 
 /// Does the turn of `message`, and then those of the messages that came meanwhile.
 pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut message: Message) {
     loop {
         if let Err(error) = turn(&desk, &id, message).await {
             desk.stop(&id, &error).await;
-            // The row is still there if not even that could be kept: nothing works on the task any more.
-            if let Some(row) = row(&mut desk.rows.lock(), &id, number) {
-                (row.running, row.in_turn) = (None, false);
-            }
+            // The row is still there if not even that could be kept.
+            desk.rows.lock().lose_turn(&id, number);
             return;
         }
-        let next = {
-            let mut rows = desk.rows.lock();
-            let Some(row) = row(&mut rows, &id, number) else { return };
-            let next = row.waiting.pop_front();
-            match next {
-                Some(_) => row.in_turn = true,
-                None => row.running = None,
-            }
-            next
-        };
-        match next {
-            Some(next) => message = next,
-            None => return,
-        }
+        let Some(next) = desk.rows.lock().next(&id, number) else { return };
+        message = next;
     }
 }
 
 async fn turn(desk: &Arc<Desk>, id: &str, message: Message) -> Result<(), StoreError> {
-    desk.change(id, Change::state(TaskState::Working, None)).await?;
-    let fold = desk.store.get(&Caller::daemon(), id, None).await?;
+    let daemon = Caller::daemon();
+    desk.change(&daemon, id, Change::state(TaskState::Working, None)).await?;
+    let fold = desk.store.get(&daemon, id, None).await?;
     let pen = Pen { desk, id };
     let turn = Turn { task: fold.task, message, owner: fold.owner };
     let working = AssertUnwindSafe(desk.executor.turn(turn, &pen)).catch_unwind();
@@ -50,7 +37,7 @@ async fn turn(desk: &Arc<Desk>, id: &str, message: Message) -> Result<(), StoreE
         Ending::saying(End::Failed, "the executor failed inside")
     });
     let says = (!says.is_empty()).then(|| said(says));
-    desk.change(id, Change::state(end.into(), says)).await.map(drop)
+    desk.change(&daemon, id, Change::state(end.into(), says)).await.map(drop)
 }
 
 fn said(parts: Vec<Part>) -> Message {
@@ -75,7 +62,7 @@ struct Pen<'a> {
 
 impl Pen<'_> {
     async fn keep(&self, change: Change) -> Result<(), Over> {
-        match self.desk.change(self.id, change).await {
+        match self.desk.change(&Caller::daemon(), self.id, change).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 self.desk.stop(self.id, &error).await;

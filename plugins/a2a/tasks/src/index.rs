@@ -62,7 +62,8 @@ pub(crate) struct Index {
 /// A page of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    pub(crate) places: Vec<Place>,
+    /// Its tasks, and the last change of each.
+    pub(crate) places: Vec<(Place, u64)>,
     pub(crate) next: Option<Place>,
     pub(crate) total: usize,
 }
@@ -124,13 +125,13 @@ impl Index {
         for row in self.rows.values() {
             *held.entry(&row.owner).or_default() += 1;
         }
-        let rank = |(at, id): &(Time, String)| {
+        let ranked = self.ended.iter().filter_map(|(at, id)| {
             let row = self.rows.get(id)?;
             let wanted = row.untold || *now - **at < FRESH;
             let tasks = held.get(row.owner.as_str()).copied().unwrap_or_default();
-            Some((wanted, row.owner != owner, Reverse(tasks), *at, id.clone()))
-        };
-        self.ended.iter().filter_map(rank).min().map(|it| it.4)
+            Some((wanted, row.owner != owner, Reverse(tasks), *at, id))
+        });
+        ranked.min().map(|it| it.4.clone())
     }
 
     /// Every task that exists for this caller.
@@ -149,18 +150,25 @@ impl Index {
                 && query.status.is_none_or(|it| it == row.progress.state)
                 && since.is_none_or(|it| row.progress.status_at >= it)
         };
-        let fitting = self.of(caller).filter(|(_, row)| fits(row));
-        let mut places: Vec<_> = fitting
-            .map(|(id, row)| Place { status_at: row.progress.status_at, id: id.clone() })
+        let mut total = 0;
+        let fitting = self.of(caller).filter(|(_, row)| fits(row)).inspect(|_| total += 1);
+        let mut page: Vec<_> = fitting
+            .map(|(id, Row { progress, .. })| (Reverse(progress.status_at), id, progress.seq))
+            .filter(|it| after.is_none_or(|after| (it.0, it.1.as_str()) > after.key()))
             .collect();
-        places.sort_unstable();
-        let total = places.len();
-        let begin = after.map_or(0, |after| places.partition_point(|it| it <= after));
         let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
-        let mut page = places.split_off(begin);
         let more = page.len() > size;
-        page.truncate(size);
-        let next = if more { page.last().cloned() } else { None };
-        Found { places: page, next, total }
+        if more {
+            // Only what is on the page is put in order.
+            page.select_nth_unstable(size);
+            page.truncate(size);
+        }
+        page.sort_unstable();
+        let place = |(Reverse(status_at), id, seq): (_, &String, _)| {
+            (Place { status_at, id: id.clone() }, seq)
+        };
+        let places: Vec<_> = page.into_iter().map(place).collect();
+        let next = places.last().filter(|_| more).map(|it| it.0.clone());
+        Found { places, next, total }
     }
 }

@@ -1,5 +1,7 @@
 //! The token of a page: behind which task it begins.
 
+use std::cmp::Reverse;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carport_core::Time;
 use chrono::DateTime;
@@ -12,8 +14,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn key(&self) -> (std::cmp::Reverse<Time>, &str) {
-        (std::cmp::Reverse(self.status_at), &self.id)
+    /// What lists are in the order of.
+    pub(crate) fn key(&self) -> (Reverse<Time>, &str) {
+        (Reverse(self.status_at), &self.id)
     }
 
     pub(crate) fn token(&self) -> String {
@@ -26,18 +29,6 @@ impl Place {
         let (millis, id) = text.split_once(' ')?;
         let status_at = DateTime::from_timestamp_millis(millis.parse().ok()?)?.into();
         Some(Self { status_at, id: id.to_owned() })
-    }
-}
-
-impl Ord for Place {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
     }
 }
 

@@ -49,6 +49,9 @@ pub enum Refused {
     /// It would not be read again. The task is to fail, saying this.
     #[error("the task would hold data that nests deeper than {MAX_NESTING} levels")]
     Deep,
+    /// It would not be read again, for another reason. The task is to fail, saying this.
+    #[error("the task would hold what is not read again: {0}")]
+    Unreadable(String),
     /// The task holds as much as it may. It is to fail, saying this.
     #[error("the task would have more than {limit} {what}")]
     Full {

@@ -10,8 +10,8 @@ use carport_a2a_types::{Artifact, Message, Part, PushConfig, TaskState, Version,
 use carport_core::{Durability, Identity, Time};
 use serde_json::json;
 
-fn open(path: &Path) -> FileStore {
-    FileStore::open(path, Durability::Process, StoreSettings::default()).unwrap()
+async fn open(path: &Path) -> FileStore {
+    FileStore::open(path, Durability::Process, StoreSettings::default()).await.unwrap()
 }
 
 fn me() -> Caller {
@@ -39,7 +39,7 @@ async fn fill(store: &FileStore) {
 #[tokio::test]
 async fn cut_anywhere_a_file_holds_every_whole_change_and_goes_on() {
     let whole = tempfile::tempdir().unwrap();
-    fill(&open(whole.path())).await;
+    fill(&open(whole.path()).await).await;
     let bytes = fs::read(whole.path().join("tasks/t.jsonl")).unwrap();
     let ends: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
     assert_eq!(ends.len(), 4);
@@ -48,7 +48,7 @@ async fn cut_anywhere_a_file_holds_every_whole_change_and_goes_on() {
         let path = directory.path().join("tasks/t.jsonl");
         fs::create_dir(directory.path().join("tasks")).unwrap();
         fs::write(&path, &bytes[..cut]).unwrap();
-        let store = open(directory.path());
+        let store = open(directory.path()).await;
         let lines = ends.iter().filter(|end| **end < cut).count();
         match store.get(&me(), "t", None).await {
             Err(_) => assert_eq!(lines, 0, "cut at {cut}"),
@@ -56,7 +56,7 @@ async fn cut_anywhere_a_file_holds_every_whole_change_and_goes_on() {
                 assert_eq!(fold.seq as usize, lines - 1, "cut at {cut}");
                 let change = Change::state(TaskState::Canceled, None);
                 store.append(&me(), "t", change, Time::default()).await.unwrap();
-                let fold = open(directory.path()).get(&me(), "t", None).await.unwrap();
+                let fold = open(directory.path()).await.get(&me(), "t", None).await.unwrap();
                 assert_eq!(fold.seq as usize, lines, "cut at {cut}");
                 assert_eq!(fold.task.status.state, TaskState::Canceled);
             }
@@ -67,7 +67,7 @@ async fn cut_anywhere_a_file_holds_every_whole_change_and_goes_on() {
 #[tokio::test]
 async fn a_line_that_does_not_read_costs_only_itself() {
     let directory = tempfile::tempdir().unwrap();
-    fill(&open(directory.path())).await;
+    fill(&open(directory.path()).await).await;
     let path = directory.path().join("tasks/t.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     let mut lines: Vec<_> = text.lines().collect();
@@ -75,7 +75,7 @@ async fn a_line_that_does_not_read_costs_only_itself() {
     fs::write(&path, lines.join("\n") + "\n").unwrap();
     fs::write(directory.path().join("tasks/other.jsonl"), "no task\n").unwrap();
     fs::write(directory.path().join("tasks/README"), "somebody's\n").unwrap();
-    let store = open(directory.path());
+    let store = open(directory.path()).await;
     let fold = store.get(&me(), "t", None).await.unwrap();
     assert_eq!((fold.seq, fold.task.status.state), (3, TaskState::InputRequired));
     assert!(fold.task.artifacts.is_empty());
@@ -86,7 +86,7 @@ async fn a_line_that_does_not_read_costs_only_itself() {
 #[tokio::test]
 async fn files_are_for_their_owner_only_and_receivers_go_with_their_task() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
+    let store = open(directory.path()).await;
     fill(&store).await;
     let config = json!({ "id": "p", "taskId": "t", "url": "https://a.example/", "token": "s" });
     let config: PushConfig = read(config, Version::V1).unwrap();
@@ -99,18 +99,18 @@ async fn files_are_for_their_owner_only_and_receivers_go_with_their_task() {
         assert_eq!(found & 0o777, mode, "{path}");
     }
     fs::remove_file(directory.path().join("tasks/t.jsonl")).unwrap();
-    let _again = open(directory.path());
+    let _again = open(directory.path()).await;
     assert!(!directory.path().join("push/t.json").exists(), "secrets of nobody");
 }
 
 #[tokio::test]
 async fn a_link_in_the_place_of_a_task_is_not_followed() {
     let directory = tempfile::tempdir().unwrap();
-    fill(&open(directory.path())).await;
+    fill(&open(directory.path()).await).await;
     let (path, aside) = (directory.path().join("tasks/t.jsonl"), directory.path().join("aside"));
     fs::rename(&path, &aside).unwrap();
     std::os::unix::fs::symlink(&aside, &path).unwrap();
-    assert_eq!(open(directory.path()).count(), 0);
+    assert_eq!(open(directory.path()).await.count(), 0);
 }
 
 #[tokio::test]
@@ -118,10 +118,10 @@ async fn every_durability_keeps_what_was_acknowledged() {
     for durability in [Durability::Process, Durability::Interval, Durability::Record] {
         let directory = tempfile::tempdir().unwrap();
         let settings = StoreSettings::default();
-        let store = FileStore::open(directory.path(), durability, settings).unwrap();
+        let store = FileStore::open(directory.path(), durability, settings).await.unwrap();
         fill(&store).await;
         store.sync().await;
-        let fold = open(directory.path()).get(&me(), "t", None).await.unwrap();
+        let fold = open(directory.path()).await.get(&me(), "t", None).await.unwrap();
         assert_eq!(fold.seq, 3, "{durability:?}");
     }
 }
@@ -129,7 +129,7 @@ async fn every_durability_keeps_what_was_acknowledged() {
 #[tokio::test]
 async fn what_a_kill_left_half_made_is_gone_and_what_is_whole_stays() {
     let directory = tempfile::tempdir().unwrap();
-    fill(&open(directory.path())).await;
+    fill(&open(directory.path()).await).await;
     let at = |name: &str| directory.path().join(name);
     let receivers = "[]";
     for (name, text) in [
@@ -141,7 +141,7 @@ async fn what_a_kill_left_half_made_is_gone_and_what_is_whole_stays() {
     ] {
         fs::write(at(name), text).unwrap();
     }
-    assert_eq!(open(directory.path()).count(), 1);
+    assert_eq!(open(directory.path()).await.count(), 1);
     let there = |directory: &str| {
         let names = fs::read_dir(at(directory)).unwrap().map(|it| it.unwrap().file_name());
         names.collect::<Vec<_>>()

@@ -47,15 +47,16 @@ async fn the_log_of_a_task_has_a_size_and_past_it_the_task_may_only_end() {
     let limits = Limits { log_bytes: 10_000, ..Limits::default() };
     let settings = StoreSettings { limits, ..StoreSettings::default() };
     let directory = tempfile::tempdir().unwrap();
-    let open = || FileStore::open(directory.path(), Durability::Record, settings).unwrap();
-    let store = open();
+    let open =
+        async || FileStore::open(directory.path(), Durability::Record, settings).await.unwrap();
+    let store = open().await;
     create(&store, &me, "t", 0).await;
     let artifact = || Artifact::of("a", Part::text("y".repeat(3000)));
     let made = || ArtifactChange { artifact: artifact(), append: false, last_chunk: false };
     store.append(&me, "t", Change::Message(said(&"x".repeat(3000))), at(1)).await.unwrap();
     store.append(&me, "t", Change::Artifact(made()), at(1)).await.unwrap();
     // What another process knows of it is no less.
-    for store in [store, open()] {
+    for store in [store, open().await] {
         let full =
             |error| matches!(error, StoreError::Refused(Refused::Full { limit: 10_000, .. }));
         let more = Change::Message(said(&"x".repeat(4000)));
@@ -66,7 +67,7 @@ async fn the_log_of_a_task_has_a_size_and_past_it_the_task_may_only_end() {
         });
         assert!(full(store.append(&me, "t", more, at(2)).await.unwrap_err()), "replaced or not");
     }
-    let store = open();
+    let store = open().await;
     end(&store, &me, "t", 3).await;
     let size = std::fs::metadata(directory.path().join("tasks/t.jsonl")).unwrap().len();
     assert!(size < 10_500, "{size}");

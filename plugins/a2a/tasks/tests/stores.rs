@@ -25,10 +25,10 @@ struct Scene {
 }
 
 impl Scene {
-    fn both(settings: StoreSettings) -> [Self; 2] {
+    async fn both(settings: StoreSettings) -> [Self; 2] {
         let memory = Arc::new(MemoryStore::new(settings));
         let directory = tempfile::tempdir().unwrap();
-        let disk = FileStore::open(directory.path(), Durability::Process, settings).unwrap();
+        let disk = FileStore::open(directory.path(), Durability::Process, settings).await.unwrap();
         [
             Self { store: memory, directory: None, settings },
             Self { store: Arc::new(disk), directory: Some(directory), settings },
@@ -36,12 +36,12 @@ impl Scene {
     }
 
     /// The same tasks as another process would find them; those in memory just stay.
-    fn reopened(&self) -> Arc<dyn TaskStore> {
+    async fn reopened(&self) -> Arc<dyn TaskStore> {
         match &self.directory {
             None => self.store.clone(),
             Some(directory) => {
                 let path = directory.path();
-                Arc::new(FileStore::open(path, Durability::Process, self.settings).unwrap())
+                Arc::new(FileStore::open(path, Durability::Process, self.settings).await.unwrap())
             }
         }
     }
@@ -84,7 +84,7 @@ fn receiver(id: &str) -> PushEntry {
 
 #[tokio::test]
 async fn a_task_is_what_its_changes_made_of_it_and_every_prefix_folds_to_its_end() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         scene.create(&me, "t", 0).await;
         let changes = [
@@ -98,7 +98,7 @@ async fn a_task_is_what_its_changes_made_of_it_and_every_prefix_folds_to_its_end
         for (second, change) in (1..).zip(changes) {
             scene.store.append(&me, "t", change, at(second)).await.unwrap();
         }
-        let store = scene.reopened();
+        let store = scene.reopened().await;
         let now = store.get(&me, "t", None).await.unwrap();
         assert_eq!((now.seq, now.task.status.state), (6, TaskState::Completed));
         assert_eq!(now.task.status.timestamp, Some(at(6)));
@@ -117,7 +117,7 @@ async fn a_task_is_what_its_changes_made_of_it_and_every_prefix_folds_to_its_end
 
 #[tokio::test]
 async fn changes_of_a_living_task_are_told_in_order_whether_in_memory_or_not() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         scene.create(&me, "t", 0).await;
         for n in 0..600 {
@@ -139,7 +139,7 @@ async fn changes_of_a_living_task_are_told_in_order_whether_in_memory_or_not() {
 
 #[tokio::test]
 async fn another_callers_task_is_none() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let (me, host) = (client(), Caller::of(&Identity::Host));
         scene.create(&me, "t", 0).await;
         scene.store.put_push(&me, "t", receiver("p")).await.unwrap();
@@ -168,7 +168,7 @@ async fn another_callers_task_is_none() {
 
 #[tokio::test]
 async fn a_receiver_that_was_told_the_end_does_not_come_back() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let (me, store) = (client(), &scene.store);
         scene.create(&me, "t", 0).await;
         let told = async |name: &str| {
@@ -193,7 +193,7 @@ async fn a_receiver_that_was_told_the_end_does_not_come_back() {
 #[tokio::test]
 async fn what_has_ended_never_changes() {
     use TaskState::{Canceled, Completed, Failed, InputRequired, Rejected, Submitted, Working};
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         for (n, end) in [Completed, Failed, Canceled, Rejected].into_iter().enumerate() {
             let id = &format!("t{n}");
@@ -226,7 +226,7 @@ async fn what_has_ended_never_changes() {
 
 #[tokio::test]
 async fn lists_are_paged_newest_first_and_count_what_fits() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         for n in 0..25 {
             scene.create(&me, &format!("t{n:02}"), n / 2).await;
@@ -262,7 +262,7 @@ async fn lists_are_paged_newest_first_and_count_what_fits() {
 
 #[tokio::test]
 async fn a_full_store_lets_go_of_what_ended_first_and_of_nothing_that_lives() {
-    for scene in Scene::both(StoreSettings { max_tasks: 3, ..StoreSettings::default() }) {
+    for scene in Scene::both(StoreSettings { max_tasks: 3, ..StoreSettings::default() }).await {
         let me = client();
         for (n, id) in ["a", "b", "c"].into_iter().enumerate() {
             scene.create(&me, id, n as i64).await;
@@ -278,7 +278,7 @@ async fn a_full_store_lets_go_of_what_ended_first_and_of_nothing_that_lives() {
             NewTask { id: "f".into(), context_id: "x".into(), message: said("a"), metadata: None };
         let full = scene.store.create(&me, new, at(9)).await;
         assert!(matches!(full, Err(StoreError::Full(3))));
-        assert_eq!(scene.reopened().count(), 3);
+        assert_eq!(scene.reopened().await.count(), 3);
         if let Some(directory) = &scene.directory {
             assert!(!directory.path().join("push/b.json").exists(), "its receivers went with it");
         }
@@ -288,7 +288,7 @@ async fn a_full_store_lets_go_of_what_ended_first_and_of_nothing_that_lives() {
 #[tokio::test]
 async fn a_task_that_holds_too_much_may_only_end() {
     let limits = Limits { events: 5, artifact_bytes: 100, messages: 3, ..Limits::default() };
-    for scene in Scene::both(StoreSettings { limits, ..StoreSettings::default() }) {
+    for scene in Scene::both(StoreSettings { limits, ..StoreSettings::default() }).await {
         let me = client();
         let full = |error: StoreError| match error {
             StoreError::Refused(Refused::Full { what, .. }) => what,
@@ -329,7 +329,7 @@ async fn a_task_that_holds_too_much_may_only_end() {
 async fn what_would_not_be_read_again_is_refused() {
     let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     let part = |levels| Part::of(Content::Data(nested(levels)));
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         scene.create(&me, "t", 0).await;
         let append = async |change| scene.store.append(&me, "t", change, at(1)).await;
@@ -353,14 +353,14 @@ async fn what_would_not_be_read_again_is_refused() {
             let refused = append(change).await.unwrap_err();
             assert!(matches!(refused, StoreError::Refused(Refused::Deep)), "{refused}");
         }
-        let fold = scene.reopened().get(&me, "t", None).await.unwrap();
+        let fold = scene.reopened().await.get(&me, "t", None).await.unwrap();
         assert_eq!((fold.seq, fold.task.history.len(), fold.task.artifacts.len()), (3, 3, 1));
     }
 }
 
 #[tokio::test]
 async fn what_is_old_goes_and_what_waits_too_long_is_named() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         for id in ["done", "waits", "works"] {
             scene.create(&me, id, 0).await;
@@ -375,14 +375,14 @@ async fn what_is_old_goes_and_what_waits_too_long_is_named() {
         assert_eq!(swept.gone, ["done"]);
         let swept = scene.store.sweep(&me, after(TimeDelta::days(30))).await.unwrap();
         assert_eq!((swept.gone.len(), swept.overdue), (0, vec!["waits".to_owned()]));
-        assert_eq!(scene.reopened().count(), 2);
-        assert_eq!(scene.reopened().live(&me).await, ["works"]);
+        assert_eq!(scene.reopened().await.count(), 2);
+        assert_eq!(scene.reopened().await.live(&me).await, ["works"]);
     }
 }
 
 #[tokio::test]
 async fn receivers_are_few_kept_in_order_and_replaced_by_their_id() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         scene.create(&me, "t", 0).await;
         for n in 0..MAX_PUSH_CONFIGS {
@@ -392,7 +392,7 @@ async fn receivers_are_few_kept_in_order_and_replaced_by_their_id() {
         assert!(matches!(one_more, Err(StoreError::ManyPushConfigs)));
         let told = PushEntry { told_end: true, ..receiver("p3") };
         scene.store.put_push(&me, "t", told.clone()).await.unwrap();
-        let store = scene.reopened();
+        let store = scene.reopened().await;
         assert_eq!(store.with_push(&me).await.unwrap(), ["t"]);
         assert!(store.with_push(&Caller::anonymous()).await.unwrap().is_empty());
         assert_eq!(store.get_push(&me, "t", Some("p3")).await.unwrap(), told);
@@ -409,7 +409,7 @@ async fn receivers_are_few_kept_in_order_and_replaced_by_their_id() {
 
 #[tokio::test]
 async fn many_at_once_leave_one_order() {
-    for scene in Scene::both(StoreSettings::default()) {
+    for scene in Scene::both(StoreSettings::default()).await {
         let me = client();
         scene.create(&me, "t", 0).await;
         let writers = (0..8).map(|n| {
@@ -423,7 +423,7 @@ async fn many_at_once_leave_one_order() {
         for writer in writers.collect::<Vec<_>>() {
             writer.await.unwrap();
         }
-        let fold = scene.reopened().get(&me, "t", None).await.unwrap();
+        let fold = scene.reopened().await.get(&me, "t", None).await.unwrap();
         assert_eq!((fold.seq, fold.task.artifacts[0].parts.len()), (200, 200));
     }
 }

@@ -1,6 +1,6 @@
 //! Lines that a store keeps: of what it is made, in memory or on disk. Everything here may block.
 
-use std::io;
+use std::io::{self, BufRead};
 
 /// Keeps the lines of each task, and one document of its receivers.
 pub trait Backing: Send + Sync + 'static {
@@ -10,8 +10,8 @@ pub trait Backing: Send + Sync + 'static {
     /// Adds a line. If that fails, the task holds no part of it.
     fn append(&self, id: &str, line: &[u8]) -> io::Result<()>;
 
-    /// All lines.
-    fn read(&self, id: &str) -> io::Result<Vec<u8>>;
+    /// The lines, to be read one after the other.
+    fn read(&self, id: &str) -> io::Result<impl BufRead>;
 
     /// Forgets a task and its receivers.
     fn remove(&self, id: &str) -> io::Result<()>;

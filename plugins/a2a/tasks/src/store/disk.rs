@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use atomic_write_file::{AtomicWriteFile, unix::OpenOptionsExt as _};
-use carport_core::{Durability, Guarded, decode_name, encode_name, make_private_dir};
+use carport_core::{Durability, Guarded, blocking_io, decode_name, encode_name, make_private_dir};
 use rustix::fs::OFlags;
 
 use super::{StoreSettings, backing::Backing, kept::Kept, lines::row_of};
@@ -25,28 +25,26 @@ const UNSYNCED: usize = 256;
 pub type FileStore = Kept<Disk>;
 
 impl FileStore {
-    /// Opens a store and reads what is there. Blocks on the disk.
+    /// Opens a store and reads what is there, file by file and line by line, on a thread that may block.
     ///
-    /// A torn last line is cut off, and a file without a whole line removed. A file whose first line does not read is left alone and in no list,
-    /// which the log tells.
+    /// A torn last line is cut off, and a file without a whole line removed. A file whose first line does
+    /// not read is left alone and in no list, which the log tells.
     ///
     /// # Errors
     /// What keeps the directories from being made or read.
-    pub fn open(
+    pub async fn open(
         directory: &Path,
         durability: Durability,
         settings: StoreSettings,
     ) -> io::Result<Self> {
-        let disk = Disk {
-            tasks: directory.join("tasks"),
-            push: directory.join("push"),
-            durability,
-            unsynced: Guarded::default(),
-        };
-        make_private_dir(&disk.tasks)?;
-        make_private_dir(&disk.push)?;
-        let index = disk.load()?;
-        Ok(Self::over(disk, settings, index))
+        let disk = Disk::new(directory, durability);
+        blocking_io(move || {
+            make_private_dir(&disk.tasks)?;
+            make_private_dir(&disk.push)?;
+            let index = disk.load()?;
+            Ok(Self::over(disk, settings, index))
+        })
+        .await
     }
 }
 
@@ -58,6 +56,8 @@ pub struct Disk {
     durability: Durability,
     /// Only under [`Durability::Interval`].
     unsynced: Guarded<HashMap<PathBuf, File>>,
+    /// Brings what a file holds to the disk.
+    sync: fn(&File) -> io::Result<()>,
 }
 
 fn options() -> OpenOptions {
@@ -80,12 +80,6 @@ fn write(file: &mut File, line: &[u8]) -> io::Result<()> {
     })
 }
 
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    options().read(true).open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Removes a file that may be gone already.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -95,6 +89,16 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 impl Disk {
+    fn new(directory: &Path, durability: Durability) -> Self {
+        Self {
+            tasks: directory.join("tasks"),
+            push: directory.join("push"),
+            durability,
+            unsynced: Guarded::default(),
+            sync: File::sync_data,
+        }
+    }
+
     fn task(&self, id: &str) -> io::Result<PathBuf> {
         named(&self.tasks, id, "jsonl")
     }
@@ -119,7 +123,7 @@ impl Disk {
             }
             Durability::Record => {}
         }
-        file.sync_data()
+        (self.sync)(file)
     }
 
     /// Every task whose file reads.
@@ -163,18 +167,18 @@ impl Disk {
 
     /// A task from its file; `None` if no whole line is in it.
     fn load_task(&self, path: &Path, id: &str) -> io::Result<Option<Row>> {
-        let mut bytes = read_whole(path)?;
-        let whole = bytes.iter().rposition(|it| *it == b'\n').map_or(0, |at| at + 1);
-        if whole == 0 {
-            return Ok(None);
-        }
-        if whole < bytes.len() {
-            let torn = bytes.len() - whole;
+        let file = options().read(true).open(path)?;
+        let length = file.metadata()?.len();
+        let (row, whole) = match row_of(id, BufReader::new(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let torn = length.saturating_sub(whole as u64);
+        if torn > 0 {
             tracing::warn!(file = %path.display(), bytes = torn, "a torn last line was cut off");
             options().write(true).open(path)?.set_len(whole as u64)?;
-            bytes.truncate(whole);
         }
-        row_of(id, &bytes).map(Some)
+        Ok(Some(row))
     }
 }
 
@@ -208,8 +212,8 @@ impl Backing for Disk {
         })
     }
 
-    fn read(&self, id: &str) -> io::Result<Vec<u8>> {
-        read_whole(&self.task(id)?)
+    fn read(&self, id: &str) -> io::Result<impl BufRead> {
+        Ok(BufReader::new(options().read(true).open(self.task(id)?)?))
     }
 
     fn remove(&self, id: &str) -> io::Result<()> {
@@ -218,9 +222,13 @@ impl Backing for Disk {
     }
 
     fn read_push(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
-        match read_whole(&self.receivers(id)?) {
+        match options().read(true).open(self.receivers(id)?) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some),
+            opened => {
+                let mut document = Vec::new();
+                opened?.read_to_end(&mut document)?;
+                Ok(Some(document))
+            }
         }
     }
 
@@ -243,10 +251,13 @@ impl Backing for Disk {
     fn sync(&self) {
         let files = std::mem::take(&mut *self.unsynced.lock());
         for (path, file) in files {
-            if let Err(error) = file.sync_data() {
+            if let Err(error) = (self.sync)(&file) {
                 tracing::error!(%error, file = %path.display(), "a task could not be synced to disk");
                 self.unsynced.lock().entry(path).or_insert(file);
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     EVENTS_AT_ONCE, NewTask, PushEntry, StoreError, StoreSettings, Swept, TaskStore,
     backing::Backing,
-    lines::{encode, fold_of, json_bytes, lines, weight},
+    lines::{Log, encode, fold_of, json_bytes, weight},
     push,
 };
 
@@ -66,9 +66,11 @@ impl<B: Backing> Kept<B> {
         Ok(gate.ok_or_else(|| StoreError::NoTask(id.into()))?.lock_owned().await)
     }
 
-    fn check(&self, caller: &Caller, id: &str) -> Outcome<()> {
+    /// The last change of a task, for those for whom it exists. What its log holds beyond that is not kept
+    /// yet, and may never be.
+    fn last(&self, caller: &Caller, id: &str) -> Outcome<u64> {
         match self.0.index.lock().get(caller, id) {
-            Some(_) => Ok(()),
+            Some(row) => Ok(row.progress.seq),
             None => Err(StoreError::NoTask(id.into())),
         }
     }
@@ -77,10 +79,10 @@ impl<B: Backing> Kept<B> {
     async fn read<T: Send + 'static>(
         &self,
         id: &str,
-        take: impl FnOnce(&str, Vec<u8>) -> io::Result<T> + Send + 'static,
+        take: impl FnOnce(&Shelf<B>, &str) -> io::Result<T> + Send + 'static,
     ) -> Outcome<T> {
         let name = id.to_owned();
-        let read = self.blocking(move |shelf| take(&name, shelf.backing.read(&name)?)).await;
+        let read = self.blocking(move |shelf| take(shelf, &name)).await;
         match read {
             Err(StoreError::Disk(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::NoTask(id.into()))
@@ -166,10 +168,9 @@ impl<B: Backing> Shelf<B> {
         if let Change::Status(status) = &mut change {
             status.timestamp = Some(at);
         }
-        let bytes = weight(&change);
-        let line = Line::Event(Stored { seq, at, change });
-        let text = encode(&line)?;
+        let (text, line) = encode(&Line::Event(Stored { seq, at, change }))?;
         let Line::Event(stored) = line else { return Err(none()) };
+        let bytes = weight(&stored.change);
         {
             let index = self.index.lock();
             let progress = &index.row(id).ok_or_else(none)?.progress;
@@ -187,8 +188,9 @@ impl<B: Backing> TaskStore for Kept<B> {
     async fn create(&self, caller: &Caller, new: NewTask, now: Time) -> Outcome<Fold> {
         let owner = caller.name().to_owned();
         let NewTask { id, context_id, message, metadata } = new;
-        let created = Created { id, context_id, owner, at: now, message, metadata };
-        let text = encode(&Line::Created(created.clone()))?;
+        let none = StoreError::NoTask(id.clone());
+        let line = Line::Created(Created { id, context_id, owner, at: now, message, metadata });
+        let (text, Line::Created(created)) = encode(&line)? else { return Err(none) };
         self.enter(&created, text.len()).await?;
         self.blocking(move |shelf| {
             if let Err(error) = shelf.backing.begin(&created.id, &text) {
@@ -201,8 +203,9 @@ impl<B: Backing> TaskStore for Kept<B> {
     }
 
     async fn get(&self, caller: &Caller, id: &str, at: Option<u64>) -> Outcome<Fold> {
-        self.check(caller, id)?;
-        self.read(id, move |id, bytes| fold_of(id, &bytes, at, true)).await
+        let last = self.last(caller, id)?;
+        let upto = at.map_or(last, |at| at.min(last));
+        self.read(id, move |shelf, id| fold_of(id, shelf.backing.read(id)?, upto, true)).await
     }
 
     async fn list(&self, caller: &Caller, query: &ListTasks) -> Outcome<PageOfTasks> {
@@ -214,9 +217,9 @@ impl<B: Backing> TaskStore for Kept<B> {
         let read = self.blocking(move |shelf| {
             let mut tasks: Vec<Task> = Vec::with_capacity(places.len());
             let (mut room, mut before) = (PAGE_BYTES, None);
-            for place in places {
-                let read = shelf.backing.read(&place.id);
-                match read.and_then(|bytes| fold_of(&place.id, &bytes, None, artifacts)) {
+            for (place, last) in places {
+                let log = shelf.backing.read(&place.id);
+                match log.and_then(|log| fold_of(&place.id, log, last, artifacts)) {
                     Ok(fold) => {
                         let task = fold.task.with_history_of(history);
                         let bytes = json_bytes(&task)?;
@@ -228,7 +231,9 @@ impl<B: Backing> TaskStore for Kept<B> {
                     }
                     // It was let go meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(%error, task = place.id, "a task does not read and is in no list");
+                    }
                 }
                 before = Some(place);
             }
@@ -260,20 +265,21 @@ impl<B: Backing> TaskStore for Kept<B> {
     }
 
     async fn events_since(&self, caller: &Caller, id: &str, seq: u64) -> Outcome<Vec<Arc<Stored>>> {
-        let tail = match self.0.index.lock().get(caller, id) {
-            Some(row) => row.tail_after(seq),
+        let (tail, last) = match self.0.index.lock().get(caller, id) {
+            Some(row) => (row.tail_after(seq), row.progress.seq),
             None => return Err(StoreError::NoTask(id.into())),
         };
-        match tail {
-            Some(events) => Ok(events),
-            None => {
-                let after = move |id: &str, bytes: Vec<u8>| {
-                    let events = lines(id, &bytes)?.1.filter(|it| it.seq > seq);
-                    Ok(events.take(EVENTS_AT_ONCE).map(Arc::new).collect())
-                };
-                self.read(id, after).await
-            }
+        if let Some(events) = tail {
+            return Ok(events);
         }
+        let missed = move |shelf: &Shelf<B>, id: &str| {
+            let log = Log::open(id, shelf.backing.read(id)?)?.1;
+            let skipped = |it: &io::Result<Stored>| it.as_ref().is_ok_and(|it| it.seq <= seq);
+            let kept = |it: &io::Result<Stored>| it.as_ref().map_or(true, |it| it.seq <= last);
+            let events = log.skip_while(skipped).take_while(kept).take(EVENTS_AT_ONCE);
+            events.map(|it| it.map(Arc::new)).collect()
+        };
+        self.read(id, missed).await
     }
 
     async fn put_push(&self, caller: &Caller, id: &str, entry: PushEntry) -> Outcome<()> {
@@ -295,7 +301,7 @@ impl<B: Backing> TaskStore for Kept<B> {
     }
 
     async fn list_push(&self, caller: &Caller, id: &str) -> Outcome<Vec<PushEntry>> {
-        self.check(caller, id)?;
+        self.last(caller, id)?;
         let id = id.to_owned();
         self.blocking(move |shelf| push::read(&shelf.backing, &id)).await
     }
@@ -329,7 +335,7 @@ impl<B: Backing> TaskStore for Kept<B> {
 
     async fn with_push(&self, caller: &Caller) -> Outcome<Vec<String>> {
         let mut ids = self.blocking(|shelf| shelf.backing.with_push()).await?;
-        ids.retain(|id| self.check(caller, id).is_ok());
+        ids.retain(|id| self.last(caller, id).is_ok());
         Ok(ids)
     }
 

@@ -1,20 +1,23 @@
 //! A task as lines of JSON, and what they fold into.
 
-use std::io;
+use std::io::{self, BufRead};
 
 use serde::Serialize;
 
+use super::StoreError;
 use crate::{
     index::Row,
     log::{Change, Created, Fold, Line, Stored},
-    progress::Progress,
+    progress::{Progress, Refused},
 };
 
-/// A line of JSON, and its line feed.
-pub(super) fn encode(line: &Line) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(line)?;
+/// A line of JSON with its line feed, and the line as it will be read again: that, and nothing else, is told.
+pub(super) fn encode(line: &Line) -> Result<(Vec<u8>, Line), StoreError> {
+    let mut text = serde_json::to_vec(line).map_err(io::Error::from)?;
+    let again =
+        serde_json::from_slice(&text).map_err(|error| Refused::Unreadable(error.to_string()))?;
     text.push(b'\n');
-    Ok(text)
+    Ok((text, again))
 }
 
 /// Bytes of the JSON of a value, which is nowhere as a whole.
@@ -42,57 +45,94 @@ pub(super) fn weight(change: &Change) -> usize {
     }
 }
 
-/// How a task was created, and its changes that read, in order. A line in the middle that does not read
-/// is left out and logged: a change that cannot be known is no reason to lose the others.
-pub(super) fn lines<'a>(
+/// The changes of a task, read a line at a time, so that a long log is never in memory as a whole.
+///
+/// A line in the middle that does not read is left out and logged: a change that cannot be known is no
+/// reason to lose the others. What is behind the last line feed is no line.
+pub(super) struct Log<'a, R> {
     id: &'a str,
-    bytes: &'a [u8],
-) -> io::Result<(Created, impl Iterator<Item = Stored> + 'a)> {
-    let mut lines = bytes.split(|it| *it == b'\n').filter(|it| !it.is_empty());
-    let first = lines.next().map(serde_json::from_slice::<Line>).transpose()?;
-    let Some(Line::Created(created)) =
-        first.filter(|it| matches!(it, Line::Created(it) if it.id == id))
-    else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it does not begin with its creation",
-        ));
-    };
-    let events = lines.filter_map(move |line| match serde_json::from_slice(line) {
-        Ok(Line::Event(stored)) => Some(stored),
-        Ok(Line::Created(_)) => {
-            tracing::error!(task = id, "a second creation is left out");
-            None
-        }
-        Err(error) => {
-            tracing::error!(%error, task = id, "a change does not read and is left out");
-            None
-        }
-    });
-    Ok((created, events))
+    from: R,
+    line: Vec<u8>,
+    /// Bytes of the whole lines so far.
+    pub(super) whole: usize,
 }
 
-/// What the index knows of a task with these lines.
-pub(super) fn row_of(id: &str, bytes: &[u8]) -> io::Result<Row> {
-    let (created, events) = lines(id, bytes)?;
-    let mut progress = Progress::begun(created.at, bytes.len());
-    for stored in events {
-        // Its line is counted already.
-        progress.note(&stored, weight(&stored.change), 0);
+impl<'a, R: BufRead> Log<'a, R> {
+    /// How a task was created, and what happened since.
+    ///
+    /// # Errors
+    /// Not found: there is no whole line, for it is only being made.
+    pub(super) fn open(id: &'a str, from: R) -> io::Result<(Created, Self)> {
+        let mut log = Self { id, from, line: Vec::new(), whole: 0 };
+        if !log.read_line()? {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "it has no whole line"));
+        }
+        match serde_json::from_slice(&log.line)? {
+            Line::Created(created) if created.id == id => Ok((created, log)),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it does not begin with its creation",
+            )),
+        }
     }
-    Ok(Row::new(created.owner, created.context_id, progress))
+
+    /// Reads the next line, if there is a whole one.
+    fn read_line(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        let bytes = self.from.read_until(b'\n', &mut self.line)?;
+        let is_whole = self.line.ends_with(b"\n");
+        self.whole += if is_whole { bytes } else { 0 };
+        Ok(is_whole)
+    }
 }
 
-/// The task after its change `at`, or now; with or without its artifacts.
+impl<R: BufRead> Iterator for Log<'_, R> {
+    type Item = io::Result<Stored>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.read_line() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+            match serde_json::from_slice(&self.line) {
+                Ok(Line::Event(stored)) => return Some(Ok(stored)),
+                Ok(Line::Created(_)) => {
+                    tracing::error!(task = self.id, "a second creation is left out");
+                }
+                Err(error) => {
+                    tracing::error!(%error, task = self.id, "a change does not read and is left out");
+                }
+            }
+        }
+    }
+}
+
+/// What the index knows of a task with these lines, and how many bytes of them are whole.
+pub(super) fn row_of(id: &str, from: impl BufRead) -> io::Result<(Row, usize)> {
+    let (created, mut log) = Log::open(id, from)?;
+    let mut progress = Progress::begun(created.at, log.whole);
+    let mut before = log.whole;
+    while let Some(stored) = log.next().transpose()? {
+        progress.note(&stored, weight(&stored.change), log.whole - before);
+        before = log.whole;
+    }
+    Ok((Row::new(created.owner, created.context_id, progress), log.whole))
+}
+
+/// The task after its change `upto`; with or without its artifacts.
 pub(super) fn fold_of(
     id: &str,
-    bytes: &[u8],
-    at: Option<u64>,
+    from: impl BufRead,
+    upto: u64,
     artifacts: bool,
 ) -> io::Result<Fold> {
-    let (created, events) = lines(id, bytes)?;
+    let (created, mut log) = Log::open(id, from)?;
     let mut fold = Fold::new(created);
-    for stored in events.take_while(|it| at.is_none_or(|at| it.seq <= at)) {
+    while fold.seq < upto
+        && let Some(stored) = log.next().transpose()?.filter(|it| it.seq <= upto)
+    {
         match stored.change {
             Change::Artifact(_) if !artifacts => fold.seq = stored.seq,
             _ => fold.apply(stored),

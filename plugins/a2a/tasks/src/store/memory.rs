@@ -1,6 +1,9 @@
 //! Tasks that end with the process.
 
-use std::{collections::HashMap, io};
+use std::{
+    collections::HashMap,
+    io::{self, BufRead, Cursor},
+};
 
 use carport_core::Guarded;
 
@@ -41,8 +44,8 @@ impl Backing for Memory {
         Ok(())
     }
 
-    fn read(&self, id: &str) -> io::Result<Vec<u8>> {
-        self.0.lock().get(id).map(|it| it.lines.clone()).ok_or_else(gone)
+    fn read(&self, id: &str) -> io::Result<impl BufRead> {
+        self.0.lock().get(id).map(|it| Cursor::new(it.lines.clone())).ok_or_else(gone)
     }
 
     fn remove(&self, id: &str) -> io::Result<()> {

@@ -6,6 +6,8 @@ mod kept;
 mod lines;
 mod memory;
 mod push;
+#[cfg(test)]
+mod tests;
 
 use std::{io, sync::Arc};
 
