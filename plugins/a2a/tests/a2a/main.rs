@@ -9,7 +9,10 @@ mod carding;
 mod drawing;
 mod fuzzing;
 mod http;
+mod judge;
 mod listening;
+#[path = "../../types/tests/official/mod.rs"]
+mod official;
 mod peer;
 mod pushing;
 mod resting;
