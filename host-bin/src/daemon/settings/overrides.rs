@@ -59,11 +59,14 @@ impl Overrides {
             as_car(&mut layer, outline);
         }
         if self.a2a_test_executor && outline.has("a2a") {
-            // The conformance tests are on this machine, and ask for all that can be switched on.
+            // The conformance tests are on this machine, ask for all that can be switched on, and send a
+            // file of a media type that no card here has.
             let from = "--a2a-test-executor";
             layer.set(&["a2a", "allow"], this_machine(), from);
             layer.set(&["a2a", "extended_card"], "loopback", from);
             layer.set(&["a2a", "rest"], true, from);
+            layer.set(&["a2a", "check_input_modes"], false, from);
+            layer.set(&["a2a", "require_version"], true, from);
         }
         layer
     }
@@ -162,6 +165,8 @@ mod tests {
         assert_eq!((&set["test_executor"], &set["rest"]), (&true.into(), &true.into()));
         assert_eq!(set["extended_card"], "loopback");
         assert_eq!(set["allow"], serde_json::json!(["localhost", "127.0.0.1", "[::1]"]));
+        assert_eq!(set["check_input_modes"], false);
         assert_eq!(section("[a2a]\nrest = false\n")["rest"], false);
+        assert_eq!(section("[a2a]\ncheck_input_modes = true\n")["check_input_modes"], true);
     }
 }

@@ -45,8 +45,9 @@ enum Thing {
 const GENERATED: Thing = Thing::Text("Generated text content");
 const STREAMED: Thing = Thing::Text("Streamed text content");
 
-/// Prefixes and what they stand for.
-const ACTS: [(&str, Act); 18] = [
+/// Prefixes and what they stand for. The last four are of the kit of v0.3, which goes on with what it makes by
+/// them, or cancels it.
+const ACTS: [(&str, Act); 22] = [
     ("tck-complete-task", Act::Complete),
     ("tck-message-response", Act::Answer),
     ("tck-delayed-complete", Act::Work(DELAY)),
@@ -65,6 +66,10 @@ const ACTS: [(&str, Act); 18] = [
     ("tck-stream-artifact-file", Act::Stream(Some(Thing::File))),
     ("tck-stream-artifact-chunked", Act::Chunks),
     ("test-resubscribe-message-id", Act::Work(LONG)),
+    ("test-", Act::AskForInput),
+    ("text-", Act::AskForInput),
+    ("cancel-test", Act::AskForInput),
+    ("mapping-test", Act::AskForInput),
 ];
 
 fn of_prefix(text: &str) -> Option<Act> {
@@ -214,6 +219,10 @@ mod tests {
             ("tck-stream-artifact-file", file(), Completed, "", 0),
             ("tck-stream-artifact-chunked", chunks, Completed, "", 0),
             ("test-resubscribe-message-id", vec![], Completed, "", 4),
+            ("test-", vec![], InputRequired, "Input is needed", 0),
+            ("text-", vec![], InputRequired, "Input is needed", 0),
+            ("cancel-test", vec![], InputRequired, "Input is needed", 0),
+            ("mapping-test", vec![], InputRequired, "Input is needed", 0),
         ];
         // The one that is not here is answered without a turn.
         assert_eq!(table.len() + 1, ACTS.len());

@@ -37,15 +37,24 @@ impl Called {
     }
 }
 
-/// What a path may be called with, and what it then is.
+/// What a path may be called with, and what it then is. Before any of them a tenant may stand; all tenants
+/// are one here.
 fn routes(path: &str) -> Vec<(Method, Called)> {
-    let one =
-        |method, operation, params: &[(&str, &str)]| vec![(method, Called::new(operation, params))];
     // Decoded after they are parted: a slash that is written as `%2F` parts nothing.
     let decoded = |it| percent_decode_str(it).decode_utf8_lossy();
-    let segments: Vec<_> = path.trim_start_matches('/').split('/').map(decoded).collect();
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let segments: Vec<_> = path.split('/').map(decoded).collect();
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-    match segments.as_slice() {
+    match (routes_of(&segments), segments.as_slice()) {
+        (routes, [tenant, rest @ ..]) if routes.is_empty() && !tenant.is_empty() => routes_of(rest),
+        (routes, _) => routes,
+    }
+}
+
+fn routes_of(segments: &[&str]) -> Vec<(Method, Called)> {
+    let one =
+        |method, operation, params: &[(&str, &str)]| vec![(method, Called::new(operation, params))];
+    match segments {
         ["message:send"] => one(Method::POST, Operation::Send, &[]),
         ["message:stream"] => one(Method::POST, Operation::SendStreaming, &[]),
         ["extendedAgentCard"] => one(Method::GET, Operation::ExtendedCard, &[]),
@@ -78,13 +87,10 @@ pub(super) fn methods(path: &str) -> Vec<Method> {
     routes(path).into_iter().map(|(method, _)| method).collect()
 }
 
-/// The parameters that a query holds, numbers and truths as such.
+/// The parameters that a query holds, truths as such; a number may be a text.
 fn of_query(query: Option<&str>) -> Map<String, Value> {
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let typed = |name: &str, value: &str| match name {
-        "pageSize" | "page_size" | "historyLength" | "history_length" => {
-            value.parse::<i64>().map_or_else(|_| value.into(), Value::from)
-        }
         "includeArtifacts" | "include_artifacts" => {
             value.parse::<bool>().map_or_else(|_| value.into(), Value::from)
         }
@@ -183,17 +189,32 @@ mod tests {
             ("/tasks/t:other", vec![]),
             ("/tasks/t/u", vec![]),
             ("/message:other", vec![]),
+            ("/acme/message:stream", vec!["POST"]),
+            ("/acme/tasks", vec!["GET"]),
+            ("/acme/tasks/t", vec!["GET"]),
+            ("/acme/tasks/t:subscribe", vec!["GET", "POST"]),
+            ("/acme/tasks/t/pushNotificationConfigs/p", vec!["GET", "DELETE"]),
+            ("/acme/extendedAgentCard", vec!["GET"]),
+            ("/tasks/message:send", vec!["POST"]),
+            ("//message:send", vec![]),
+            ("/a/b/tasks", vec![]),
+            ("/acme/elsewhere", vec![]),
         ] {
             assert_eq!(of(path), expected, "{path}");
         }
         let (_, called) = routes("/tasks/t/pushNotificationConfigs/p%20%2F+%C3%A9").remove(0);
         assert_eq!(Value::from(called.params), json!({ "taskId": "t", "id": "p /+é" }));
+        // A task may be called as a path is: where both fit there is no tenant.
+        for (path, id) in [("/tasks/tasks", "tasks"), ("/a%2Fb/tasks/t", "t")] {
+            let (_, called) = routes(path).remove(0);
+            assert_eq!(called, Called::new(Operation::Get, &[("id", id)]), "{path}");
+        }
     }
 
     #[test]
-    fn a_query_has_numbers_and_truths() {
+    fn a_query_has_texts_and_truths() {
         let query = "pageSize=2&includeArtifacts=true&contextId=a%20b&historyLength=x";
-        let expected = json!({ "pageSize": 2, "includeArtifacts": true, "contextId": "a b",
+        let expected = json!({ "pageSize": "2", "includeArtifacts": true, "contextId": "a b",
             "historyLength": "x" });
         assert_eq!(Value::from(of_query(Some(query))), expected);
         assert!(of_query(None).is_empty());

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use carport_a2a_api::types::Version;
 use carport_agents_api::{AGENTS, Agent, Agents, Change, Chat, Turn};
 use carport_core::{ManifestRole, Result, RpcError, testing::TestHostBuilder};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::{http::Listener, scene::with_engine, sheet::with_sheet};
+use crate::{http::Listener, judge, scene::with_engine, sheet::with_sheet};
 
 const CARD: &str = "/.well-known/agent-card.json";
 
@@ -54,7 +55,10 @@ fn ids(card: &Value) -> Vec<&str> {
 }
 
 async fn card(listener: &Listener, path: &str) -> Value {
-    listener.raw("GET", path, &[], "").await.json().await
+    let card = listener.raw("GET", path, &[], "").await.json().await;
+    let version = if path == CARD { Version::V1 } else { Version::V03 };
+    judge::card(version, &card);
+    card
 }
 
 #[tokio::test]
@@ -129,7 +133,9 @@ async fn the_extended_card_says_more_to_known_callers_only() {
         [("GetExtendedAgentCard", "1.0"), ("agent/getAuthenticatedExtendedCard", "0.3")]
     {
         let headers = [known[0], ("A2A-Version", version)];
-        let card = listener.post(method, json!({}), &headers).await.json().await["result"].take();
+        let mut answer = listener.post(method, json!({}), &headers).await.json().await;
+        judge::envelope(method, &answer);
+        let card = answer["result"].take();
         assert_eq!(
             (ids(&card), &card["skills"][0]["description"]),
             (vec!["echo", "pay"], &json!("With more words."))
@@ -141,6 +147,7 @@ async fn the_extended_card_says_more_to_known_callers_only() {
         assert_eq!(card["skills"][1]["examples"], json!(["pay 5"]));
     }
     let own = host.client().await.raw("GetExtendedAgentCard", json!({})).await.unwrap();
+    judge::result("GetExtendedAgentCard", &own);
     assert_eq!(ids(&own), ["echo", "pay"], "on this connection everybody is known");
 }
 

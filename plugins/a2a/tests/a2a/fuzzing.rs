@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     http::{Answer, Listener},
+    judge,
     scene::{go_on, say, send, with_obedient},
 };
 
@@ -271,7 +272,7 @@ fn whatever_the_parameters_are_over_the_connection() {
             Err(RpcError { code, data, .. }) => {
                 check(method, &params, code.into(), &data.unwrap_or_default());
             }
-            Ok(_) => {}
+            Ok(result) => judge::result(method, &result),
         }
         Ok(())
     });
@@ -302,6 +303,7 @@ fn whatever_the_parameters_are_over_http() {
             assert_eq!(answer.status, 200, "{method}");
             let Some(envelope) = body(answer).await else { return };
             assert_eq!((&envelope["jsonrpc"], &envelope["id"]), (&json!("2.0"), &json!("r1")));
+            judge::envelope(method, &envelope);
             if let Some(error) = envelope.get("error") {
                 check(method, &params, error["code"].as_i64().unwrap(), &error["data"]);
             }

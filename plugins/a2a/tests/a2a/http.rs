@@ -10,6 +10,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::judge;
+
 /// How long an awaited line may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -62,6 +64,7 @@ impl Answer {
             } else if let Some(text) = line.strip_prefix("data: ") {
                 data = serde_json::from_str(text).expect("JSON");
             } else if line.is_empty() && !data.is_null() {
+                judge::event(&data);
                 return Some(Event { id, data });
             }
         }
@@ -146,7 +149,9 @@ impl Listener {
         let version = if method.contains('/') { "0.3" } else { "1.0" };
         let answer = self.post(method, params, &[("A2A-Version", version)]).await;
         assert_eq!(answer.status, 200, "{method}");
-        answer.json().await
+        let envelope = answer.json().await;
+        judge::envelope(method, &envelope);
+        envelope
     }
 
     /// Calls a method that streams.

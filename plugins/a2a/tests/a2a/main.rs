@@ -11,7 +11,10 @@ mod failing;
 mod fuzzing;
 mod http;
 mod interleaving;
+mod judge;
 mod listening;
+#[path = "../../types/tests/official/mod.rs"]
+mod official;
 mod peer;
 mod pushing;
 mod resting;

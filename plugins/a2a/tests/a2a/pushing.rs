@@ -10,7 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::scene::{at_once, go_on, say, send, state, with_obedient};
+use crate::{
+    judge,
+    scene::{at_once, go_on, say, send, state, with_obedient},
+};
 
 /// A web server of the test's own.
 pub(crate) struct Receiver {
@@ -53,7 +56,9 @@ impl Receiver {
         }
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.unwrap();
-        Posted { headers, body: serde_json::from_slice(&body).unwrap(), stream }
+        let body = serde_json::from_slice(&body).unwrap();
+        judge::post(&body);
+        Posted { headers, body, stream }
     }
 
     /// Takes the next post with this status; its body.

@@ -49,6 +49,25 @@ async fn paths_answer_as_calls_do() {
 }
 
 #[tokio::test]
+async fn a_tenant_before_a_path_changes_nothing() {
+    let (_host, listener) = listener().await;
+    let sent = post(&listener, "/acme/message:send", say("ask")).await.json().await;
+    let task = &sent["task"];
+    let id = task["id"].as_str().unwrap();
+    let get = async |path: String| listener.raw("GET", &path, &[VERSION], "").await.json().await;
+    assert_eq!(get(format!("/tasks/{id}")).await, *task);
+    assert_eq!(get(format!("/other/tasks/{id}?tenant=third")).await, *task);
+    assert_eq!(get("/acme/tasks".into()).await["totalSize"], 1);
+    let mut stream = post(&listener, "/acme/message:stream", say("it")).await;
+    assert!(stream.event().await.unwrap().data["task"].is_object());
+    let path = format!("/acme/tasks/{id}:cancel");
+    assert_eq!(state(&post(&listener, &path, json!({})).await.json().await), "CANCELED");
+    let missing = listener.raw("GET", "/acme/tasks/none", &[VERSION], "").await;
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.json().await["error"]["details"][0]["reason"], "TASK_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn streams_are_bare() {
     let (_host, listener) = listener().await;
     let mut stream = post(&listener, "/message:stream", say("make it")).await;

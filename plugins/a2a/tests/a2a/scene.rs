@@ -15,6 +15,8 @@ use carport_engine_api::{ENGINE, Engine, EngineRuntime, HostTool, Observed, Scop
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::judge;
+
 /// An engine with the tools `echo` and `fail`; anything else it rejects.
 pub(crate) struct FakeEngine;
 
@@ -176,7 +178,9 @@ pub(crate) fn at_once(mut params: Value) -> Value {
 
 /// Sends a message and answers with its task.
 pub(crate) async fn send(client: &mut TestClient, params: Value) -> Value {
-    client.raw("SendMessage", params).await.expect("is taken")["task"].take()
+    let mut result = client.raw("SendMessage", params).await.expect("is taken");
+    judge::result("SendMessage", &result);
+    result["task"].take()
 }
 
 /// The state of a task, without its prefix.

@@ -105,6 +105,7 @@ async fn both_spellings_give_equal_answers() {
     assert_eq!((task["contextId"].as_str(), state(&task)), (Some("c"), "COMPLETED"));
     for (snake, camel) in [
         (json!({ "context_id": "c", "page_size": 1 }), json!({ "contextId": "c", "pageSize": 1 })),
+        (json!({ "page_size": "1" }), json!({ "pageSize": 1.0 })),
         (json!({ "status": "completed" }), json!({ "status": "TASK_STATE_COMPLETED" })),
         (json!({ "include_artifacts": true }), json!({ "includeArtifacts": true, "tenant": "x" })),
     ] {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     bytes,
-    read::{Object, Path, Read, Reader, are_shallow, deserialize_as_read},
+    read::{Object, Path, Read, Reader, are_shallow, deserialize_as_read, read_named},
 };
 
 /// Parts of one message.
@@ -38,10 +38,19 @@ impl Role {
 
 impl Read for Role {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
-        match value.as_str() {
-            Some("ROLE_USER" | "user") => Some(Self::User),
-            Some("ROLE_AGENT" | "agent") => Some(Self::Agent),
-            _ => reader.fault(at, "must be ROLE_USER or ROLE_AGENT"),
+        let by_name = |name: &str| match name {
+            "ROLE_USER" | "user" => Some(Self::User),
+            "ROLE_AGENT" | "agent" => Some(Self::Agent),
+            _ => None,
+        };
+        let by_number = |number| match number {
+            1 => Some(Self::User),
+            2 => Some(Self::Agent),
+            _ => None,
+        };
+        match read_named(&value, by_name, by_number) {
+            Some(role) => Some(role),
+            None => reader.fault(at, "must be ROLE_USER or ROLE_AGENT"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 
 use carport_core::Time;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{error::A2aError, version::Version};
 
@@ -267,12 +267,41 @@ impl Read for bool {
     }
 }
 
+/// The whole number that an `int32` of ProtoJSON says, if it is not negative: `10`, `10.0` and `1e1` are one,
+/// and so is each of them as a text.
+fn whole(value: &Value) -> Option<u32> {
+    let number = match value {
+        Value::Number(number) => number.clone(),
+        Value::String(text) => text.parse::<Number>().ok()?,
+        _ => return None,
+    };
+    let digits = match number.as_u64() {
+        Some(number) => number.to_string(),
+        // It is written without an exponent, and with a point only before a fraction. Of `-0` the sign goes.
+        None => number.as_f64().filter(|it| *it >= 0.0)?.abs().to_string(),
+    };
+    digits.parse().ok().filter(|it| i32::try_from(*it).is_ok())
+}
+
 impl Read for u32 {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
-        match value.as_u64().and_then(|it| Self::try_from(it).ok()) {
-            Some(number) if i32::try_from(number).is_ok() => Some(number),
-            _ => reader.fault(at, "must be a whole number from 0 to 2147483647"),
+        match whole(&value) {
+            Some(number) => Some(number),
+            None => reader.fault(at, "must be a whole number from 0 to 2147483647"),
         }
+    }
+}
+
+/// Reads a member of an enum, which ProtoJSON writes by its name or its number.
+pub(crate) fn read_named<T>(
+    value: &Value,
+    by_name: impl FnOnce(&str) -> Option<T>,
+    by_number: impl FnOnce(usize) -> Option<T>,
+) -> Option<T> {
+    match value {
+        Value::String(name) => by_name(name),
+        Value::Number(_) => by_number(usize::try_from(whole(value)?).ok()?),
+        _ => None,
     }
 }
 
@@ -332,6 +361,39 @@ mod tests {
             ("text", None),
         ] {
             assert_eq!(snake(camel).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_in_many_ways() {
+        for good in ["10", "10.0", "1e1", "100E-1", "\"10\"", "\"10.0\"", "\"1e1\""] {
+            assert_eq!(whole(&serde_json::from_str(good).unwrap()), Some(10), "{good}");
+        }
+        for (text, expected) in [("0", 0), ("-0", 0), ("2147483647.0", 2_147_483_647)] {
+            assert_eq!(whole(&serde_json::from_str(text).unwrap()), Some(expected), "{text}");
+        }
+        let bad = [
+            "10.5",
+            "-1",
+            "-1.0",
+            "2147483648",
+            "1e300",
+            "true",
+            "[]",
+            "\"\"",
+            "\" 10\"",
+            "\"10 \"",
+            "\"010\"",
+            "\"+10\"",
+            "\"0x10\"",
+            "\"ten\"",
+            "\"NaN\"",
+            "\"Infinity\"",
+            "\"1.5\"",
+            "\"-1\"",
+        ];
+        for bad in bad {
+            assert_eq!(whole(&serde_json::from_str(bad).unwrap()), None, "{bad}");
         }
     }
 

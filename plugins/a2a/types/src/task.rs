@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     message::{Message, Part},
-    read::{Object, Path, Read, Reader, deserialize_as_read},
+    read::{Object, Path, Read, Reader, deserialize_as_read, read_named},
 };
 
 /// What a task is doing.
@@ -43,7 +43,7 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// Every state.
+    /// Every state, in the order of their numbers in the proto of v1.0.
     pub const ALL: [Self; 9] = [
         Self::Unspecified,
         Self::Submitted,
@@ -51,8 +51,8 @@ impl TaskState {
         Self::Completed,
         Self::Failed,
         Self::Canceled,
-        Self::Rejected,
         Self::InputRequired,
+        Self::Rejected,
         Self::AuthRequired,
     ];
 
@@ -109,7 +109,7 @@ impl TaskState {
 
 impl Read for TaskState {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
-        match value.as_str().and_then(Self::of) {
+        match read_named(&value, Self::of, |number| Self::ALL.get(number).copied()) {
             Some(state) => Some(state),
             None => reader.fault(at, "must be a state, such as TASK_STATE_WORKING"),
         }

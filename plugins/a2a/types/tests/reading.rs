@@ -121,6 +121,42 @@ fn words_of_the_other_version_are_understood() {
 }
 
 #[test]
+fn numbers_of_enums_are_names() {
+    for (number, state) in TaskState::ALL.into_iter().enumerate().skip(1) {
+        let list: ListTasks = read(json!({ "status": number }), Version::V1).unwrap();
+        assert_eq!(list.status, Some(state));
+    }
+    for bad in [json!(9), json!(-1), json!(1.5), json!("1"), json!(true)] {
+        assert_eq!(fields::<ListTasks>(json!({ "status": bad }), Version::V1), ["status"], "{bad}");
+    }
+    let role = |role: Value| {
+        let message = json!({ "messageId": "m", "role": role, "parts": [{ "text": "a" }] });
+        read::<Message>(message, Version::V1).ok().map(|it| it.role)
+    };
+    assert_eq!((role(json!(1)), role(json!(2))), (Some(Role::User), Some(Role::Agent)));
+    assert_eq!((role(json!(0)), role(json!(3))), (None, None));
+}
+
+#[test]
+fn numbers_may_be_texts_and_truths_may_not() {
+    let params = json!({ "pageSize": "10", "historyLength": 2.0, "includeArtifacts": true });
+    let list: ListTasks = read(params, Version::V1).unwrap();
+    assert_eq!((list.page_size, list.history_length, list.include_artifacts), (10, Some(2), true));
+    let params = json!({ "pageSize": "ten", "historyLength": "", "includeArtifacts": "true" });
+    let expected = ["pageSize", "historyLength", "includeArtifacts"];
+    assert_eq!(fields::<ListTasks>(params, Version::V1), expected);
+    let of = |truth: Value| {
+        let message = json!({ "messageId": "m", "role": 1, "parts": [{ "text": "a" }] });
+        json!({ "message": message, "configuration": { "returnImmediately": truth } })
+    };
+    let expected = ["configuration.returnImmediately"];
+    assert!(read::<SendMessage>(of(json!(false)), Version::V1).is_ok());
+    for bad in [json!("false"), json!(0), json!({})] {
+        assert_eq!(fields::<SendMessage>(of(bad), Version::V1), expected);
+    }
+}
+
+#[test]
 fn pages_and_lengths_have_bounds() {
     for (params, field) in [
         (json!({ "pageSize": 0 }), "pageSize"),

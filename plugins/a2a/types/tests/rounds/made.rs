@@ -1,20 +1,19 @@
-//! Whatever object there is, it survives its way over the wire, in either spelling and either version.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Objects of A2A, whichever there may be.
 
 use carport_a2a_types::{
-    Artifact, ArtifactUpdate, Content, Message, Part, Role, StatusUpdate, StreamResponse, Task,
-    TaskState, TaskStatus, Version, read::read, v03,
+    Artifact, ArtifactUpdate, Authentication, Content, Message, Part, PushConfig, Role,
+    StatusUpdate, StreamResponse, Task, TaskState, TaskStatus,
 };
 use carport_core::Time;
 use chrono::DateTime;
 use proptest::{collection::vec, option, prelude::*};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-fn word() -> impl Strategy<Value = String> {
+pub(crate) fn word() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9:/._ü-]{1,12}"
 }
 
-fn json() -> impl Strategy<Value = Value> {
+pub(crate) fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -29,13 +28,13 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn metadata() -> impl Strategy<Value = Option<Map<String, Value>>> {
+pub(crate) fn metadata() -> impl Strategy<Value = Option<Map<String, Value>>> {
     let members = vec(("[a-zA-Z_]{1,8}", json()), 1..3);
     option::of(members.prop_map(|all| all.into_iter().collect()))
 }
 
 /// A part that v0.3 has a place for: only files have names and media types.
-fn part() -> impl Strategy<Value = Part> {
+pub(crate) fn part() -> impl Strategy<Value = Part> {
     let content = prop_oneof![
         "[ -~]{0,12}".prop_map(Content::Text),
         vec(any::<u8>(), 0..12).prop_map(Content::Raw),
@@ -53,7 +52,7 @@ fn part() -> impl Strategy<Value = Part> {
     )
 }
 
-fn message() -> impl Strategy<Value = Message> {
+pub(crate) fn message() -> impl Strategy<Value = Message> {
     let ids = (word(), option::of(word()), option::of(word()));
     let lists = (vec(part(), 1..4), vec(word(), 0..3), vec(word(), 0..3));
     (ids, lists, any::<bool>(), metadata()).prop_map(|(ids, lists, user, metadata)| Message {
@@ -68,7 +67,7 @@ fn message() -> impl Strategy<Value = Message> {
     })
 }
 
-fn status() -> impl Strategy<Value = TaskStatus> {
+pub(crate) fn status() -> impl Strategy<Value = TaskStatus> {
     let state = prop::sample::select(TaskState::ALL.as_slice());
     let at = (0..4_000_000_000_000_i64).prop_map(|ms| DateTime::from_timestamp_millis(ms).unwrap());
     (state, option::of(message()), option::of(at)).prop_map(|(state, message, at)| TaskStatus {
@@ -78,7 +77,7 @@ fn status() -> impl Strategy<Value = TaskStatus> {
     })
 }
 
-fn artifact() -> impl Strategy<Value = Artifact> {
+pub(crate) fn artifact() -> impl Strategy<Value = Artifact> {
     let words = (word(), option::of(word()), option::of(word()));
     (words, vec(part(), 1..3), metadata(), vec(word(), 0..2)).prop_map(
         |((artifact_id, name, description), parts, metadata, extensions)| Artifact {
@@ -92,7 +91,7 @@ fn artifact() -> impl Strategy<Value = Artifact> {
     )
 }
 
-fn task() -> impl Strategy<Value = Task> {
+pub(crate) fn task() -> impl Strategy<Value = Task> {
     let lists = (vec(artifact(), 0..3), vec(message(), 0..3));
     (word(), word(), status(), lists, metadata()).prop_map(
         |(id, context_id, status, (artifacts, history), metadata)| Task {
@@ -106,7 +105,7 @@ fn task() -> impl Strategy<Value = Task> {
     )
 }
 
-fn event() -> impl Strategy<Value = StreamResponse> {
+pub(crate) fn event() -> impl Strategy<Value = StreamResponse> {
     let ids = || (word(), word(), metadata());
     prop_oneof![
         task().prop_map(StreamResponse::Task),
@@ -129,50 +128,17 @@ fn event() -> impl Strategy<Value = StreamResponse> {
     ]
 }
 
-/// The same object in snake_case; what is free JSON stays as it is.
-fn snake(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(name, value)| match name.as_str() {
-                "metadata" | "data" => (name, value),
-                _ => (snake_name(&name), snake(value)),
-            })
-            .collect(),
-        Value::Array(items) => items.into_iter().map(snake).collect(),
-        other => other,
-    }
-}
-
-fn snake_name(name: &str) -> String {
-    let letters = name.chars().flat_map(|letter| {
-        let mark = letter.is_ascii_uppercase().then_some('_');
-        mark.into_iter().chain([letter.to_ascii_lowercase()])
-    });
-    letters.collect()
-}
-
-proptest! {
-    #[test]
-    fn v1_and_back_in_either_spelling(event in event()) {
-        let json = serde_json::to_value(&event).unwrap();
-        prop_assert_eq!(&read::<StreamResponse>(json.clone(), Version::V1).unwrap(), &event);
-        prop_assert_eq!(read::<StreamResponse>(snake(json), Version::V1).unwrap(), event);
-    }
-
-    #[test]
-    fn v03_and_back_in_either_spelling(event in event(), last in any::<bool>()) {
-        let json = serde_json::to_value(v03::StreamResponse::of(event.clone(), last)).unwrap();
-        prop_assert_eq!(&read::<StreamResponse>(json.clone(), Version::V03).unwrap(), &event);
-        prop_assert_eq!(&read::<StreamResponse>(snake(json), Version::V03).unwrap(), &event);
-    }
-
-    #[test]
-    fn nothing_that_is_read_panics(json in json()) {
-        for version in [Version::V1, Version::V03] {
-            drop(read::<StreamResponse>(json.clone(), version));
-            drop(read::<carport_a2a_types::SendMessage>(json!({ "message": json }), version));
-            drop(read::<carport_a2a_types::card::AgentCard>(json.clone(), version));
-        }
-    }
+/// A receiver of a task.
+pub(crate) fn push_config() -> impl Strategy<Value = PushConfig> {
+    let authentication = ("[A-Za-z]{1,8}", option::of(word()))
+        .prop_map(|(scheme, credentials)| Authentication { scheme, credentials });
+    (option::of(word()), word(), word(), option::of(word()), option::of(authentication)).prop_map(
+        |(id, task_id, url, token, authentication)| PushConfig {
+            id,
+            task_id: Some(task_id),
+            url,
+            token,
+            authentication,
+        },
+    )
 }
