@@ -1,216 +1,198 @@
-//! Asking a peer: its card, the version that it speaks, and its answer.
+//! Asking a peer: a message goes there with its credential, and what comes of it is heard, as it comes if the
+//! peer streams.
 
 use std::time::Duration;
 
-use carport_a2a_outbound::{Target, choose_interface};
-use carport_a2a_types::{
-    A2aError, Kind, Message, SendResult, Version, card::AgentCard, read::read, v03,
+use carport_a2a_outbound::{
+    ANSWER_BYTES, Agent, Ask, Carrier, Events, Failure, Gathered, Reply, Request, Unmet,
 };
-use carport_core::RpcError;
+use carport_a2a_types::{Message, SendResult, StreamResponse, Task, Version};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
-use crate::{
-    credential::Credential,
-    drawing::ASKED_FOR,
-    outgoing::{Limits, Outgoing, Unmet},
-};
+use crate::{credential::Credential, outgoing::Outgoing};
 
-/// Bytes and time that a card may take.
-const CARD: Limits = Limits { total: Duration::from_secs(60), bytes: 256 * 1024 };
-/// Bytes that an answer may have.
-const ANSWER_BYTES: usize = 8 * 1024 * 1024;
-/// How long an answer may take that does not wait for the work.
+/// How long an answer may take that does not wait for the work, and a card.
 const AT_ONCE: Duration = Duration::from_secs(60);
 /// How long an answer may take that does.
 const BLOCKING: Duration = Duration::from_secs(300);
+/// How long is waited before a stream that broke is taken up again: at once, and then once more.
+const RESUMED_AFTER: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+/// Changes that are heard of one message.
+const MOST_CHANGES: usize = 10_000;
 
-/// Where cards are, the newer place first.
-const CARDS: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/agent.json"];
-
-/// What is asked.
-pub(crate) struct Question {
-    pub(crate) message: Message,
+/// How a peer is asked.
+pub(crate) struct Asking<'a> {
+    pub(crate) outgoing: &'a Outgoing,
     /// Goes along where the origin is the one that it was given for.
     pub(crate) credential: Option<Credential>,
     /// Whether the answer waits for the work.
     pub(crate) blocking: bool,
-    /// Whether surfaces in the answer are drawn, so that the peer is asked for the extension.
-    pub(crate) draws: bool,
 }
 
-/// Why a peer did not answer as it should.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    Unmet(Unmet),
-    /// Its answer was an error.
-    Error(RpcError),
-    /// Its answer is none.
-    Nonsense(&'static str),
-}
+impl Carrier for Asking<'_> {
+    async fn carry(&self, request: Request<'_>) -> Result<Reply, Unmet> {
+        let headers = request.headers.into_iter();
+        let own = headers.filter_map(|(name, value)| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
+        });
+        let mut headers: HeaderMap = own.collect();
+        let mut total = AT_ONCE;
+        if request.body.is_some() {
+            headers.extend(self.credential.as_ref().and_then(|it| it.header_for(request.to)));
+            total = if self.blocking { BLOCKING } else { AT_ONCE };
+        }
+        self.outgoing.exchange(request.to, headers, request.body, total).await
+    }
 
-impl From<Failure> for RpcError {
-    fn from(failure: Failure) -> Self {
-        let failed = |reason: &str, why: String, retryable: bool| {
-            RpcError::internal(why).with("reason", reason).with("retryable", retryable)
-        };
-        match failure {
-            Failure::Unmet(Unmet::Refused(refusal)) => refusal.into(),
-            Failure::Unmet(Unmet::Unreachable) => {
-                failed("peer_unreachable", "the peer cannot be reached".into(), true)
-            }
-            Failure::Unmet(Unmet::Late) => {
-                failed("peer_timeout", "the peer did not answer in time".into(), true)
-            }
-            Failure::Unmet(Unmet::Long(limit)) => {
-                let why = format!("the peer's answer has more than {limit} bytes");
-                failed("peer_error", why, false).with("limit", limit)
-            }
-            Failure::Error(error) => {
-                let shown: String = error.message.chars().take(512).collect();
-                failed("peer_error", format!("the peer refused: {shown}"), false)
-                    .with("peer", json!(error))
-            }
-            Failure::Nonsense(why) => failed("peer_error", format!("the peer {why}"), false),
+    fn clean(&self, answer: &mut Value) {
+        if let Some(credential) = &self.credential {
+            credential.strike(answer);
         }
     }
 }
 
-/// Where a peer is posted to: what the card of a bare origin says, or the endpoint itself. The card is asked for
-/// without credentials.
-///
-/// # Errors
-/// There is no card, or none that names a place of its own origin.
-pub(crate) async fn locate(outgoing: &Outgoing, endpoint: &Target) -> Result<Target, Failure> {
-    match endpoint.is_bare() {
-        true => place(outgoing, endpoint).await,
-        false => Ok(endpoint.clone()),
-    }
-}
+/// A peer, and how it is asked.
+pub(crate) type Peer<'a> = Agent<Asking<'a>>;
 
-/// Asks a peer, in v1.0 and then, if it knows no such thing, in v0.3. Nothing was done when it says so.
+/// Sends a message and hears what comes of it: as it comes, where the answer waits for the work and the peer's card
+/// says that it streams. `news` is told each thing once. When the time is up, or the peer cannot be heard any more,
+/// the answer is the task as far as it is known.
 ///
 /// # Errors
-/// Why there is no answer.
-pub(crate) async fn ask(
-    outgoing: &Outgoing,
-    posted: &Target,
-    question: &Question,
+/// Nothing was heard, or too much.
+pub(crate) async fn hear(
+    peer: &Peer<'_>,
+    message: &Message,
+    news: impl FnMut(StreamResponse) + Send,
 ) -> Result<(SendResult, Version), Failure> {
-    match post(outgoing, posted, question, Version::V1).await {
-        Err(failure) if speaks_another(&failure) => {
-            let result = post(outgoing, posted, question, Version::V03).await?;
-            Ok((result, Version::V03))
-        }
-        answered => Ok((answered?, Version::V1)),
+    let gathered = Gathered::default();
+    let (version, changes, last_id) = (Version::V1, 0, None);
+    let mut hearing = Hearing { peer, message, news, gathered, version, changes, last_id };
+    let streams = peer.declares_streams() && peer.carrier().blocking;
+    if !streams {
+        hearing.ask().await?;
+    } else if let Ok(heard) = timeout(BLOCKING, hearing.listen()).await {
+        heard?;
     }
+    let Hearing { gathered, version, .. } = hearing;
+    let result = gathered.into_result().ok_or(Unmet::Late)?;
+    Ok((result, version))
 }
 
-/// Whether a peer said that it knows no such method or version, so that nothing was executed.
-fn speaks_another(failure: &Failure) -> bool {
-    match failure {
-        Failure::Error(error) => {
-            [Kind::MethodNotFound.code(), Kind::VersionNotSupported.code()].contains(&error.code)
-        }
-        Failure::Nonsense(why) => *why == NOT_THERE,
-        Failure::Unmet(_) => false,
-    }
-}
-
-const NOT_THERE: &str = "answers nothing there";
-
-/// A card in the shape that it has: agents of v0.3 show theirs at either place.
-fn read_card(body: &[u8]) -> Option<AgentCard> {
-    let card: Value = serde_json::from_slice(body).ok()?;
-    let is_newer =
-        ["supportedInterfaces", "supported_interfaces"].iter().any(|it| card.get(it).is_some());
-    read(card, if is_newer { Version::V1 } else { Version::V03 }).ok()
-}
-
-/// Where an origin's card says that it is posted to. The card is asked for without credentials.
-async fn place(outgoing: &Outgoing, origin: &Target) -> Result<Target, Failure> {
-    for path in CARDS {
-        let at = origin.at(path);
-        let asked = outgoing.exchange(&at, HeaderMap::new(), None, CARD).await;
-        let (status, body) = asked.map_err(Failure::Unmet)?;
-        if status != 200 {
-            continue;
-        }
-        let card = read_card(&body).ok_or(Failure::Nonsense("has a card that does not read"))?;
-        let interface = choose_interface(&card, origin).ok_or(Failure::Nonsense(
-            "has a card without a JSON-RPC interface of its own origin",
-        ))?;
-        let wrong = |_| Failure::Nonsense("has a card whose interface is no URL");
-        return Target::parse(&interface.url).map_err(wrong);
-    }
-    Err(Failure::Nonsense("has no card: give the whole URL that is posted to"))
-}
-
-/// The call in the shape of a version.
-fn call(question: &Question, version: Version) -> Value {
-    let message = question.message.clone();
-    let (method, params) = match version {
-        Version::V1 => (
-            "SendMessage",
-            json!({
-                "message": message,
-                "configuration": { "returnImmediately": !question.blocking },
-            }),
-        ),
-        Version::V03 => (
-            "message/send",
-            json!({
-                "message": v03::Message::from(message),
-                "configuration": { "blocking": question.blocking },
-            }),
-        ),
-    };
-    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
-}
-
-/// The header that names extensions.
-const fn extensions(version: Version) -> HeaderName {
-    match version {
-        Version::V1 => HeaderName::from_static("a2a-extensions"),
-        Version::V03 => HeaderName::from_static("x-a2a-extensions"),
-    }
-}
-
-async fn post(
-    outgoing: &Outgoing,
-    target: &Target,
-    question: &Question,
+/// A message that was sent, and what was heard of it.
+struct Hearing<'a, N> {
+    peer: &'a Peer<'a>,
+    message: &'a Message,
+    news: N,
+    gathered: Gathered,
     version: Version,
-) -> Result<SendResult, Failure> {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static("application/json"));
-    headers.insert("a2a-version", HeaderValue::from_static(version.text()));
-    if question.draws {
-        headers.insert(extensions(version), HeaderValue::from_static(ASKED_FOR));
-    }
-    headers.extend(question.credential.as_ref().and_then(|it| it.header_for(target)));
-    let total = if question.blocking { BLOCKING } else { AT_ONCE };
-    let limits = Limits { total, bytes: ANSWER_BYTES };
-    let body = call(question, version).to_string().into_bytes();
-    let answered = outgoing.exchange(target, headers, Some(body), limits).await;
-    let (status, body) = answered.map_err(Failure::Unmet)?;
-    let none = |why| Failure::Nonsense(if [404, 405].contains(&status) { NOT_THERE } else { why });
-    let Ok(mut envelope) = serde_json::from_slice::<Value>(&body) else {
-        return Err(none(match status {
-            300..=399 => "redirects, which is not followed",
-            401 | 403 => "does not let this daemon in",
-            _ => "answers with no JSON",
-        }));
-    };
-    if let Some(credential) = &question.credential {
-        credential.strike(&mut envelope);
-    }
-    if let Some(error) = envelope.get("error") {
-        let error = serde_json::from_value(error.clone());
-        let wrong = |_| none("answers with no error of JSON-RPC");
-        return Err(error.map_or_else(wrong, Failure::Error));
-    }
-    let result = envelope.get_mut("result").map(Value::take).unwrap_or_default();
-    let wrong = |_: A2aError| none("answers with neither a task nor a message");
-    read(result, version).map_err(wrong)
+    changes: usize,
+    last_id: Option<String>,
 }
+
+impl<'a, N: FnMut(StreamResponse) + Send> Hearing<'a, N> {
+    fn take(&mut self, event: StreamResponse) {
+        if let Some(news) = self.gathered.take(event) {
+            (self.news)(news);
+        }
+    }
+
+    async fn ask(&mut self) -> Result<(), Failure> {
+        let ask = Ask::Send { message: self.message, wait: self.peer.carrier().blocking };
+        let (result, version): (SendResult, _) = self.peer.call(&ask).await?;
+        self.version = version;
+        self.take(result.into());
+        Ok(())
+    }
+
+    /// Asks for a stream, and for an answer if the peer does not stream after all.
+    async fn listen(&mut self) -> Result<(), Failure> {
+        match self.listen_on().await {
+            Err(failure) if failure.refuses_streams() && self.gathered.is_empty() => {
+                self.ask().await
+            }
+            listened => listened,
+        }
+    }
+
+    async fn listen_on(&mut self) -> Result<(), Failure> {
+        let events = self.peer.stream(&Ask::SendStreaming(self.message)).await?;
+        self.version = events.version();
+        let mut events = events.with_room(ANSWER_BYTES);
+        // A task that goes on may wait as before, or for an earlier message, until the stream says no more.
+        let ends: fn(&Gathered) -> bool = match self.message.task_id {
+            Some(_) => Gathered::is_final,
+            None => Gathered::ends_turn,
+        };
+        let heard = self.drain(&mut events, ends).await;
+        if self.is_over(heard)? {
+            return Ok(());
+        }
+        for wait in RESUMED_AFTER {
+            sleep(wait).await;
+            match self.resume(events.room()).await {
+                Ok(resumed) => events = resumed,
+                Err(Failure::Unmet(Unmet::Unreachable | Unmet::Broken)) => continue,
+                Err(_) => break,
+            }
+            let heard = self.drain(&mut events, Gathered::ends_turn).await;
+            if self.is_over(heard)? {
+                return Ok(());
+            }
+        }
+        self.look().await
+    }
+
+    /// Hears a stream to its end, or until nothing follows.
+    async fn drain(
+        &mut self,
+        events: &mut Events<'_, Asking<'_>>,
+        ends: fn(&Gathered) -> bool,
+    ) -> Result<(), Failure> {
+        while let Some(event) = events.next().await? {
+            self.changes += 1;
+            if self.changes > MOST_CHANGES {
+                return Err(Failure::Endless(MOST_CHANGES));
+            }
+            self.last_id = events.last_id().map(str::to_owned);
+            self.take(event);
+            if ends(&self.gathered) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what was heard is all; if not, and the task is known, it can be taken up again.
+    fn is_over(&self, heard: Result<(), Failure>) -> Result<bool, Failure> {
+        match heard {
+            Err(failure) if failure.is_excess() || self.gathered.is_empty() => Err(failure),
+            Ok(()) if self.gathered.is_empty() => Err(Failure::Silent),
+            heard => Ok(heard.is_ok() && self.gathered.ends_turn()),
+        }
+    }
+
+    fn task(&self) -> &str {
+        self.gathered.task().map_or("", |it| &it.id)
+    }
+
+    async fn resume(&self, room: usize) -> Result<Events<'a, Asking<'a>>, Failure> {
+        let follow = Ask::Follow { id: self.task(), after: self.last_id.as_deref() };
+        Ok(self.peer.stream_in(&follow, self.version).await?.with_room(room))
+    }
+
+    /// Looks how the task is. If that fails, it is as it was heard last.
+    async fn look(&mut self) -> Result<(), Failure> {
+        match self.peer.call_in::<Task>(&Ask::Get(self.task()), self.version).await {
+            Ok(task) => self.take(StreamResponse::Task(task)),
+            Err(failure) if failure.is_excess() => return Err(failure),
+            Err(failure) => tracing::debug!(%failure, "a peer's task could not be looked at"),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

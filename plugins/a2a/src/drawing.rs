@@ -1,12 +1,12 @@
 //! Surfaces that agents of others draw here: in their answers to this daemon, and in what they send to it.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Weak},
 };
 
 use carport_a2a_outbound::Target;
-use carport_a2a_types::{Message, SendResult, Task};
+use carport_a2a_types::{Content, Message, Part, StreamResponse, Task, TaskStatus};
 use carport_a2ui_api::{Actor, Creator, FromPeer, IngestError, Ingested, RouteAuth, Surfaces};
 use carport_core::{Guarded, RpcError};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub(crate) const MEDIA_TYPES: [&str; 2] = ["application/a2ui+json", "application
 const SURFACES_OF_ONE: usize = 256;
 /// Surfaces that one answer is looked through for. What it holds beyond them is not drawn by default.
 const MOST_CREATED: usize = 256;
+/// Envelopes that are drawn of one answer, however many events it comes in; the last of them tells it.
+const MOST_DRAWN: usize = 4096;
 /// The longest ids of surfaces that are drawn by default.
 const ID_BYTES: usize = 256;
 
@@ -215,38 +217,40 @@ impl Drawing {
         message.metadata = (!all.is_empty()).then_some(all);
     }
 
-    /// Draws what a peer answered to a caller. The endpoint was screened by whoever asked it.
+    /// Draws what is new in what a peer answers to a caller. The endpoint was screened by whoever asked it.
     pub(crate) fn answered(
         &self,
         caller: &str,
         endpoint: &Target,
-        asked_in: Option<String>,
-        answer: &SendResult,
-        credential: Option<Credential>,
+        asked_in: Option<&str>,
+        news: &StreamResponse,
+        credential: Option<&Credential>,
     ) -> Ingested {
-        let (context_id, task_id) = match answer {
-            SendResult::Task(task) => (Some(task.context_id.clone()), Some(task.id.clone())),
-            SendResult::Message(message) => (message.context_id.clone(), message.task_id.clone()),
-        };
-        let context_id = context_id.filter(|it| !it.is_empty()).or(asked_in);
+        let (context_id, task_id, mut parts) = within(news);
+        if !parts.any(|it| matches!(it.content, Content::Data(_))) {
+            return Ingested::default();
+        }
+        let context_id = context_id.filter(|it| !it.is_empty()).or(asked_in).map(str::to_owned);
         let from = FromPeer {
-            payload: payload(answer),
+            payload: payload(news),
             endpoint: Some(endpoint.url().to_string()),
             context_id: context_id.clone(),
-            task_id,
+            task_id: task_id.map(str::to_owned),
             caller: None,
             route_auth: RouteAuth::None,
             allow_untrusted_endpoint: true,
         };
         let who = drawer(endpoint, context_id);
         let next = created(&from.payload);
-        self.keys.book.lock().tidy(self.surfaces(), Some((&who, caller, &next)));
+        if !next.is_empty() {
+            self.keys.book.lock().tidy(self.surfaces(), Some((&who, caller, &next)));
+        }
         let mut drawn = self.ingest(from);
         if drawn.applied.is_empty() {
             return drawn;
         }
         let mut book = self.keys.book.lock();
-        book.note(&who, caller, credential, left(&drawn));
+        book.note(&who, caller, credential.cloned(), left(&drawn));
         // What was drawn for another caller is shown to that one.
         let is_others = |id: &str| book.of(&who, id).is_some_and(|entry| entry.caller != caller);
         for it in &mut drawn.applied {
@@ -274,15 +278,74 @@ impl Drawing {
         }
     }
 
-    /// What is wrong with all of it is told like what is wrong with one envelope.
     fn ingest(&self, from: FromPeer) -> Ingested {
-        self.surfaces.ingest(from).unwrap_or_else(|error| {
-            let RpcError { code, message, data } = error;
-            let data = data.unwrap_or_default();
-            let error = IngestError { index: 0, path: String::new(), code, message, data };
-            Ingested { applied: Vec::new(), errors: vec![error] }
-        })
+        let refused = |error| Ingested { applied: Vec::new(), errors: vec![told(error)] };
+        self.surfaces.ingest(from).unwrap_or_else(refused)
     }
+}
+
+/// The context, the task and the parts of what a peer tells, but for what was said before.
+fn within(
+    news: &StreamResponse,
+) -> (Option<&str>, Option<&str>, Box<dyn Iterator<Item = &Part> + '_>) {
+    match news {
+        StreamResponse::Task(it) => {
+            let parts = it.artifacts.iter().flat_map(|it| &it.parts).chain(said(&it.status));
+            (Some(&it.context_id), Some(&it.id), Box::new(parts))
+        }
+        StreamResponse::Message(it) => {
+            (it.context_id.as_deref(), it.task_id.as_deref(), Box::new(it.parts.iter()))
+        }
+        StreamResponse::StatusUpdate(it) => {
+            (Some(&it.context_id), Some(&it.task_id), Box::new(said(&it.status)))
+        }
+        StreamResponse::ArtifactUpdate(it) => {
+            (Some(&it.context_id), Some(&it.task_id), Box::new(it.artifact.parts.iter()))
+        }
+    }
+}
+
+fn said(status: &TaskStatus) -> impl Iterator<Item = &Part> {
+    status.message.iter().flat_map(|it| &it.parts)
+}
+
+/// What was drawn of an answer, as it came.
+#[derive(Default)]
+pub(crate) struct Drawn {
+    done: Ingested,
+    /// Where what each surface is now stands: it is told once.
+    latest: HashMap<String, usize>,
+}
+
+impl Drawn {
+    /// Draws more, unless too much was drawn.
+    pub(crate) fn draw(&mut self, more: impl FnOnce() -> Ingested) {
+        if self.done.applied.len() + self.done.errors.len() >= MOST_DRAWN {
+            return;
+        }
+        let Ingested { applied, errors } = more();
+        self.done.errors.extend(errors);
+        for it in applied {
+            let at = self.latest.insert(it.surface_id.clone(), self.done.applied.len());
+            if let Some(before) = at.and_then(|at| self.done.applied.get_mut(at)) {
+                before.surface = None;
+            }
+            self.done.applied.push(it);
+        }
+        if self.done.applied.len() + self.done.errors.len() >= MOST_DRAWN {
+            self.done.errors.push(told(RpcError::limit("envelopes", MOST_DRAWN as u64)));
+        }
+    }
+
+    pub(crate) fn into_ingested(self) -> Ingested {
+        self.done
+    }
+}
+
+/// What is wrong with all of a payload is told like what is wrong with one envelope.
+fn told(error: RpcError) -> IngestError {
+    let RpcError { code, message, data } = error;
+    IngestError { index: 0, path: String::new(), code, message, data: data.unwrap_or_default() }
 }
 
 fn payload(value: &impl Serialize) -> Value {

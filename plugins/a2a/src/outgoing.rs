@@ -10,12 +10,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use carport_a2a_outbound::{Attempt, Consent, Refusal, Screen, Target, parse_retry_after};
+use carport_a2a_outbound::{
+    Attempt, Consent, Refusal, Reply, Screen, Target, Unmet, parse_retry_after,
+};
 use carport_core::{Result, RpcError, Time};
+use futures_util::{StreamExt, stream};
 use reqwest::{
     Client,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{HeaderMap, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use tokio::{net::lookup_host, time::timeout};
@@ -24,7 +27,7 @@ use tokio::{net::lookup_host, time::timeout};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a post may take in all.
 const POST: Duration = Duration::from_secs(60);
-/// How long the first byte of an answer may take.
+/// How long the first byte of an answer may take, unless the answer waits for the work.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
 
 /// Calls others.
@@ -32,33 +35,6 @@ pub(crate) struct Outgoing {
     screen: Arc<Screen>,
     names: Arc<dyn Names>,
     client: Client,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unmet {
-    /// It may not be called, now that it is known where it leads.
-    Refused(Refusal),
-    /// There is nobody, or the answer broke off.
-    Unreachable,
-    /// It took too long.
-    Late,
-    /// The answer has more bytes than it may.
-    Long(usize),
-}
-
-/// How long an answer may take and be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) total: Duration,
-    pub(crate) bytes: usize,
-}
-
-impl Limits {
-    /// How long the first byte may take: what may take longer in all waits for the work before it answers.
-    fn first(self) -> Duration {
-        if self.total > POST { self.total } else { self.total.min(FIRST_BYTE) }
-    }
 }
 
 /// What names stand for.
@@ -175,7 +151,8 @@ impl Outgoing {
 }
 
 impl Outgoing {
-    /// Asks for something and reads the answer: its status and its body.
+    /// Asks for something and waits until the answer begins; after `total` it is over, wherever it is. One that
+    /// may take longer than a post waits for the work before it begins.
     ///
     /// # Errors
     /// Why there is none.
@@ -184,28 +161,29 @@ impl Outgoing {
         target: &Target,
         headers: HeaderMap,
         body: Option<Vec<u8>>,
-        limits: Limits,
-    ) -> std::result::Result<(u16, Vec<u8>), Unmet> {
-        self.judge(target).await.map_err(Unmet::Refused)?;
+        total: Duration,
+    ) -> std::result::Result<Reply, Unmet> {
+        self.judge(target).await?;
         let url = target.url().clone();
         let request = match body {
             Some(body) => self.client.post(url).body(body),
             None => self.client.get(url),
         };
-        let request = request.headers(headers).timeout(limits.total);
-        let answered = timeout(limits.first(), request.send()).await.map_err(|_| Unmet::Late)?;
-        let mut response = answered.map_err(|error| unmet(&error))?;
-        if response.content_length().is_some_and(|length| length > limits.bytes as u64) {
-            return Err(Unmet::Long(limits.bytes));
-        }
-        let mut read = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unmet(&error))? {
-            if read.len() + chunk.len() > limits.bytes {
-                return Err(Unmet::Long(limits.bytes));
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok((response.status().as_u16(), read))
+        let first = if total > POST { total } else { total.min(FIRST_BYTE) };
+        let request = request.headers(headers).timeout(total);
+        let answered = timeout(first, request.send()).await.map_err(|_| Unmet::Late)?;
+        let response = answered.map_err(|error| unmet(&error))?;
+        let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        Ok(Reply {
+            status: response.status().as_u16(),
+            is_stream: kind.is_some_and(|it| it.starts_with(b"text/event-stream")),
+            length: response.content_length(),
+            pieces: stream::try_unfold(response, async |mut response| {
+                let piece = response.chunk().await.map_err(|error| unmet(&error))?;
+                Ok(piece.map(|piece| (piece, response)))
+            })
+            .boxed(),
+        })
     }
 }
 
@@ -213,7 +191,8 @@ fn unmet(error: &reqwest::Error) -> Unmet {
     match refusal(error) {
         Some(refusal) => Unmet::Refused(refusal),
         None if error.is_timeout() => Unmet::Late,
-        None => Unmet::Unreachable,
+        None if error.is_connect() => Unmet::Unreachable,
+        None => Unmet::Broken,
     }
 }
 

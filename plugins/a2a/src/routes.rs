@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_a2a_outbound::{Consent, Refusal, Target};
+use carport_a2a_outbound::{Agent, Ask, Consent, Failure, Refusal, Target};
 use carport_a2a_types::{Content, Kind, Message, Part, Role, SendResult};
 use carport_a2ui_api::{Delivered, Delivery, Router};
 use carport_core::{Result, RpcError};
@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    asking::{Failure, Question, ask, locate},
+    asking::Asking,
     credential::Credential,
-    drawing::Keys,
+    drawing::{ASKED_FOR, Keys},
     outgoing::Outgoing,
     peers::Peers,
 };
@@ -67,7 +67,7 @@ fn surface_of(data: &[Value]) -> Option<&str> {
 /// Whether a peer takes no more messages for a task, so that nothing was done of this one.
 fn is_over(failure: &Failure) -> bool {
     let codes = [Kind::UnsupportedOperation.code(), Kind::InvalidParams.code()];
-    matches!(failure, Failure::Error(error) if codes.contains(&error.code))
+    matches!(failure, Failure::Refused(error) if codes.contains(&error.code))
 }
 
 #[async_trait]
@@ -88,7 +88,7 @@ impl Router for Routes {
         let surface_id = surface_of(&data).unwrap_or_default().to_owned();
         let kept = || self.keys.of(&target, context_id.as_deref(), &surface_id);
         let credential = given.or_else(kept);
-        let message = Message {
+        let mut message = Message {
             message_id: Uuid::now_v7().to_string(),
             role: Role::User,
             parts: parts(data, media_type),
@@ -98,15 +98,15 @@ impl Router for Routes {
             extensions: Vec::new(),
             reference_task_ids: Vec::new(),
         };
-        let posted = locate(&self.outgoing, &target).await?;
-        let mut question = Question { message, credential, blocking: true, draws: true };
-        let mut heard = ask(&self.outgoing, &posted, &question).await;
+        let asking = Asking { outgoing: &self.outgoing, credential, blocking: true };
+        let peer = Agent::find(asking, &target).await?.with_extensions(Some(ASKED_FOR));
+        let mut heard = peer.call(&Ask::Send { message: &message, wait: true }).await;
         if let (Err(failure), Some(task)) = (&heard, task_id)
             && is_over(failure)
         {
-            question.message.task_id = None;
-            question.message.reference_task_ids = vec![task];
-            heard = ask(&self.outgoing, &posted, &question).await;
+            message.task_id = None;
+            message.reference_task_ids = vec![task];
+            heard = peer.call(&Ask::Send { message: &message, wait: true }).await;
         }
         let (result, version) = heard?;
         let task_id = match &result {

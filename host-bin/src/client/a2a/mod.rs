@@ -1,8 +1,8 @@
 //! What the A2A plugin says on the wire, and what agents of others say over HTTP.
 
-mod ask;
 mod http;
 
+use carport_a2a_outbound::Ask;
 use carport_a2a_types::{SendResult, Version, read::Read};
 use carport_core::RpcError;
 use serde::Deserialize;
@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::link::{CallError, Link};
 use crate::exit::{Code, Exit};
 
-pub(crate) use ask::Ask;
 pub(crate) use http::{Agent, card};
 
 /// What a peer answered to the daemon.

@@ -1,6 +1,6 @@
 //! `carport a2a send`: a message to an agent.
 
-use carport_a2a_outbound::Target;
+use carport_a2a_outbound::{Ask, Target};
 use carport_a2a_types::{Message, SendResult, StreamResponse, TaskState};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     client::{
-        a2a::{self, Agent, Ask, Sent},
+        a2a::{self, Agent, Sent},
         interrupt::interrupted,
         link::Link,
     },

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use carport_a2a_outbound::Ask;
 use carport_a2a_types::{
     ListTasks, Message, PageOfTasks, Role, SendResult, StreamResponse, Task, TaskState, read::Read,
 };
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     client::{
-        a2a::{self, Agent, Ask},
+        a2a::{self, Agent},
         interrupt::interrupted,
         link::Link,
     },
@@ -208,7 +209,7 @@ fn lines(task: &Task) -> Vec<String> {
 
 async fn follow(id: &str, asked: &Asked<'_>, output: Output) -> Result<(), Exit> {
     let teller = match asked {
-        Asked::There(agent) => told(agent, &Ask::Follow(id), output).await?,
+        Asked::There(agent) => told(agent, &Ask::Follow { id, after: None }, output).await?,
         Asked::Here(link) => {
             let task = a2a::ask(link, &Ask::Get(id)).await?;
             let mut teller = Teller::default();
@@ -276,11 +277,8 @@ fn look(
 
 /// Tells what comes on a stream of an agent until it ends.
 pub(super) async fn told(agent: &Agent, ask: &Ask<'_>, output: Output) -> Result<Teller, Exit> {
-    let mut events = agent.stream(ask).await?;
     let mut teller = Teller::default();
-    while let Some(event) = events.next().await? {
-        tell(&mut teller, &event, output)?;
-    }
+    agent.stream(ask, |event| tell(&mut teller, &event, output)).await?;
     Ok(teller)
 }
 

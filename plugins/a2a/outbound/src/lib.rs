@@ -1,8 +1,14 @@
-//! What the daemon may call, and when again: which addresses and names are out of bounds, to whom
-//! credentials go, how often a post is repeated, and how a stream of events is read.
+//! Asking agents of others: which addresses and names are out of bounds, to whom credentials go, how often a post
+//! is repeated, and how cards, answers and streams are read. Whatever carries the requests is the caller's.
 
 mod address;
+mod agent;
 mod allow;
+mod ask;
+mod card;
+mod carrier;
+mod failure;
+mod gathered;
 mod peer;
 mod retry;
 mod screen;
@@ -10,7 +16,13 @@ mod sse;
 mod target;
 
 pub use address::is_blocked;
+pub use agent::{ANSWER_BYTES, Agent, Events};
 pub use allow::{AllowList, BadEntry};
+pub use ask::Ask;
+pub use card::{CARD_BYTES, find_card};
+pub use carrier::{Carrier, Pieces, Reply, Request};
+pub use failure::{Failure, Unmet};
+pub use gathered::Gathered;
 pub use peer::{choose_interface, slug};
 pub use retry::{Attempt, MAX_RETRIES, Verdict, judge, parse_retry_after};
 pub use screen::{Consent, Refusal, Screen};

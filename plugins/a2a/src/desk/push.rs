@@ -9,7 +9,9 @@ use std::{
 };
 
 use carport_a2a_outbound::{Attempt, Consent, Verdict, judge};
-use carport_a2a_tasks::{Caller, Fold, PushEntry, StoreError};
+use carport_a2a_tasks::{
+    ArtifactChange, Caller, Change, Fold, PushEntry, StoreError, Stored, TaskStore,
+};
 use carport_a2a_types::{A2aError, A2aResult, Kind, PushConfig, StreamResponse, Version, v03};
 use carport_core::Guarded;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -219,6 +221,7 @@ async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult
     let Some(post) = &desk.post else { return Ok(()) };
     let mut follow: Follow = desk.follow_on(id, seq).await?;
     let own = post.room_of(follow.owner());
+    let mut snapshot = Snapshot::default();
     while let Some(told) = follow.next().await? {
         let is_artifact = matches!(told.response, StreamResponse::ArtifactUpdate(_));
         if is_artifact && follow.behind() > MOST_BEHIND {
@@ -226,7 +229,11 @@ async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult
         }
         let daemon = Caller::daemon();
         let entry = desk.store.get_push(&daemon, id, Some(name)).await?;
-        let outcome = deliver(desk, post, &own, &entry, (id, &told)).await?;
+        let outcome = deliver(desk, post, &own, &entry, (id, &told), &mut snapshot).await?;
+        if follow.behind() == 0 {
+            // Nothing is held for a receiver that knows everything.
+            snapshot.forget();
+        }
         if outcome == Outcome::Gone {
             return Ok(desk.store.drop_push(&daemon, id, entry).await?);
         }
@@ -255,16 +262,23 @@ async fn deliver(
     own: &Semaphore,
     entry: &PushEntry,
     (id, told): (&str, &Told),
+    snapshot: &mut Snapshot,
 ) -> A2aResult<Outcome> {
-    let body = body(desk, id, entry.version, told).await?;
     let headers = headers(entry).map_err(A2aError::internal)?;
     let mut retries = 0;
     loop {
         let attempt = {
+            if own.available_permits() == 0 || post.room.available_permits() == 0 {
+                snapshot.forget();
+            }
             // First that of the caller: nobody waits in the room of all.
             let _own = own.acquire().await;
             let _room = post.room.acquire().await;
-            post.outgoing.post(&entry.config.url, headers.clone(), body.clone(), desk.now()).await
+            let body = match entry.version {
+                Version::V1 => serde_json::to_vec(&told.response).map_err(A2aError::internal)?,
+                Version::V03 => snapshot.body(desk.store.as_ref(), id, told).await?,
+            };
+            post.outgoing.post(&entry.config.url, headers.clone(), body, desk.now()).await
         };
         let attempt = match attempt {
             Ok(attempt) => attempt,
@@ -282,7 +296,10 @@ async fn deliver(
             Verdict::Forget => return Ok(Outcome::Gone),
             Verdict::GiveUp if refuses(attempt) => return Ok(Outcome::Settled),
             Verdict::GiveUp => return Ok(Outcome::Missed),
-            Verdict::Again(wait) => sleep(wait).await,
+            Verdict::Again(wait) => {
+                snapshot.forget();
+                sleep(wait).await;
+            }
         }
         retries += 1;
     }
@@ -296,16 +313,47 @@ const fn refuses(attempt: Attempt) -> bool {
     }
 }
 
-/// What a receiver is told: the change, or in v0.3 the task after it.
-async fn body(desk: &Desk, id: &str, version: Version, told: &Told) -> A2aResult<Vec<u8>> {
-    let json = match version {
-        Version::V1 => serde_json::to_vec(&told.response),
-        Version::V03 => {
-            let fold = desk.store.get(&Caller::daemon(), id, Some(told.seq)).await?;
-            serde_json::to_vec(&v03::Task::from(fold.task))
+/// The task as a receiver of v0.3 is told of it, which is whole with each change. While posts are taken as they come
+/// it is moved on by what is told; for a receiver that has to wait nothing is held, and it is read anew.
+#[derive(Default)]
+struct Snapshot(Option<Fold>);
+
+impl Snapshot {
+    fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// The task after what is told.
+    async fn body(&mut self, store: &dyn TaskStore, id: &str, told: &Told) -> A2aResult<Vec<u8>> {
+        let next = self.0.take().and_then(|fold| moved_on(fold, told));
+        let fold = match next {
+            Some(fold) => fold,
+            None => store.get(&Caller::daemon(), id, Some(told.seq)).await?,
+        };
+        let body = serde_json::to_vec(&v03::Task::from(fold.task.clone()));
+        self.0 = Some(fold);
+        body.map_err(A2aError::internal)
+    }
+}
+
+/// The fold after the change that is told, if it is the next one: nobody is told what the task's owner said.
+fn moved_on(mut fold: Fold, told: &Told) -> Option<Fold> {
+    if fold.seq + 1 != told.seq {
+        return (fold.seq == told.seq).then_some(fold);
+    }
+    let (at, change) = match &told.response {
+        StreamResponse::StatusUpdate(it) => {
+            (it.status.timestamp?, Change::Status(it.status.clone()))
         }
+        StreamResponse::ArtifactUpdate(it) => {
+            let (artifact, append, last_chunk) = (it.artifact.clone(), it.append, it.last_chunk);
+            let change = ArtifactChange { artifact, append, last_chunk };
+            (fold.task.status.timestamp?, Change::Artifact(change))
+        }
+        StreamResponse::Task(_) | StreamResponse::Message(_) => return None,
     };
-    json.map_err(A2aError::internal)
+    fold.apply(Stored { seq: told.seq, at, change });
+    Some(fold)
 }
 
 /// A number from 0 to 1; without random bytes, the middle.
@@ -314,17 +362,4 @@ fn chance() -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_refused_for_good_is_settled() {
-        for status in [300, 307, 400, 401, 404, 413] {
-            assert!(refuses(Attempt::Answer(status, None)), "{status}");
-        }
-        for status in [408, 425, 429, 500, 503] {
-            assert!(!refuses(Attempt::Answer(status, None)), "{status}");
-        }
-        assert!(!refuses(Attempt::NoAnswer));
-    }
-}
+mod tests;

@@ -51,8 +51,9 @@ impl Route {
     }
 }
 
+/// What is refused before its body is read: the connection is of no more use, which its client has to know.
 fn refuse(status: StatusCode, why: &'static str) -> Response {
-    (status, why).into_response()
+    (status, [(header::CONNECTION, "close")], why).into_response()
 }
 
 /// A header, if it is text.

@@ -1,6 +1,6 @@
 //! `a2a.send`: a message to an agent of others.
 
-use carport_a2a_outbound::Consent;
+use carport_a2a_outbound::{Agent, Consent};
 use carport_a2a_types::{Message, SendResult, Version, read::read};
 use carport_a2ui_api::{Ingested, RouteAuth};
 use carport_core::{Access, Caller, Method, Result, RpcError};
@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     A2a,
-    asking::{Question, ask, locate},
+    asking::{Asking, hear},
     credential::{self, Credential},
+    drawing::{ASKED_FOR, Drawn},
     routes::screen,
 };
 
@@ -82,22 +83,24 @@ impl Method for SendToPeer {
         let consent = Consent::given(self.allow_untrusted_endpoint);
         let endpoint = screen(&a2a.outgoing, &a2a.peers, &self.endpoint, consent)?;
         let credential = Credential::of(&self.route_auth, &endpoint)?;
-        let posted = locate(&a2a.outgoing, &endpoint).await?;
+        let asking = Asking { outgoing: &a2a.outgoing, credential, blocking: self.blocking };
         let drawing = a2a.drawing.as_ref().filter(|_| self.ingest_a2ui);
+        let peer = Agent::find(asking, &endpoint).await?;
+        let peer = peer.with_extensions(drawing.map(|_| ASKED_FOR));
         if let Some(drawing) = drawing {
-            drawing.introduce(&mut message, &posted);
+            drawing.introduce(&mut message, peer.posted());
         }
-        let asked_in = message.context_id.clone();
-        let (blocking, draws) = (self.blocking, drawing.is_some());
-        let question = Question { message, credential, blocking, draws };
-        let (result, version) = ask(&a2a.outgoing, &posted, &question).await?;
-        let a2ui = match drawing {
-            Some(drawing) => {
-                let who = carport_a2a_tasks::Caller::of(caller.identity());
-                drawing.answered(who.name(), &posted, asked_in, &result, question.credential)
+        let who = carport_a2a_tasks::Caller::of(caller.identity());
+        let mut drawn = Drawn::default();
+        let (result, version) = hear(&peer, &message, |news| {
+            if let Some(drawing) = drawing {
+                let asked_in = message.context_id.as_deref();
+                let key = peer.carrier().credential.as_ref();
+                drawn.draw(|| drawing.answered(who.name(), peer.posted(), asked_in, &news, key));
             }
-            None => Ingested::default(),
-        };
+        })
+        .await?;
+        let a2ui = drawn.into_ingested();
         Ok(SentToPeer { result, a2ui, version: version.text() })
     }
 }

@@ -4,7 +4,7 @@ use carport_core::testing::TestHost;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::{
@@ -15,6 +15,22 @@ use crate::{
 /// A host that may call this machine.
 pub(crate) async fn host() -> TestHost {
     with_obedient().0.plugin("a2a", json!({ "allow": ["127.0.0.1"] })).start().await
+}
+
+/// A whole request.
+pub(crate) async fn read_request(stream: &mut TcpStream) -> String {
+    let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut piece).await.unwrap();
+        request.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&request).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.split("content-length: ").nth(1);
+        let length = length.map_or(0, |it| it.lines().next().unwrap().parse::<usize>().unwrap());
+        if body.len() >= length {
+            return String::from_utf8_lossy(&request).into_owned();
+        }
+    }
 }
 
 /// A web server that answers every request with the next of these, a status and a body; what it was asked.
@@ -28,21 +44,7 @@ pub(crate) async fn answering(
         let mut asked = Vec::new();
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let (mut request, mut piece) = (Vec::new(), [0; 4096]);
-            loop {
-                let read = stream.read(&mut piece).await.unwrap();
-                request.extend_from_slice(&piece[..read]);
-                let text = String::from_utf8_lossy(&request).to_lowercase();
-                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                let length = head
-                    .split("content-length: ")
-                    .nth(1)
-                    .map_or(0, |it| it.lines().next().unwrap().parse::<usize>().unwrap());
-                if body.len() >= length {
-                    break;
-                }
-            }
-            asked.push(String::from_utf8_lossy(&request).into_owned());
+            asked.push(read_request(&mut stream).await);
             let answer = answer.replace("OWN", &own);
             // A header goes on after a CR and an LF; the body begins after an LF alone.
             let ends = answer.match_indices('\n').find(|(at, _)| !answer[..*at].ends_with('\r'));
@@ -73,11 +75,35 @@ async fn a_daemon_asks_another_one_by_its_card_or_by_its_url() {
             (&json!("1.0"), "COMPLETED")
         );
         assert_eq!(sent["a2ui"], json!({ "applied": [], "errors": [] }));
+        // What was heard event by event is what the other one has.
+        let task = &sent["result"]["task"];
+        let same = asked.host().await.raw("GetTask", json!({ "id": task["id"] })).await.unwrap();
+        assert_eq!(*task, same);
     }
     let older = json!({ "endpoint": format!("http://{}", listener.0), "message": {
         "kind": "message", "role": "user", "parts": [{ "kind": "text", "text": "answer 42" }] } });
     let sent = client.raw("a2a.send", older).await.unwrap();
     assert_eq!(sent["result"]["message"]["parts"], json!([{ "text": "42" }]));
+}
+
+#[tokio::test]
+async fn a_task_that_waited_goes_on_until_its_message_is_answered() {
+    let (asker, asked) = (host().await, with_obedient().0.start().await);
+    let listener = Listener::of(&asked, json!({})).await;
+    let mut client = asker.client().await;
+    let url = format!("http://{}", listener.0);
+    let mut params = send(&url);
+    params["message"]["parts"][0]["text"] = "ask".into();
+    let first = client.raw("a2a.send", params.clone()).await.unwrap()["result"]["task"].take();
+    assert_eq!(state(&first), "INPUT_REQUIRED");
+    params["message"]["taskId"] = first["id"].clone();
+    let again = client.raw("a2a.send", params.clone()).await.unwrap()["result"]["task"].take();
+    assert_eq!((state(&again), &again["id"]), ("INPUT_REQUIRED", &first["id"]));
+    params["message"]["parts"][0]["text"] = "make it".into();
+    let last = client.raw("a2a.send", params.clone()).await.unwrap()["result"]["task"].take();
+    assert_eq!((state(&last), &last["id"]), ("COMPLETED", &first["id"]));
+    let error = client.raw("a2a.send", params).await.unwrap_err();
+    assert_eq!(error.data.unwrap()["peer"]["code"], -32004);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod asking;
 mod bad_peers;
 mod bad_receivers;
+mod bad_streams;
 mod carding;
 mod drawing;
 mod failing;

@@ -5,9 +5,14 @@ use serde_json::{Value, json};
 
 /// A question.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ask<'a> {
+pub enum Ask<'a> {
     /// Takes a message; the answer may wait until the turn is over.
-    Send { message: &'a Message, wait: bool },
+    Send {
+        /// The message.
+        message: &'a Message,
+        /// Whether the answer waits.
+        wait: bool,
+    },
     /// Takes a message, and tells each change until the turn is over.
     SendStreaming(&'a Message),
     /// Reads a task.
@@ -17,12 +22,17 @@ pub(crate) enum Ask<'a> {
     /// Ends a task.
     Cancel(&'a str),
     /// Tells each change of a task.
-    Follow(&'a str),
+    Follow {
+        /// The task.
+        id: &'a str,
+        /// The last event that was heard of it, if one was: agents that keep them go on from there.
+        after: Option<&'a str>,
+    },
 }
 
 impl Ask<'_> {
     /// The method and its parameters.
-    pub(crate) fn spoken(&self, version: Version) -> (&'static str, Value) {
+    pub fn spoken(&self, version: Version) -> (&'static str, Value) {
         let by_id = |id: &str| json!({ "id": id });
         match (self, version) {
             (Self::Send { message, wait }, Version::V1) => {
@@ -48,8 +58,18 @@ impl Ask<'_> {
             (Self::List(query), Version::V03) => ("tasks/list", json!(query)),
             (Self::Cancel(id), Version::V1) => ("CancelTask", by_id(id)),
             (Self::Cancel(id), Version::V03) => ("tasks/cancel", by_id(id)),
-            (Self::Follow(id), Version::V1) => ("SubscribeToTask", by_id(id)),
-            (Self::Follow(id), Version::V03) => ("tasks/resubscribe", by_id(id)),
+            (Self::Follow { id, .. }, Version::V1) => ("SubscribeToTask", by_id(id)),
+            (Self::Follow { id, .. }, Version::V03) => ("tasks/resubscribe", by_id(id)),
+        }
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// The event after which a stream is to go on.
+    pub(crate) const fn after(&self) -> Option<&'a str> {
+        match self {
+            Self::Follow { after, .. } => *after,
+            _ => None,
         }
     }
 }
@@ -78,7 +98,8 @@ mod tests {
             ("message/send", &json!({ "blocking": true }))
         );
         assert_eq!(params["message"]["parts"], json!([{ "kind": "text", "text": "hello" }]));
-        let follow = [Version::V1, Version::V03].map(|it| Ask::Follow("t").spoken(it));
+        let follow =
+            [Version::V1, Version::V03].map(|it| Ask::Follow { id: "t", after: None }.spoken(it));
         assert_eq!(follow[0], ("SubscribeToTask", json!({ "id": "t" })));
         assert_eq!(follow[1], ("tasks/resubscribe", json!({ "id": "t" })));
     }
