@@ -9,6 +9,7 @@ mod carding;
 mod drawing;
 mod fuzzing;
 mod http;
+mod limits;
 mod listening;
 mod peer;
 mod pushing;
@@ -18,6 +19,7 @@ mod sending;
 mod sheet;
 mod streaming;
 mod surviving;
+mod tls;
 mod turning;
 
 use carport_a2a as _;
