@@ -1,6 +1,6 @@
 //! What an operator may set.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use carport_a2a_tasks::{Limits, StoreSettings};
 use chrono::TimeDelta;
@@ -81,7 +81,8 @@ pub struct Extended {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
-    /// `host:port` of a loopback address; port 0 is any.
+    /// `host:port`; port 0 is any. An address that others can reach needs `a2a.tls` and `auth` "bearer", and a
+    /// wildcard such as `0.0.0.0` a `public_url`, too.
     pub bind: String,
     /// Where clients reach it; by itself the address that it listens on.
     #[serde(default)]
@@ -89,6 +90,18 @@ pub struct Listen {
     /// What a request has to show.
     #[serde(default)]
     pub auth: AuthMode,
+}
+
+/// The files by which a listener speaks TLS, both in PEM. They are read when it starts, and again within a
+/// minute of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The absolute path of the certificate, those of its authorities after it.
+    pub cert: PathBuf,
+    /// The absolute path of its private key, without a passphrase. Its mode may let the group read it, and
+    /// nobody else but the owner: 0600 or 0640.
+    pub key: PathBuf,
 }
 
 /// The section `a2a`.
@@ -130,6 +143,9 @@ pub struct Config {
     /// The HTTP listener that the daemon starts with; without it one is started by `a2a.start`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
+    /// The certificate of the HTTP listener, which then speaks TLS and nothing else, on every address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
     /// Who may call a listener that asks for a token: names, and where their tokens are, as `env:NAME`
     /// or `file:/PATH`. The daemon token passes by itself.
     pub tokens: BTreeMap<String, String>,
@@ -178,6 +194,7 @@ impl Default for Config {
             tools: tools.map(str::to_owned).into(),
             chat_agent: None,
             listen: None,
+            tls: None,
             tokens: BTreeMap::new(),
             allowed_origins: Vec::new(),
             require_version: true,

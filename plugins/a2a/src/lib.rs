@@ -30,7 +30,7 @@ use carport_core::{Durability, Identity, Plugin, Result, RpcError, StartContext}
 use carport_engine_api::ENGINE;
 use tokio::time::sleep;
 
-pub use config::{Config, Extended, ExtendedCard, Extension, Listen, Skill, StoreKind};
+pub use config::{Config, Extended, ExtendedCard, Extension, Listen, Skill, StoreKind, TlsFiles};
 pub use http::AuthMode;
 pub use methods::*;
 pub use peers::Peer;
@@ -41,7 +41,7 @@ use crate::{
     desk::{Desk, DeskSettings, Post},
     drawing::Drawing,
     executor::{EngineExecutor, TestExecutor},
-    http::{Keys, Listeners},
+    http::{By, Keys, Listeners},
     outgoing::Outgoing,
     peers::Peers,
     routes::Routes,
@@ -199,17 +199,18 @@ impl Plugin for A2a {
         }
         let keys = Keys::read(&config.tokens, daemon_token)?;
         let calls = Arc::new(Calls::new(desk, card, config.clone()));
-        let listeners = Listeners::new(calls.clone(), cx.clock(), cx.tasks());
+        let listeners = Listeners::new(&config, calls.clone(), cx.clock(), cx.tasks());
         if let Some(listen) = config.listen {
             let start = Start::from(listen);
-            listeners.start(start.address()?, start.place()?, keys.clone()).await?;
+            let (address, place, by) = (start.address()?, start.place()?, By::Configuration);
+            listeners.start(address, place, keys.clone(), by).await?;
         }
         Ok(Self { calls, store, listeners, keys, outgoing, peers, drawing })
     }
 
     async fn shutdown(&self) {
         // Nothing to stop is as good as stopped.
-        let _ = self.listeners.stop().await;
+        let _ = self.listeners.stop(By::Configuration).await;
         self.store.sync().await;
     }
 }

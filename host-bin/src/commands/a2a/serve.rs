@@ -13,7 +13,10 @@ use crate::{
 /// The listener runs in the daemon, not in this command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
-    /// Listen on this loopback address; port 0 is any
+    /// Listen on this address; port 0 is any
+    ///
+    /// An address that others can reach needs `--auth bearer`, `--host`, and `a2a.tls` in the daemon's
+    /// configuration; a wildcard such as 0.0.0.0 also `--public-url`. With `a2a.tls` every address speaks TLS.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
     bind: String,
     /// What a request has to show

@@ -1,6 +1,9 @@
 //! What the command line says about the configuration.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 
@@ -35,9 +38,24 @@ pub(crate) struct Overrides {
     /// Look for the models of voice in this directory before anywhere else; repeat it for more
     #[arg(long, value_name = "DIR")]
     pub(crate) voice_models: Vec<PathBuf>,
-    /// Answer A2A over HTTP on this loopback address; port 0 asks the kernel for a free one
+    /// Answer A2A over HTTP on this address; port 0 asks the kernel for a free one
+    ///
+    /// An address that others can reach needs `--a2a-tls-cert`, `--a2a-tls-key` and `--a2a-auth bearer`, and a
+    /// wildcard such as 0.0.0.0 also `--a2a-public-url`; the keys of `[a2a]` do as well.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) a2a_bind: Option<SocketAddr>,
+    /// What a request over A2A has to show: nothing, or the daemon token or one of `a2a.tokens`
+    #[arg(long, value_name = "HOW", value_parser = ["none", "bearer"])]
+    pub(crate) a2a_auth: Option<String>,
+    /// Where clients reach A2A, if not at the address that it is bound to
+    #[arg(long, value_name = "URL")]
+    pub(crate) a2a_public_url: Option<String>,
+    /// Speak TLS over A2A with the certificate in this PEM file
+    #[arg(long, value_name = "FILE", requires = "a2a_tls_key")]
+    pub(crate) a2a_tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in a PEM file that others may not read
+    #[arg(long, value_name = "FILE", requires = "a2a_tls_cert")]
+    pub(crate) a2a_tls_key: Option<PathBuf>,
     /// Answer A2A messages as its conformance tests ask for, and nothing else
     #[arg(long)]
     pub(crate) a2a_test_executor: bool,
@@ -93,18 +111,34 @@ impl Overrides {
         if let Some(address) = self.a2a_bind {
             layer.set(&["a2a", "listen", "bind"], address.to_string(), "command line --a2a-bind");
         }
+        if let Some(auth) = &self.a2a_auth {
+            layer.set(&["a2a", "listen", "auth"], auth.as_str(), "command line --a2a-auth");
+        }
+        if let Some(url) = &self.a2a_public_url {
+            let from = "command line --a2a-public-url";
+            layer.set(&["a2a", "listen", "public_url"], url.as_str(), from);
+        }
+        if let Some(file) = &self.a2a_tls_cert {
+            layer.set(&["a2a", "tls", "cert"], absolute(file), "command line --a2a-tls-cert");
+        }
+        if let Some(file) = &self.a2a_tls_key {
+            layer.set(&["a2a", "tls", "key"], absolute(file), "command line --a2a-tls-key");
+        }
         if self.a2a_test_executor {
             layer.set(&["a2a", "test_executor"], true, "command line --a2a-test-executor");
         }
         if !self.voice_models.is_empty() {
-            // The daemon may be asked long after somebody left the directory that this is relative to.
-            let absolute = |it: &PathBuf| std::path::absolute(it).unwrap_or_else(|_| it.clone());
-            let places = self.voice_models.iter().map(|it| absolute(it).display().to_string());
-            let places: Vec<_> = places.collect();
+            let places: Vec<_> = self.voice_models.iter().map(|it| absolute(it)).collect();
             layer.set(&["voice", "models"], places, "command line --voice-models");
         }
         layer
     }
+}
+
+/// A path as the configuration has it. The daemon may be asked long after somebody left the directory that a
+/// relative one is relative to.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// The names and addresses of this machine, as `a2a.allow` has them.
@@ -156,7 +190,7 @@ mod tests {
 
         static A2A: PluginEntry = PluginEntry::of::<carport_a2a::A2a>("1");
         let section = |file| {
-            let file = Some((std::path::Path::new("config.toml"), file));
+            let file = Some((Path::new("config.toml"), file));
             let sources = Sources { file, environment: Vec::new(), plugins: vec![&A2A], bill: &[] };
             let overrides = Overrides { a2a_test_executor: true, ..Overrides::default() };
             Configuration::merge(sources, &overrides).unwrap().plugins["a2a"].clone()
@@ -168,5 +202,34 @@ mod tests {
         assert_eq!(set["check_input_modes"], false);
         assert_eq!(section("[a2a]\nrest = false\n")["rest"], false);
         assert_eq!(section("[a2a]\ncheck_input_modes = true\n")["check_input_modes"], true);
+    }
+
+    #[test]
+    #[cfg(feature = "a2a")]
+    fn the_listener_of_a2a_can_be_had_by_flags_alone() {
+        use carport_core::PluginEntry;
+
+        use super::*;
+        use crate::{
+            cli::flags,
+            daemon::settings::{Configuration, Sources},
+        };
+
+        static A2A: PluginEntry = PluginEntry::of::<carport_a2a::A2a>("1");
+        let words = "--a2a-bind 0.0.0.0:443 --a2a-auth bearer --a2a-public-url https://a.example \
+                     --a2a-tls-cert cert.pem --a2a-tls-key /key.pem";
+        let overrides: Overrides = flags(words.split_whitespace()).unwrap();
+        let sources =
+            Sources { file: None, environment: Vec::new(), plugins: vec![&A2A], bill: &[] };
+        let set = Configuration::merge(sources, &overrides).unwrap().plugins["a2a"].clone();
+        let listen = serde_json::json!({
+            "bind": "0.0.0.0:443", "auth": "bearer", "public_url": "https://a.example",
+        });
+        assert_eq!(set["listen"], listen);
+        let cert = std::path::absolute("cert.pem").unwrap();
+        assert_eq!(set["tls"], serde_json::json!({ "cert": cert, "key": "/key.pem" }));
+        for wrong in ["--a2a-tls-cert a", "--a2a-tls-key a", "--a2a-auth basic"] {
+            assert!(flags::<Overrides>(wrong.split_whitespace()).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP listener: one for a daemon, started by configuration or by a call.
 
 mod auth;
+mod bind;
 mod cards;
 mod door;
 mod events;
@@ -8,10 +9,11 @@ mod place;
 mod rest;
 mod rpc;
 mod serve;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use carport_core::{Clock, Guarded, Result, RpcError, Tasks, Time, codes};
+use carport_core::{Clock, Guarded, Result, RpcError, Tasks, Time};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -19,9 +21,12 @@ use tokio::{
 
 pub use auth::AuthMode;
 pub(crate) use auth::Keys;
+pub(crate) use bind::By;
 pub(crate) use place::{Place, parse_bind};
 
-use crate::calls::Calls;
+use crate::{Config, TlsFiles, calls::Calls};
+use bind::Wish;
+use tls::Tls;
 
 /// Streams at a time; more are told to come again.
 const MAX_STREAMS: usize = 64;
@@ -31,12 +36,18 @@ pub(crate) struct Listeners {
     calls: Arc<Calls>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
+    /// Where its certificate is, if it has one.
+    tls: Option<TlsFiles>,
+    /// Whether the daemon starts with one.
+    configured: bool,
+    test_executor: bool,
     running: Guarded<Option<Running>>,
 }
 
 /// A listener that runs, or is about to.
 struct Running {
     bound: SocketAddr,
+    by: By,
     since: Time,
     place: Arc<Place>,
     stop: watch::Sender<bool>,
@@ -70,37 +81,73 @@ fn already_running() -> RpcError {
 }
 
 impl Listeners {
-    pub(crate) fn new(calls: Arc<Calls>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
-        Self { calls, clock, tasks, running: Guarded::default() }
+    pub(crate) fn new(
+        config: &Config,
+        calls: Arc<Calls>,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+    ) -> Self {
+        Self {
+            calls,
+            clock,
+            tasks,
+            tls: config.tls.clone(),
+            configured: config.listen.is_some(),
+            test_executor: config.test_executor,
+            running: Guarded::default(),
+        }
+    }
+
+    /// # Errors
+    /// Forbidden: an agent would start or stop what is the operator's.
+    fn check_owner(&self, by: By, running: Option<&Running>) -> Result<()> {
+        let kept = self.configured || running.is_some_and(|it| it.by.is_operator());
+        match by {
+            By::Agent if kept => Err(RpcError::forbidden(
+                "the A2A listener is the operator's: an agent may neither start nor stop it",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Starts the listener and answers with the address that it listens on.
     ///
     /// # Errors
-    /// Conflict: one is running. Policy: the address is routable. Internal: it cannot be bound.
+    /// Forbidden: it is not the caller's to start. Conflict: one is running. Policy: others can reach the
+    /// address, and something that this needs is missing. Internal: it cannot be bound, or its certificate
+    /// cannot be used.
     pub(crate) async fn start(
         &self,
         bind: SocketAddr,
         place: Place,
         keys: Keys,
+        by: By,
     ) -> Result<SocketAddr> {
-        if !bind.ip().is_loopback() {
-            let remedy = "bind a loopback address and put a server with TLS in front of it";
-            return Err(RpcError::new(
-                codes::POLICY,
-                format!("{bind} is no loopback address: {remedy}"),
-            )
-            .with("reason", "routable")
-            .with("remedy", remedy));
+        {
+            let running = self.running.lock();
+            self.check_owner(by, running.as_ref())?;
+            let wish = Wish {
+                bind,
+                by,
+                auth: place.auth,
+                tls: self.tls.is_some(),
+                public_url: !place.public_url.is_empty(),
+                test_executor: self.test_executor,
+            };
+            wish.check()?;
+            // Before it is bound: the port may be that of the one that runs.
+            if running.is_some() {
+                return Err(already_running());
+            }
         }
-        // Before it is bound: the port may be that of the one that runs.
-        if self.running.lock().is_some() {
-            return Err(already_running());
-        }
+        let tls = match &self.tls {
+            Some(files) => Some(Tls::load(files).await?),
+            None => None,
+        };
         let failed = |error| RpcError::internal(format!("cannot listen on {bind}: {error}"));
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let place = Arc::new(place.at(bound));
+        let place = Arc::new(place.at(bound, tls.is_some()));
         let (stop, stopped) = watch::channel(false);
         let (still_on, over) = watch::channel(());
         let app = App {
@@ -117,19 +164,23 @@ impl Listeners {
         }
         self.tasks.spawn("listener", async move {
             let _still_on = still_on;
-            serve::serve(listener, Arc::new(app), stopped).await;
+            serve::serve(listener, tls, Arc::new(app), stopped).await;
         });
-        *running = Some(Running { bound, since: self.clock.now(), place, stop, over });
-        tracing::info!(%bound, "A2A is served over HTTP");
+        *running = Some(Running { bound, by, since: self.clock.now(), place, stop, over });
+        tracing::info!(%bound, tls = self.tls.is_some(), "A2A is served over HTTP");
         Ok(bound)
     }
 
     /// Stops the listener, when its calls have ended or had 5 s.
     ///
     /// # Errors
-    /// Conflict: none is running.
-    pub(crate) async fn stop(&self) -> Result<()> {
-        let mut running = self.running.lock().take().ok_or_else(not_running)?;
+    /// Forbidden: it is not the caller's to stop. Conflict: none is running.
+    pub(crate) async fn stop(&self, by: By) -> Result<()> {
+        let mut running = {
+            let mut running = self.running.lock();
+            self.check_owner(by, running.as_ref())?;
+            running.take().ok_or_else(not_running)?
+        };
         running.stop.send_replace(true);
         // An error is what is waited for: the other end is gone.
         while running.over.changed().await.is_ok() {}

@@ -59,13 +59,15 @@ impl Place {
     }
 
     /// The place once it is bound.
-    pub(super) fn at(mut self, bound: SocketAddr) -> Self {
+    pub(super) fn at(mut self, bound: SocketAddr, tls: bool) -> Self {
         if self.public_url.is_empty() {
-            self.public_url = format!("http://{bound}");
+            let scheme = if tls { "https" } else { "http" };
+            self.public_url = format!("{scheme}://{bound}");
         }
         self.public_url.truncate(self.public_url.trim_end_matches('/').len());
-        self.hosts =
-            host_of(&self.public_url).into_iter().chain([bound.ip().to_string()]).collect();
+        // A wildcard is nobody's name.
+        let own = Some(bound.ip()).filter(|it| !it.is_unspecified()).map(|it| it.to_string());
+        self.hosts = host_of(&self.public_url).into_iter().chain(own).collect();
         self
     }
 
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     fn place(public_url: &str) -> Place {
-        let place = Place {
+        Place {
             public_url: public_url.into(),
             auth: AuthMode::None,
             agent_name: None,
@@ -91,13 +93,13 @@ mod tests {
             organization: None,
             organization_url: None,
             hosts: Vec::new(),
-        };
-        place.at("127.0.0.1:8000".parse().unwrap())
+        }
     }
 
     #[test]
     fn only_its_own_names_are_answered() {
-        let place = place("https://Agents.Example/a2a/");
+        let bound = "127.0.0.1:8000".parse().unwrap();
+        let place = place("https://Agents.Example/a2a/").at(bound, false);
         assert_eq!(place.public_url, "https://Agents.Example/a2a");
         for host in ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:9", "agents.example:443"]
         {
@@ -105,6 +107,24 @@ mod tests {
         }
         for host in ["evil.example", "", "localhost.evil.example", "10.0.0.1", "a b"] {
             assert!(!place.answers(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn without_a_public_url_the_address_is_one() {
+        for (bound, tls, url) in [
+            ("127.0.0.1:80", false, "http://127.0.0.1:80"),
+            ("10.0.0.1:443", true, "https://10.0.0.1:443"),
+            ("[::1]:1", true, "https://[::1]:1"),
+        ] {
+            let place = place("").at(bound.parse().unwrap(), tls);
+            assert_eq!(place.public_url, url);
+            assert!(place.answers(bound), "{bound}");
+        }
+        for wildcard in ["0.0.0.0:443", "[::]:443"] {
+            let place = place("https://agents.example").at(wildcard.parse().unwrap(), true);
+            assert!(place.answers("agents.example") && place.answers("localhost"));
+            assert!(!place.answers(wildcard), "{wildcard}");
         }
     }
 

@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     A2a, AuthMode, Listen,
-    http::{Place, parse_bind},
+    http::{By, Place, parse_bind},
 };
 
-/// Starts the HTTP listener, by which agents of others reach this daemon. There is one for a daemon.
+/// Starts the HTTP listener, by which agents of others reach this daemon. There is one for a daemon. An agent
+/// may neither start nor stop it where `a2a.listen` is configured, nor stop one that the host role started.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
-    /// `host:port` of a loopback address; port 0 is any.
+    /// `host:port`; port 0 is any. An address that others can reach needs `a2a.tls`, `auth` "bearer" and the
+    /// host role, and a wildcard `public_url`, too.
     pub bind: String,
     /// Where clients reach it; by itself the address that it listens on.
     #[serde(default)]
@@ -92,13 +94,14 @@ impl Method for Start {
         self.address().and(self.place()).map(drop)
     }
 
-    async fn run(self, a2a: &A2a, _: &Caller) -> Result<ListenerStarted> {
+    async fn run(self, a2a: &A2a, caller: &Caller) -> Result<ListenerStarted> {
         if self.share_session_runtime {
             let remedy =
                 "leave `share_session_runtime` out: peers then work on a runtime of their own";
             return Err(RpcError::unavailable("the runtime of a connection", remedy));
         }
-        let bound = a2a.listeners.start(self.address()?, self.place()?, a2a.keys.clone()).await?;
+        let (address, place, by) = (self.address()?, self.place()?, By::of(caller));
+        let bound = a2a.listeners.start(address, place, a2a.keys.clone(), by).await?;
         Ok(ListenerStarted { bound: bound.to_string() })
     }
 }
@@ -120,8 +123,8 @@ impl Method for Stop {
     type Plugin = A2a;
     type Reply = ListenerStopped;
 
-    async fn run(self, a2a: &A2a, _: &Caller) -> Result<ListenerStopped> {
-        a2a.listeners.stop().await?;
+    async fn run(self, a2a: &A2a, caller: &Caller) -> Result<ListenerStopped> {
+        a2a.listeners.stop(By::of(caller)).await?;
         Ok(ListenerStopped { stopped: true })
     }
 }

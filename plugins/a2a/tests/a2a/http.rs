@@ -30,7 +30,8 @@ pub(crate) struct Event {
 }
 
 impl Answer {
-    async fn line(&mut self) -> String {
+    /// The next line, with its end; empty when there is none.
+    pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
         let read = timeout(PATIENCE, self.stream.read_line(&mut line)).await;
         read.expect("a line in time").expect("a line");

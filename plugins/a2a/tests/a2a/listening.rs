@@ -1,5 +1,6 @@
 //! The listener: its start and end, what it lets in, its cards, and JSON-RPC over it.
 
+use carport_core::testing::TestClient;
 use serde_json::{Value, json};
 
 use crate::{
@@ -49,6 +50,34 @@ async fn a_listener_of_the_configuration_is_there_at_boot() {
     let listener = Listener(status["bound"].as_str().unwrap().to_owned());
     let card = listener.raw("GET", "/.well-known/agent-card.json", &[], "").await.json().await;
     assert_eq!(card["name"], "Configured");
+}
+
+#[tokio::test]
+async fn a_listener_of_the_operator_is_not_an_agents_to_start_or_stop() {
+    let section = json!({ "listen": { "bind": "127.0.0.1:0" } });
+    let bind = json!({ "bind": "127.0.0.1:0" });
+    let host = with_engine().plugin("a2a", section).start().await;
+    let (mut agent, mut client) = (host.agent("a").await, host.client().await);
+    let refused = async |agent: &mut TestClient, method: &str, params: &Value| {
+        let error = agent.raw(method, params.clone()).await.unwrap_err();
+        assert_eq!(error.code, -32002, "{method}: {}", error.message);
+    };
+    refused(&mut agent, "a2a.stop", &json!({})).await;
+    assert_eq!(agent.raw("a2a.status", json!({})).await.unwrap()["running"], true);
+    client.raw("a2a.stop", json!({})).await.unwrap();
+    // Nor is there room for one of its own, while the operator's is away.
+    refused(&mut agent, "a2a.start", &bind).await;
+    refused(&mut agent, "a2a.stop", &json!({})).await;
+    client.raw("a2a.start", bind.clone()).await.unwrap();
+
+    let host = with_engine().start().await;
+    let (mut agent, mut operator) = (host.agent("a").await, host.host().await);
+    agent.raw("a2a.start", bind.clone()).await.unwrap();
+    agent.raw("a2a.stop", json!({})).await.unwrap();
+    operator.raw("a2a.start", bind).await.unwrap();
+    refused(&mut agent, "a2a.stop", &json!({})).await;
+    operator.raw("a2a.stop", json!({})).await.unwrap();
+    assert_eq!(agent.raw("a2a.stop", json!({})).await.unwrap_err().code, -32008);
 }
 
 #[tokio::test]

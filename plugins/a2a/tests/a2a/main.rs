@@ -13,6 +13,7 @@ mod fuzzing;
 mod http;
 mod interleaving;
 mod judge;
+mod limits;
 mod listening;
 #[path = "../../types/tests/official/mod.rs"]
 mod official;
@@ -24,6 +25,7 @@ mod sending;
 mod sheet;
 mod streaming;
 mod surviving;
+mod tls;
 mod turning;
 
 use carport_a2a as _;

@@ -110,7 +110,7 @@ impl Executor for Obedient {
         let mut guard = Dropped(Some(self.dropped.clone()));
         let text = turn.message.first_text().unwrap_or_default().to_owned();
         let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        if word == "wait" || word == "wait-and-ask" {
+        if word.starts_with("wait") {
             self.waits.add_permits(1);
             self.go.acquire().await.unwrap().forget();
         }
@@ -122,6 +122,18 @@ impl Executor for Obedient {
                 let artifact = Artifact::of("a", Part::text(rest));
                 let kept = updates.artifact(artifact, false, true).await;
                 Ending::saying(End::Completed, format!("{}", kept.is_ok()))
+            }
+            "wait-and-chunk" => {
+                for made in 0..rest.parse::<usize>().unwrap() {
+                    if made == 200 {
+                        self.waits.add_permits(1);
+                        self.go.acquire().await.unwrap().forget();
+                    }
+                    let artifact = Artifact::of("a", Part::text("x"));
+                    updates.artifact(artifact, true, false).await.unwrap();
+                }
+                self.waits.add_permits(1);
+                Ending::saying(End::Completed, "all")
             }
             "flood" => {
                 let mut made = 0;
