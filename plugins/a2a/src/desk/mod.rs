@@ -6,6 +6,7 @@
 
 mod failing;
 mod follow;
+mod job;
 mod push;
 mod turns;
 
@@ -30,6 +31,7 @@ use tokio::{sync::watch, task::AbortHandle, time::timeout};
 use uuid::Uuid;
 
 pub(crate) use follow::{Follow, Told};
+use job::Job;
 pub(crate) use push::Post;
 
 /// Messages that wait for their turn of one task.
@@ -48,6 +50,7 @@ pub(crate) struct DeskSettings {
 /// See the module.
 pub(crate) struct Desk {
     store: Arc<dyn TaskStore>,
+    /// Does the messages that bring no executor of their own.
     executor: Arc<dyn Executor>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
@@ -72,7 +75,7 @@ struct Row {
     in_turn: bool,
     /// Messages that are being kept and will wait.
     arriving: usize,
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<Job>,
     /// The change that ended each turn of this process.
     ended: Vec<u64>,
     /// Changes beyond the mark that are noted here already.
@@ -241,16 +244,22 @@ impl Desk {
         }
     }
 
-    /// Takes a message: makes a task of it, goes on with one, or has it answered without any.
+    /// Takes a message: makes a task of it, goes on with one, or has it answered without any. `by` does its
+    /// turn, and no other executor, whichever did those of the task before.
     pub(crate) async fn send(
         self: &Arc<Self>,
         caller: &Caller,
         params: SendMessage,
         receiver: Option<PushEntry>,
+        by: Option<Arc<dyn Executor>>,
     ) -> A2aResult<Sent> {
+        let by = by.unwrap_or_else(|| self.executor.clone());
         match params.message.task_id.clone() {
-            Some(id) => self.go_on(caller, &id, params.message, receiver).await,
-            None => self.begin(caller, params, receiver).await,
+            Some(id) => {
+                let job = Job { message: params.message, by };
+                self.go_on(caller, &id, job, receiver).await
+            }
+            None => self.begin(caller, params, receiver, by).await,
         }
     }
 
@@ -259,9 +268,10 @@ impl Desk {
         caller: &Caller,
         params: SendMessage,
         receiver: Option<PushEntry>,
+        by: Arc<dyn Executor>,
     ) -> A2aResult<Sent> {
         let SendMessage { mut message, metadata, .. } = params;
-        if let Some(parts) = self.executor.answer(&message, caller.name()).await {
+        if let Some(parts) = by.answer(&message, caller.name()).await {
             let context_id = message.context_id.take();
             let answer = Message { parts, context_id, ..Message::of_agent(Uuid::now_v7(), "") };
             return Ok(Sent::Message(answer));
@@ -286,7 +296,7 @@ impl Desk {
             self.give_up(&id, number);
             return Err(error);
         }
-        let place = self.take_place(&id, number, message)?;
+        let place = self.take_place(&id, number, Job { message, by })?;
         Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
@@ -294,11 +304,12 @@ impl Desk {
         self: &Arc<Self>,
         caller: &Caller,
         id: &str,
-        mut message: Message,
+        mut job: Job,
         receiver: Option<PushEntry>,
     ) -> A2aResult<Sent> {
         let mut fold = self.store.get(caller, id, None).await?;
         let context = &fold.task.context_id;
+        let message = &mut job.message;
         if message.context_id.as_ref().is_some_and(|it| it != context) {
             let why = "is not the one of the task: leave it out or give the task's";
             return Err(A2aError::field("message.contextId", why));
@@ -314,7 +325,7 @@ impl Desk {
         }
         let stored = kept.inspect_err(|_| self.give_up(id, number))?;
         self.told(id, &stored);
-        let place = self.take_place(id, number, message)?;
+        let place = self.take_place(id, number, job)?;
         if stored.seq == fold.seq + 1 {
             fold.apply((*stored).clone());
         } else {
@@ -344,7 +355,7 @@ impl Desk {
     }
 
     /// Gives a message its turn, now or after those that wait.
-    fn take_place(self: &Arc<Self>, id: &str, number: u64, message: Message) -> A2aResult<Place> {
+    fn take_place(self: &Arc<Self>, id: &str, number: u64, job: Job) -> A2aResult<Place> {
         let mut rows = self.rows.lock();
         let Some(row) = row(&mut rows, id, number) else {
             // It was kept, and the task ended before its turn.
@@ -354,10 +365,10 @@ impl Desk {
         let turn = row.ended.len() + usize::from(row.in_turn) + row.waiting.len() + 1;
         let mark = row.mark.subscribe();
         if row.running.is_some() {
-            row.waiting.push_back(message);
+            row.waiting.push_back(job);
         } else {
             row.in_turn = true;
-            let turns = turns::run(self.clone(), id.to_owned(), number, message);
+            let turns = turns::run(self.clone(), id.to_owned(), number, job);
             row.running = Some(self.tasks.spawn("turn", turns));
         }
         Ok(Place { task: id.to_owned(), turn, mark, begun: row.begun.clone() })

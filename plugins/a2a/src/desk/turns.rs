@@ -9,12 +9,12 @@ use carport_a2a_types::{Artifact, Message, Part, TaskState};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::{Desk, row};
+use super::{Desk, Job, row};
 
-/// Does the turn of `message`, and then those of the messages that came meanwhile.
-pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut message: Message) {
+/// Does the turn of a message, and then those of the messages that came meanwhile.
+pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut job: Job) {
     loop {
-        if let Err(error) = turn(&desk, &id, message).await {
+        if let Err(error) = turn(&desk, &id, job).await {
             desk.stop(&id, &error).await;
             // The row is still there if not even that could be kept: nothing works on the task any more.
             if let Some(row) = row(&mut desk.rows.lock(), &id, number) {
@@ -33,18 +33,18 @@ pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut message: M
             next
         };
         match next {
-            Some(next) => message = next,
+            Some(next) => job = next,
             None => return,
         }
     }
 }
 
-async fn turn(desk: &Arc<Desk>, id: &str, message: Message) -> Result<(), StoreError> {
+async fn turn(desk: &Arc<Desk>, id: &str, job: Job) -> Result<(), StoreError> {
     desk.change(id, Change::state(TaskState::Working, None)).await?;
     let fold = desk.store.get(&Caller::daemon(), id, None).await?;
     let pen = Pen { desk, id };
-    let turn = Turn { task: fold.task, message, owner: fold.owner };
-    let working = AssertUnwindSafe(desk.executor.turn(turn, &pen)).catch_unwind();
+    let turn = Turn { task: fold.task, message: job.message, owner: fold.owner };
+    let working = AssertUnwindSafe(job.by.turn(turn, &pen)).catch_unwind();
     let Ending { end, says } = working.await.unwrap_or_else(|_| {
         tracing::error!(task = id, "the executor panicked");
         Ending::saying(End::Failed, "the executor failed inside")

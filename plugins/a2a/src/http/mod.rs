@@ -11,7 +11,7 @@ mod serve;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use carport_core::{Clock, Guarded, Result, RpcError, Tasks, Time, codes};
+use carport_core::{Clock, Guarded, Result, RpcError, Session, Tasks, Time, codes};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -44,6 +44,16 @@ struct Running {
     over: watch::Receiver<()>,
 }
 
+impl Running {
+    /// Takes no request and begins nothing any more; calls have their time to end.
+    fn end(&self) {
+        if let Some(shared) = &self.place.shared {
+            shared.stop();
+        }
+        self.stop.send_replace(true);
+    }
+}
+
 /// What a request needs.
 pub(crate) struct App {
     pub(crate) calls: Arc<Calls>,
@@ -59,6 +69,7 @@ pub(crate) struct Facts {
     pub(crate) bound: SocketAddr,
     pub(crate) uptime_secs: f64,
     pub(crate) public_url: String,
+    pub(crate) shares_session: bool,
 }
 
 fn not_running() -> RpcError {
@@ -130,7 +141,7 @@ impl Listeners {
     /// Conflict: none is running.
     pub(crate) async fn stop(&self) -> Result<()> {
         let mut running = self.running.lock().take().ok_or_else(not_running)?;
-        running.stop.send_replace(true);
+        running.end();
         // An error is what is waited for: the other end is gone.
         while running.over.changed().await.is_ok() {}
         Ok(())
@@ -145,6 +156,18 @@ impl Listeners {
             bound: *bound,
             uptime_secs: uptime.as_seconds_f64(),
             public_url: place.public_url.clone(),
+            shares_session: place.shared.is_some(),
         })
+    }
+
+    /// A connection ended: the listener that shares its runtime ends with it. Waits for nothing.
+    pub(crate) fn end_with(&self, session: &Arc<Session>) {
+        let shares =
+            |it: &mut Running| it.place.shared.as_ref().is_some_and(|it| it.is_of(session));
+        let running = self.running.lock().take_if(shares);
+        if let Some(running) = running {
+            running.end();
+            tracing::info!(bound = %running.bound, "the A2A listener ended with its connection");
+        }
     }
 }

@@ -6,6 +6,7 @@ mod asking;
 mod bad_peers;
 mod bad_receivers;
 mod carding;
+mod chatting;
 mod drawing;
 mod fuzzing;
 mod http;
