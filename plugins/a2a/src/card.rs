@@ -132,6 +132,9 @@ impl CardSource {
         if let Some(provider) = provider(&place.organization, &place.organization_url) {
             card.provider = Some(provider);
         }
+        if let Some(shared) = &place.shared {
+            card.skills = skills(&shared.tools(), &[]);
+        }
         if place.auth == AuthMode::Bearer {
             let (scheme, description) = ("Bearer".into(), None);
             let scheme =

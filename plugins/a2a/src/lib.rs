@@ -25,8 +25,8 @@ use carport_a2a_api::A2A_EXECUTOR;
 use carport_a2a_outbound::{AllowList, Screen};
 use carport_a2a_tasks::{FileStore, MemoryStore, TaskStore};
 use carport_a2ui_api::SURFACES;
-use carport_agents_api::AGENTS;
-use carport_core::{Durability, Identity, Plugin, Result, RpcError, StartContext};
+use carport_agents_api::{AGENTS, Target};
+use carport_core::{Durability, Identity, Plugin, Result, RpcError, Session, StartContext};
 use carport_engine_api::ENGINE;
 use tokio::time::sleep;
 
@@ -40,7 +40,7 @@ use crate::{
     card::{CardSource, Sources},
     desk::{Desk, DeskSettings, Post},
     drawing::Drawing,
-    executor::{EngineExecutor, TestExecutor},
+    executor::{EngineExecutor, Sharing, TestExecutor},
     http::{By, Keys, Listeners},
     outgoing::Outgoing,
     peers::Peers,
@@ -98,6 +98,8 @@ pub struct A2a {
     peers: Arc<Peers>,
     /// Where surfaces are drawn, if they are.
     drawing: Option<Arc<Drawing>>,
+    /// Shares the runtime of a connection, if it is the engine that does tasks.
+    sharing: Option<Sharing>,
 }
 
 /// Where tasks are kept. Files without a state root are no reason not to start.
@@ -150,7 +152,8 @@ impl Plugin for A2a {
     async fn start(cx: &mut StartContext<'_>) -> Result<Self> {
         let config: Config = cx.config()?;
         let store = open_store(cx, &config).await?;
-        let runtime = cx.require(&ENGINE)?.open(RUNTIME, Identity::Client).await?;
+        let engine = cx.require(&ENGINE)?;
+        let runtime = engine.open(RUNTIME, Identity::Client).await?;
         if !config.tools.is_empty()
             && let Err(error) = runtime.register_basics(&config.tools).await
         {
@@ -158,6 +161,7 @@ impl Plugin for A2a {
         }
         let (agents, surfaces) = (cx.find(&AGENTS), cx.find(&SURFACES));
         let drawing = surfaces.map(|it| Arc::new(Drawing::new(it)));
+        let mut sharing = None;
         let executor = match cx.find(&A2A_EXECUTOR) {
             _ if config.test_executor => {
                 tracing::warn!("A2A messages are answered as conformance tests ask for");
@@ -165,8 +169,10 @@ impl Plugin for A2a {
             }
             Some(own) => own,
             None => {
-                let chat = config.chat_agent.clone().zip(agents.clone());
-                Arc::new(EngineExecutor::new(runtime.clone(), chat, drawing.clone()))
+                let chat = config.chat_agent.clone().map(Target::Agent).zip(agents.clone());
+                let (agents, drawing) = (agents.clone(), drawing.clone());
+                sharing = Some(Sharing { engine, agents, drawing: drawing.clone() });
+                Arc::new(EngineExecutor::new(runtime.clone(), chat, drawing))
             }
         };
         let limit = Duration::from_secs(config.blocking_limit_s.max(1).into());
@@ -205,7 +211,11 @@ impl Plugin for A2a {
             let (address, place, by) = (start.address()?, start.place()?, By::Configuration);
             listeners.start(address, place, keys.clone(), by).await?;
         }
-        Ok(Self { calls, store, listeners, keys, outgoing, peers, drawing })
+        Ok(Self { calls, store, listeners, keys, outgoing, peers, drawing, sharing })
+    }
+
+    async fn session_closed(&self, session: &Arc<Session>) {
+        self.listeners.end_with(session);
     }
 
     async fn shutdown(&self) {

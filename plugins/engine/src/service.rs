@@ -1,9 +1,9 @@
-//! The engine as other plugins see it: runtimes that belong to no connection.
+//! The engine as other plugins see it: runtimes that belong to no connection, and those of connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use carport_core::{Identity, Result, RpcError, Session, mask_text};
+use carport_core::{Identity, Result, RpcError, Session, codes, mask_text};
 use carport_engine_api::{Engine, EngineRuntime, HostTool, Observed, Scope};
 use carport_engine_journal::{Kind, NewEvent};
 use serde_json::{Value, json};
@@ -29,7 +29,16 @@ impl Service {
 impl Engine for Service {
     async fn open(&self, name: &str, identity: Identity) -> Result<Arc<dyn EngineRuntime>> {
         let runtime = self.0.make(name).await?;
-        Ok(Arc::new(Opened { hub: self.0.clone(), runtime, identity }))
+        Ok(Arc::new(Handle { hub: self.0.clone(), runtime, whose: Whose::Plugin(identity) }))
+    }
+
+    async fn of_session(&self, session: &Arc<Session>) -> Result<Arc<dyn EngineRuntime>> {
+        if session.is_closed() {
+            return Err(ended());
+        }
+        let runtime = self.0.runtime(session).await?;
+        let whose = Whose::Session(Arc::downgrade(session));
+        Ok(Arc::new(Handle { hub: self.0.clone(), runtime, whose }))
     }
 
     async fn observe(&self, session: &Arc<Session>, observed: Observed) -> Result<()> {
@@ -67,15 +76,40 @@ impl Engine for Service {
     }
 }
 
+fn ended() -> RpcError {
+    RpcError::new(codes::GONE, "the connection has ended")
+}
+
+/// Whose runtime a plugin has in its hands.
+enum Whose {
+    /// The plugin's own, which ends with its handle.
+    Plugin(Identity),
+    /// That of a connection.
+    Session(Weak<Session>),
+}
+
 /// A runtime in the hands of a plugin.
-struct Opened {
+struct Handle {
     hub: Arc<Hub>,
     runtime: Arc<Runtime>,
-    identity: Identity,
+    whose: Whose,
+}
+
+impl Handle {
+    fn who(&self) -> Result<Who> {
+        match &self.whose {
+            Whose::Plugin(identity) => Ok(Who { identity: identity.clone(), session: None }),
+            Whose::Session(session) => {
+                let session = session.upgrade().filter(|session| !session.is_closed());
+                let session = session.ok_or_else(ended)?;
+                Ok(Who { identity: session.identity(), session: Some(session) })
+            }
+        }
+    }
 }
 
 #[async_trait]
-impl EngineRuntime for Opened {
+impl EngineRuntime for Handle {
     fn register(&self, tool: Arc<dyn HostTool>) -> Result<()> {
         let tool = Tool::of_host(tool)?;
         self.runtime.change_tools(|tools| tools.add(vec![tool]))
@@ -101,9 +135,9 @@ impl EngineRuntime for Opened {
     async fn execute(&self, proposal: Value, scope: Option<Scope>) -> Result<Value> {
         let proposal = serde_json::from_value(proposal)
             .map_err(|error| RpcError::invalid_params("proposal", error))?;
-        let who = Who { identity: self.identity.clone(), session: None };
-        let scope = scope.map(Into::into);
-        let submission = Submission { proposal, scope, policy_session: None, who };
+        let (who, scope) = (self.who()?, scope.map(Into::into));
+        let submission =
+            Submission { proposal, scope, policy_session: None, who, given_up: "given up" };
         let result = submit(&self.hub, &self.runtime, submission).await?;
         serde_json::to_value(result).map_err(RpcError::internal)
     }
@@ -113,8 +147,9 @@ impl EngineRuntime for Opened {
     }
 }
 
-impl Drop for Opened {
+impl Drop for Handle {
     fn drop(&mut self) {
+        let Whose::Plugin(_) = self.whose else { return };
         let runtime = self.runtime.clone();
         // Where no executor is left, the daemon is over, and every runtime was ended.
         if tokio::runtime::Handle::try_current().is_ok() {

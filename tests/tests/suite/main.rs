@@ -7,6 +7,8 @@ mod golden;
 mod laws;
 mod meetings;
 mod peers_draw;
+mod peers_share;
+mod peers_work;
 mod transcripts;
 
 // Links every plugin of the full build.

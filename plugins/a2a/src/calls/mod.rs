@@ -217,6 +217,7 @@ impl Calls {
         params: Map<String, Value>,
         caller: &Caller,
         after: Option<u64>,
+        place: &Place,
     ) -> A2aResult<Streamed> {
         if !self.config.streaming {
             return Err(unsupported("streams are not declared on the card"));
@@ -230,8 +231,8 @@ impl Calls {
         let params: SendMessage = read(params, version)?;
         let configuration = params.configuration.clone().unwrap_or_default();
         let receiver = self.check(&params, &configuration, version)?;
-        let (desk, who) = (self.desk.clone(), caller.clone());
-        match apart(async move { desk.send(&who, params, receiver).await }).await? {
+        let (desk, who, by) = (self.desk.clone(), caller.clone(), place.executor());
+        match apart(async move { desk.send(&who, params, receiver, by).await }).await? {
             Sent::Message(message) => Ok(Streamed::Message(Box::new(message))),
             Sent::Turn(begun) => {
                 let mut begun = *begun;
@@ -253,7 +254,8 @@ impl Calls {
         let params = Value::Object(params);
         match operation {
             Operation::Send => {
-                self.send(read(params, version)?, version, caller).await.map(Answer::Sent)
+                let params = read(params, version)?;
+                self.send(params, version, caller, place).await.map(Answer::Sent)
             }
             Operation::Get => {
                 let GetTask { id, history_length } = read(params, version)?;
@@ -292,12 +294,14 @@ impl Calls {
         params: SendMessage,
         version: Version,
         caller: &Caller,
+        place: Option<&Place>,
     ) -> A2aResult<SendResult> {
         let configuration = params.configuration.clone().unwrap_or_default();
         let receiver = self.check(&params, &configuration, version)?;
         let Configuration { history_length, return_immediately, .. } = configuration;
         let (desk, who) = (self.desk.clone(), caller.clone());
-        let sent = apart(async move { desk.send(&who, params, receiver).await }).await?;
+        let by = place.and_then(Place::executor);
+        let sent = apart(async move { desk.send(&who, params, receiver, by).await }).await?;
         self.desk.result(caller, sent, history_length, return_immediately).await
     }
 

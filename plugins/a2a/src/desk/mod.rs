@@ -5,6 +5,7 @@
 
 mod failing;
 mod follow;
+mod job;
 mod push;
 mod rows;
 mod turns;
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub(crate) use follow::{Follow, Told};
+use job::Job;
 pub(crate) use push::Post;
 use rows::{Place, Rows};
 
@@ -36,6 +38,7 @@ pub(crate) struct DeskSettings {
 /// See the module.
 pub(crate) struct Desk {
     store: Arc<dyn TaskStore>,
+    /// Does the messages that bring no executor of their own.
     executor: Arc<dyn Executor>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
@@ -100,16 +103,22 @@ impl Desk {
         Ok(stored)
     }
 
-    /// Takes a message: makes a task of it, goes on with one, or has it answered without any.
+    /// Takes a message: makes a task of it, goes on with one, or has it answered without any. `by` does its
+    /// turn, and no other executor, whichever did those of the task before.
     pub(crate) async fn send(
         self: &Arc<Self>,
         caller: &Caller,
         params: SendMessage,
         receiver: Option<PushEntry>,
+        by: Option<Arc<dyn Executor>>,
     ) -> A2aResult<Sent> {
+        let by = by.unwrap_or_else(|| self.executor.clone());
         match params.message.task_id.clone() {
-            Some(id) => self.go_on(caller, &id, params.message, receiver).await,
-            None => self.begin(caller, params, receiver).await,
+            Some(id) => {
+                let job = Job { message: params.message, by };
+                self.go_on(caller, &id, job, receiver).await
+            }
+            None => self.begin(caller, params, receiver, by).await,
         }
     }
 
@@ -118,9 +127,10 @@ impl Desk {
         caller: &Caller,
         params: SendMessage,
         receiver: Option<PushEntry>,
+        by: Arc<dyn Executor>,
     ) -> A2aResult<Sent> {
         let SendMessage { mut message, metadata, .. } = params;
-        if let Some(parts) = self.executor.answer(&message, caller.name()).await {
+        if let Some(parts) = by.answer(&message, caller.name()).await {
             let context_id = message.context_id.take();
             let answer = Message { parts, context_id, ..Message::of_agent(Uuid::now_v7(), "") };
             return Ok(Sent::Message(answer));
@@ -139,7 +149,7 @@ impl Desk {
             self.rows.lock().give_up(&id, number);
             return Err(error);
         }
-        let place = self.take_place(&id, number, message)?;
+        let place = self.take_place(&id, number, Job { message, by })?;
         Ok(Sent::Turn(Box::new(Begun { fold, place })))
     }
 
@@ -147,11 +157,12 @@ impl Desk {
         self: &Arc<Self>,
         caller: &Caller,
         id: &str,
-        mut message: Message,
+        mut job: Job,
         receiver: Option<PushEntry>,
     ) -> A2aResult<Sent> {
         let mut fold = self.store.get(caller, id, None).await?;
         let context = &fold.task.context_id;
+        let message = &mut job.message;
         if message.context_id.as_ref().is_some_and(|it| it != context) {
             let why = "is not the one of the task: leave it out or give the task's";
             return Err(A2aError::field("message.contextId", why));
@@ -170,7 +181,7 @@ impl Desk {
             self.put_down(id, &full.to_string()).await;
         }
         let stored = kept.inspect_err(|_| give_up())?;
-        let place = self.take_place(id, number, message)?;
+        let place = self.take_place(id, number, job)?;
         if stored.seq == fold.seq + 1 {
             fold.apply((*stored).clone());
         } else {
@@ -181,13 +192,13 @@ impl Desk {
     }
 
     /// Gives a message its turn, now or after those that wait.
-    fn take_place(self: &Arc<Self>, id: &str, number: u64, message: Message) -> A2aResult<Place> {
-        let run = |message| {
-            let turns = turns::run(self.clone(), id.to_owned(), number, message);
+    fn take_place(self: &Arc<Self>, id: &str, number: u64, job: Job) -> A2aResult<Place> {
+        let run = |job| {
+            let turns = turns::run(self.clone(), id.to_owned(), number, job);
             self.tasks.spawn("turn", turns)
         };
         // Without a place it was kept, and the task ended before its turn.
-        self.rows.lock().take_place(id, number, message, run).ok_or_else(never_began)
+        self.rows.lock().take_place(id, number, job, run).ok_or_else(never_began)
     }
 
     /// Waits until a turn is over, or as long as a call may wait.

@@ -8,8 +8,10 @@ use std::{
 };
 
 use carport_a2a_tasks::{Change, Stored};
-use carport_a2a_types::{A2aError, A2aResult, Kind, Message};
+use carport_a2a_types::{A2aError, A2aResult, Kind};
 use tokio::{sync::watch, task::AbortHandle};
+
+use super::Job;
 
 /// Messages that wait for their turn of one task.
 const MAX_WAITING: usize = 16;
@@ -36,7 +38,7 @@ struct Row {
     in_turn: bool,
     /// Messages that are being kept and will wait.
     arriving: usize,
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<Job>,
     /// The change that ended each turn of this process.
     ended: Vec<u64>,
     /// Changes beyond the mark that are noted here already.
@@ -164,24 +166,24 @@ impl Rows {
         &mut self,
         id: &str,
         number: u64,
-        message: Message,
-        run: impl FnOnce(Message) -> AbortHandle,
+        job: Job,
+        run: impl FnOnce(Job) -> AbortHandle,
     ) -> Option<Place> {
         let row = self.still(id, number)?;
         row.arriving = row.arriving.saturating_sub(1);
         let turn = row.begun() + row.waiting.len() + 1;
         if row.running.is_some() {
-            row.waiting.push_back(message);
+            row.waiting.push_back(job);
         } else {
             row.in_turn = true;
-            row.running = Some(run(message));
+            row.running = Some(run(job));
         }
         let (mark, begun) = (row.mark.subscribe(), row.begun.clone());
         Some(Place { task: id.to_owned(), turn, mark, begun })
     }
 
     /// The message whose turn begins after another one; without one, nothing runs any more.
-    pub(super) fn next(&mut self, id: &str, number: u64) -> Option<Message> {
+    pub(super) fn next(&mut self, id: &str, number: u64) -> Option<Job> {
         let row = self.still(id, number)?;
         let next = row.waiting.pop_front();
         match next {

@@ -9,29 +9,29 @@ use carport_a2a_types::{Artifact, Message, Part, TaskState};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::Desk;
+use super::{Desk, Job};
 
-/// Does the turn of `message`, and then those of the messages that came meanwhile.
-pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut message: Message) {
+/// Does the turn of a message, and then those of the messages that came meanwhile.
+pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut job: Job) {
     loop {
-        if let Err(error) = turn(&desk, &id, message).await {
+        if let Err(error) = turn(&desk, &id, job).await {
             desk.stop(&id, &error).await;
             // The row is still there if not even that could be kept.
             desk.rows.lock().lose_turn(&id, number);
             return;
         }
         let Some(next) = desk.rows.lock().next(&id, number) else { return };
-        message = next;
+        job = next;
     }
 }
 
-async fn turn(desk: &Arc<Desk>, id: &str, message: Message) -> Result<(), StoreError> {
+async fn turn(desk: &Arc<Desk>, id: &str, job: Job) -> Result<(), StoreError> {
     let daemon = Caller::daemon();
     desk.change(&daemon, id, Change::state(TaskState::Working, None)).await?;
     let fold = desk.store.get(&daemon, id, None).await?;
     let pen = Pen { desk, id };
-    let turn = Turn { task: fold.task, message, owner: fold.owner };
-    let working = AssertUnwindSafe(desk.executor.turn(turn, &pen)).catch_unwind();
+    let turn = Turn { task: fold.task, message: job.message, owner: fold.owner };
+    let working = AssertUnwindSafe(job.by.turn(turn, &pen)).catch_unwind();
     let Ending { end, says } = working.await.unwrap_or_else(|_| {
         tracing::error!(task = id, "the executor panicked");
         Ending::saying(End::Failed, "the executor failed inside")

@@ -3,28 +3,34 @@
 
 mod chat;
 mod conformance;
+mod shared;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use carport_a2a_api::{End, Ending, Executor, Over, Turn, Updates};
 use carport_a2a_types::{Artifact, Content, Message, Part};
-use carport_agents_api::Agents;
+use carport_agents_api::{Agents, Target};
 use carport_engine_api::{EngineRuntime, Scope};
 use serde_json::{Map, Value, json};
 
 pub(crate) use conformance::TestExecutor;
+pub(crate) use shared::{Shared, Sharing};
 
 use crate::drawing::Drawing;
 
 /// What is said of a message that asks for nothing.
 const ACKNOWLEDGED: &str = "Acknowledged.";
 
+fn acknowledged() -> Ending {
+    Ending::saying(End::Completed, ACKNOWLEDGED)
+}
+
 /// Runs messages on a runtime of the engine.
 pub(crate) struct EngineExecutor {
     runtime: Arc<dyn EngineRuntime>,
-    /// The agent that words go to.
-    chat: Option<(String, Arc<dyn Agents>)>,
+    /// Who words go to.
+    chat: Option<(Target, Arc<dyn Agents>)>,
     /// Where surfaces in messages are drawn.
     drawing: Option<Arc<Drawing>>,
 }
@@ -71,7 +77,7 @@ fn artifact(call: &Call, output: Value) -> Artifact {
 impl EngineExecutor {
     pub(crate) fn new(
         runtime: Arc<dyn EngineRuntime>,
-        chat: Option<(String, Arc<dyn Agents>)>,
+        chat: Option<(Target, Arc<dyn Agents>)>,
         drawing: Option<Arc<Drawing>>,
     ) -> Self {
         Self { runtime, chat, drawing }
@@ -123,8 +129,8 @@ impl Executor for EngineExecutor {
         }
         match &self.chat {
             _ if !calls.is_empty() => Ending::saying(End::Completed, ""),
-            Some((agent, agents)) => chat::ask(agents.as_ref(), agent, &turn.message).await,
-            None => Ending::saying(End::Completed, ACKNOWLEDGED),
+            Some((target, agents)) => chat::ask(agents.as_ref(), target, &turn.message).await,
+            None => acknowledged(),
         }
     }
 }

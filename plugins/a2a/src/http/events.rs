@@ -51,7 +51,7 @@ pub(super) async fn answer(app: &App, headers: &HeaderMap, call: Call<'_>) -> A2
         return Ok((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response());
     };
     let after = text(headers, "last-event-id").and_then(|it| it.parse().ok());
-    let streamed = app.calls.stream(operation, version, params, caller, after).await?;
+    let streamed = app.calls.stream(operation, version, params, caller, after, &app.place).await?;
     Ok(response(streamed, wrapper, version, place))
 }
 

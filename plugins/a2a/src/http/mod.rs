@@ -13,7 +13,7 @@ mod tls;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use carport_core::{Clock, Guarded, Result, RpcError, Tasks, Time};
+use carport_core::{Clock, Guarded, Result, RpcError, Session, Tasks, Time};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -55,6 +55,16 @@ struct Running {
     over: watch::Receiver<()>,
 }
 
+impl Running {
+    /// Takes no request and begins nothing any more; calls have their time to end.
+    fn end(&self) {
+        if let Some(shared) = &self.place.shared {
+            shared.stop();
+        }
+        self.stop.send_replace(true);
+    }
+}
+
 /// What a request needs.
 pub(crate) struct App {
     pub(crate) calls: Arc<Calls>,
@@ -70,6 +80,7 @@ pub(crate) struct Facts {
     pub(crate) bound: SocketAddr,
     pub(crate) uptime_secs: f64,
     pub(crate) public_url: String,
+    pub(crate) shares_session: bool,
 }
 
 fn not_running() -> RpcError {
@@ -181,7 +192,7 @@ impl Listeners {
             self.check_owner(by, running.as_ref())?;
             running.take().ok_or_else(not_running)?
         };
-        running.stop.send_replace(true);
+        running.end();
         // An error is what is waited for: the other end is gone.
         while running.over.changed().await.is_ok() {}
         Ok(())
@@ -196,6 +207,18 @@ impl Listeners {
             bound: *bound,
             uptime_secs: uptime.as_seconds_f64(),
             public_url: place.public_url.clone(),
+            shares_session: place.shared.is_some(),
         })
+    }
+
+    /// A connection ended: the listener that shares its runtime ends with it. Waits for nothing.
+    pub(crate) fn end_with(&self, session: &Arc<Session>) {
+        let shares =
+            |it: &mut Running| it.place.shared.as_ref().is_some_and(|it| it.is_of(session));
+        let running = self.running.lock().take_if(shares);
+        if let Some(running) = running {
+            running.end();
+            tracing::info!(bound = %running.bound, "the A2A listener ended with its connection");
+        }
     }
 }

@@ -1,11 +1,16 @@
 //! Where a listener is, who it says it is, and which hosts and origins it answers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
+use carport_a2a_api::Executor;
 use carport_core::{Result, RpcError};
 use hyper::Uri;
 
 use super::auth::AuthMode;
+use crate::executor::Shared;
 
 /// What one listener was started with.
 #[derive(Debug, Clone)]
@@ -19,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) organization_url: Option<String>,
     /// The addresses and names of the header `Host` that are answered beside loopback ones.
     pub(crate) hosts: Vec<String>,
+    /// The connection whose runtime peers work with, if it is not the daemon's own for them.
+    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 /// Reads `host:port`, where the host is an address or `localhost`.
@@ -58,6 +65,11 @@ impl Place {
         }
     }
 
+    /// What does the turns of messages that come here; `None`: what does all others.
+    pub(crate) fn executor(&self) -> Option<Arc<dyn Executor>> {
+        self.shared.clone().map(|shared| shared as Arc<dyn Executor>)
+    }
+
     /// The place once it is bound.
     pub(super) fn at(mut self, bound: SocketAddr, tls: bool) -> Self {
         if self.public_url.is_empty() {
@@ -93,6 +105,7 @@ mod tests {
             organization: None,
             organization_url: None,
             hosts: Vec::new(),
+            shared: None,
         }
     }
 

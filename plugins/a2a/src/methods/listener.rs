@@ -1,13 +1,14 @@
 //! `a2a.start`, `a2a.stop`, `a2a.status`: the HTTP listener.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use carport_core::{Access, Caller, Method, Result, RpcError, bounds};
+use carport_core::{Access, Caller, Method, Result, bounds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     A2a, AuthMode, Listen,
+    executor::Sharing,
     http::{By, Place, parse_bind},
 };
 
@@ -37,7 +38,8 @@ pub struct Start {
     #[serde(default)]
     #[schemars(length(max = 2048))]
     pub organization_url: Option<String>,
-    /// Whether peers work with the tools and the state of this connection. Not possible yet.
+    /// Whether peers work with the tools, policies and state of this connection, whose client then runs its tools
+    /// for them and is asked for replies to their words. The listener ends with the connection.
     #[serde(default)]
     pub share_session_runtime: bool,
     /// What a request has to show.
@@ -69,6 +71,7 @@ impl Start {
             organization: self.organization.clone(),
             organization_url: self.organization_url.clone(),
             hosts: Vec::new(),
+            shared: None,
         })
     }
 }
@@ -95,12 +98,12 @@ impl Method for Start {
     }
 
     async fn run(self, a2a: &A2a, caller: &Caller) -> Result<ListenerStarted> {
+        let mut place = self.place()?;
         if self.share_session_runtime {
-            let remedy =
-                "leave `share_session_runtime` out: peers then work on a runtime of their own";
-            return Err(RpcError::unavailable("the runtime of a connection", remedy));
+            let sharing = a2a.sharing.as_ref().ok_or_else(Sharing::refused)?;
+            place.shared = Some(Arc::new(sharing.of(caller.session()).await?));
         }
-        let (address, place, by) = (self.address()?, self.place()?, By::of(caller));
+        let (address, by) = (self.address()?, By::of(caller));
         let bound = a2a.listeners.start(address, place, a2a.keys.clone(), by).await?;
         Ok(ListenerStarted { bound: bound.to_string() })
     }
@@ -168,7 +171,7 @@ impl Method for Status {
             bound: Some(facts.bound.to_string()),
             uptime_secs: Some(facts.uptime_secs),
             public_url: Some(facts.public_url),
-            share_session_runtime: Some(false),
+            share_session_runtime: Some(facts.shares_session),
             tasks: Some(a2a.calls.task_count()),
         })
     }

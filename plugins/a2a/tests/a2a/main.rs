@@ -7,6 +7,7 @@ mod bad_peers;
 mod bad_receivers;
 mod bad_streams;
 mod carding;
+mod chatting;
 mod drawing;
 mod failing;
 mod fuzzing;

@@ -1,4 +1,4 @@
-//! What other plugins may ask of the engine: a runtime of their own, with tools written in Rust.
+//! What other plugins may ask of the engine: a runtime of their own, with tools written in Rust, or a connection's.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +18,18 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// Invalid parameters: no file can have that name. Conflict: a runtime of that name is there.
     async fn open(&self, name: &str, identity: Identity) -> Result<Arc<dyn EngineRuntime>>;
+
+    /// The runtime of a connection, for plugins that have others work with it: its tools, policies, state, tier
+    /// and journal, and it is the connection's client that is asked to run its tools. It ends with the
+    /// connection and not with this handle.
+    ///
+    /// # Errors
+    /// Gone: the connection has ended. Unavailable: this engine lends none. What keeps the runtime from being
+    /// made.
+    async fn of_session(&self, _session: &Arc<Session>) -> Result<Arc<dyn EngineRuntime>> {
+        let remedy = "open a runtime of your own: this engine lends none of a connection";
+        Err(RpcError::unavailable("the runtime of a connection", remedy))
+    }
 
     /// Journals what another plugin saw of a connection; the connection's metrics count it.
     ///
@@ -82,7 +94,8 @@ pub trait EngineRuntime: Send + Sync {
     /// the rules of `proposal.submit`. Dropped, it ends the proposal.
     ///
     /// # Errors
-    /// Invalid parameters: the proposal has a structural fault, and nothing ran.
+    /// Invalid parameters: the proposal has a structural fault. Gone: the connection whose runtime it is has
+    /// ended. Nothing ran.
     async fn execute(&self, proposal: Value, scope: Option<Scope>) -> Result<Value>;
 
     /// Ends the running proposals of this id as an abort does; `false` if there is none.

@@ -46,7 +46,8 @@ impl Method for Submit {
         let who =
             Who { identity: caller.identity().clone(), session: Some(caller.session().clone()) };
         let Self { proposal, session_id: policy_session, scope } = self;
-        let submission = Submission { proposal, scope, policy_session, who };
+        let given_up = "the deadline passed";
+        let submission = Submission { proposal, scope, policy_session, who, given_up };
         proposal::submit(&engine.hub, &runtime, submission).await
     }
 }

@@ -24,12 +24,17 @@ use crate::{
     runtime::{Entered, Halt, Runtime},
 };
 
+/// Why a proposal ends whose connection did.
+const CONNECTION_ENDED: &str = "the connection ended";
+
 /// A proposal and what goes with it.
 pub(crate) struct Submission {
     pub(crate) proposal: ActionProposal,
     pub(crate) scope: Option<ProposalScope>,
     pub(crate) policy_session: Option<String>,
     pub(crate) who: Who,
+    /// What is said if nobody waits for it any more, unless the connection ended.
+    pub(crate) given_up: &'static str,
 }
 
 /// What stays the same while a proposal and its corrections are executed.
@@ -89,7 +94,7 @@ pub(crate) async fn submit(
     runtime: &Arc<Runtime>,
     submission: Submission,
 ) -> Result<ProposalResult> {
-    let Submission { mut proposal, scope, policy_session, who } = submission;
+    let Submission { mut proposal, scope, policy_session, who, given_up: reason } = submission;
     if let Some(scope) = &scope {
         scope.check()?;
     }
@@ -101,7 +106,11 @@ pub(crate) async fn submit(
     let order = prepare(hub, runtime, scope.tenant(), &mut proposal)?;
     let run_id = who.session.as_ref().and_then(|session| hub.runs.as_ref()?.current(session));
     let entered = runtime.enter(&proposal.id);
-    let given_up = GivenUp { halt: entered.halt.clone(), session: who.session.clone() };
+    let given_up = GivenUp { halt: entered.halt.clone(), session: who.session.clone(), reason };
+    if who.session.as_ref().is_some_and(|session| session.is_closed()) {
+        // It came too late for the end of the runtime to find it.
+        entered.halt.now(CONNECTION_ENDED);
+    }
     let (hub, runtime) = (hub.clone(), runtime.clone());
     let tasks = hub.tasks.clone();
     let run = Run { hub, runtime, scope, scoped, policy_session, who, run_id, entered };
@@ -123,14 +132,14 @@ pub(crate) async fn submit(
 struct GivenUp {
     halt: Arc<Halt>,
     session: Option<Arc<Session>>,
+    reason: &'static str,
 }
 
 impl Drop for GivenUp {
     fn drop(&mut self) {
         self.halt.now(match &self.session {
-            None => "given up",
-            Some(session) if session.is_closed() => "the connection ended",
-            Some(_) => "the deadline passed",
+            Some(session) if session.is_closed() => CONNECTION_ENDED,
+            _ => self.reason,
         });
     }
 }

@@ -8,6 +8,7 @@ mod detached;
 mod events;
 mod hostile;
 mod learning;
+mod lending;
 mod observing;
 mod permissions;
 mod policies;

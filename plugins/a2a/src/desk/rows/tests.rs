@@ -1,15 +1,16 @@
 //! Rows by themselves: places, marks, and rows that come after others of the same task.
 
-use std::future::pending;
+use std::{future::pending, sync::Arc};
 
-use carport_a2a_types::TaskState;
+use carport_a2a_types::{Message, TaskState};
 use carport_core::Time;
 use proptest::prelude::*;
 
 use super::*;
+use crate::executor::TestExecutor;
 
-fn message() -> Message {
-    Message::of_agent("m", "do it")
+fn job() -> Job {
+    Job { message: Message::of_agent("m", "do it"), by: Arc::new(TestExecutor) }
 }
 
 fn stored(seq: u64, state: TaskState) -> Stored {
@@ -17,13 +18,13 @@ fn stored(seq: u64, state: TaskState) -> Stored {
 }
 
 /// What does turns, as far as rows know.
-fn turns(_: Message) -> AbortHandle {
+fn turns(_: Job) -> AbortHandle {
     tokio::spawn(pending::<()>()).abort_handle()
 }
 
 fn take(rows: &mut Rows, seq: u64) -> (u64, Place) {
     let number = rows.announce("t", "me", seq).unwrap();
-    (number, rows.take_place("t", number, message(), turns).unwrap())
+    (number, rows.take_place("t", number, job(), turns).unwrap())
 }
 
 #[tokio::test]
@@ -33,7 +34,7 @@ async fn what_was_announced_to_a_row_that_is_gone_does_nothing_to_the_next_one()
     assert!(rows.note("t", &stored(1, TaskState::Canceled)).is_none());
     // Somebody read the task before it ended, and announces their message only now.
     let second = rows.announce("t", "me", 0).unwrap();
-    assert!(rows.take_place("t", first, message(), turns).is_none(), "it starts nothing");
+    assert!(rows.take_place("t", first, job(), turns).is_none(), "it starts nothing");
     rows.give_up("t", first);
     rows.lose_turn("t", first);
     assert!(rows.next("t", first).is_none());
@@ -73,7 +74,7 @@ async fn turns_come_one_after_the_other_and_whoever_waits_knows_when_theirs_is_o
 }
 
 #[tokio::test]
-async fn a_turn_that_is_lost_gives_its_number_to_the_next_message() {
+async fn a_turn_that_is_lost_gives_its_number_to_the_next_job() {
     let mut rows = Rows::default();
     let (number, first) = take(&mut rows, 0);
     rows.lose_turn("t", number);
