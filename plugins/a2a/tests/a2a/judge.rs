@@ -90,6 +90,12 @@ pub(crate) fn post(body: &Value) {
     good(told, body);
 }
 
+/// A `google.rpc.Status` of the REST binding.
+#[track_caller]
+pub(crate) fn status(body: &Value) {
+    good(faults_of_details(&body["error"]["details"]), body);
+}
+
 /// A card of either version.
 #[track_caller]
 pub(crate) fn card(version: Version, card: &Value) {

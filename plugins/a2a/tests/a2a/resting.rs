@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::{Answer, Listener},
+    judge,
     scene::{say, state, with_obedient},
 };
 
@@ -25,19 +26,24 @@ async fn paths_answer_as_calls_do() {
     let (_host, listener) = listener().await;
     let sent = post(&listener, "/message:send", say("ask")).await;
     assert_eq!(sent.headers["content-type"], "application/a2a+json");
-    let task = sent.json().await["task"].take();
+    let mut sent = sent.json().await;
+    judge::result("SendMessage", &sent);
+    let task = sent["task"].take();
     assert_eq!(state(&task), "INPUT_REQUIRED");
     let id = task["id"].as_str().unwrap();
     let get = async |path: String| listener.raw("GET", &path, &[VERSION], "").await.json().await;
     assert_eq!(get(format!("/tasks/{id}")).await, task);
     assert!(get(format!("/tasks/{id}?historyLength=0")).await.get("history").is_none());
     let page = get("/tasks?pageSize=1&status=TASK_STATE_INPUT_REQUIRED".into()).await;
+    judge::result("ListTasks", &page);
     assert_eq!((&page["totalSize"], &page["pageSize"]), (&json!(1), &json!(1)));
 
     let path = format!("/tasks/{id}/pushNotificationConfigs");
     let made = post(&listener, &path, json!({ "id": "p", "url": "https://a.example/" })).await;
     assert_eq!(made.json().await["taskId"], *id);
-    assert_eq!(get(path.clone()).await["configs"].as_array().unwrap().len(), 1);
+    let all = get(path.clone()).await;
+    judge::result("ListTaskPushNotificationConfigs", &all);
+    assert_eq!(all["configs"].as_array().unwrap().len(), 1);
     assert_eq!(get(format!("{path}/p")).await["url"], "https://a.example/");
     let deleted = listener.raw("DELETE", &format!("{path}/p"), &[VERSION], "").await;
     assert_eq!(deleted.json().await, json!({}));
@@ -45,6 +51,7 @@ async fn paths_answer_as_calls_do() {
     let cancelled = post(&listener, &format!("/tasks/{id}:cancel"), json!({})).await;
     assert_eq!(state(&cancelled.json().await), "CANCELED");
     let card = listener.raw("GET", "/.well-known/agent-card.json", &[], "").await.json().await;
+    judge::result("GetExtendedAgentCard", &card);
     assert_eq!(card["supportedInterfaces"][2]["protocolBinding"], "HTTP+JSON");
 }
 
@@ -118,7 +125,9 @@ async fn errors_have_their_status() {
         let headers = [VERSION, ("Content-Type", "application/json")];
         let answer = listener.raw(method, &path, &headers, body).await;
         assert_eq!(answer.status, code, "{path}");
-        let error = answer.json().await["error"].take();
+        let mut body = answer.json().await;
+        judge::status(&body);
+        let error = body["error"].take();
         assert_eq!((&error["status"], &error["code"]), (&json!(status), &json!(code)), "{path}");
         assert_eq!(error["details"][0]["reason"], reason, "{path}");
     }

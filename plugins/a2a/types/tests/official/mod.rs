@@ -10,6 +10,63 @@ use serde_json::{Map, Value, json};
 const V1: &str = include_str!("../data/schema-1.0.json");
 const V03: &str = include_str!("../data/schema-0.3.json");
 
+/// What the proto of v1.0 marks as required, which the bundle that was made of it does not say.
+const REQUIRED: [(&str, &[&str]); 20] = [
+    ("Task", &["id", "status"]),
+    ("TaskStatus", &["state"]),
+    ("Message", &["messageId", "role", "parts"]),
+    ("Artifact", &["artifactId", "parts"]),
+    ("TaskStatusUpdateEvent", &["taskId", "contextId", "status"]),
+    ("TaskArtifactUpdateEvent", &["taskId", "contextId", "artifact"]),
+    ("SendMessageRequest", &["message"]),
+    ("ListTasksResponse", &["tasks", "nextPageToken", "pageSize", "totalSize"]),
+    ("TaskPushNotificationConfig", &["url"]),
+    ("AuthenticationInfo", &["scheme"]),
+    (
+        "AgentCard",
+        &[
+            "name",
+            "description",
+            "supportedInterfaces",
+            "version",
+            "capabilities",
+            "defaultInputModes",
+            "defaultOutputModes",
+            "skills",
+        ],
+    ),
+    ("AgentInterface", &["url", "protocolBinding", "protocolVersion"]),
+    ("AgentProvider", &["url", "organization"]),
+    ("AgentSkill", &["id", "name", "description", "tags"]),
+    ("AgentCardSignature", &["protected", "signature"]),
+    ("APIKeySecurityScheme", &["location", "name"]),
+    ("HTTPAuthSecurityScheme", &["scheme"]),
+    ("OAuth2SecurityScheme", &["flows"]),
+    ("OpenIdConnectSecurityScheme", &["openIdConnectUrl"]),
+    ("ClientCredentialsOAuthFlow", &["tokenUrl", "scopes"]),
+];
+
+/// Of which members the proto of v1.0 has exactly one, which the bundle does not say either.
+const ONE_OF: [(&str, &[&str]); 5] = [
+    ("Part", &["text", "raw", "url", "data"]),
+    ("SendMessageResponse", &["task", "message"]),
+    ("StreamResponse", &["task", "message", "statusUpdate", "artifactUpdate"]),
+    (
+        "SecurityScheme",
+        &[
+            "apiKeySecurityScheme",
+            "httpAuthSecurityScheme",
+            "oauth2SecurityScheme",
+            "openIdConnectSecurityScheme",
+            "mtlsSecurityScheme",
+        ],
+    ),
+    (
+        "OAuthFlows",
+        &["authorizationCode", "clientCredentials", "implicit", "password", "deviceCode"],
+    ),
+];
+
 /// What was asked for is compiled once.
 static COMPILED: LazyLock<Guarded<HashMap<(bool, String), Validator>>> =
     LazyLock::new(Guarded::default);
@@ -38,6 +95,13 @@ fn definitions(version: Version) -> Value {
         let Value::Object(named) = definitions else { panic!("an object") };
         let named = named.into_iter().map(|(title, it)| (title.replace(' ', ""), it));
         definitions = Value::Object(named.collect::<Map<_, _>>());
+        for (kind, members) in REQUIRED {
+            definitions[kind]["required"] = json!(members);
+        }
+        for (kind, members) in ONE_OF {
+            let each = members.iter().map(|member| json!({ "required": [member] }));
+            definitions[kind]["oneOf"] = each.collect();
+        }
     }
     definitions
 }
@@ -51,7 +115,7 @@ fn compile(version: Version, kind: &str) -> Validator {
     options.should_validate_formats(true).build(&schema).unwrap()
 }
 
-/// What the definition of this name says against a value.
+/// What the definition of this name says against a value; its name is that of the type in the proto or the schema.
 pub(crate) fn faults(version: Version, kind: &str, value: &Value) -> Vec<String> {
     let mut compiled = COMPILED.lock();
     let key = (version == Version::V1, kind.to_owned());

@@ -122,7 +122,11 @@ fn the_schemas_say_no() {
     let status = json!({ "state": "TASK_STATE_ASLEEP" });
     assert!(wrong(Version::V1, "Task", json!({ "id": "t", "status": status })));
     assert!(wrong(Version::V1, "Task", json!({ "id": "t", "kind": "task" })));
-    assert!(wrong(Version::V1, "TaskStatus", json!({ "timestamp": "yesterday" })));
+    assert!(wrong(Version::V1, "Task", json!({ "id": "t" })));
+    let status = json!({ "state": "TASK_STATE_WORKING", "timestamp": "yesterday" });
+    assert!(wrong(Version::V1, "TaskStatus", status));
+    assert!(wrong(Version::V1, "Part", json!({ "text": "a", "url": "b" })));
+    assert!(wrong(Version::V1, "StreamResponse", json!({})));
     assert!(wrong(Version::V03, "Task", json!({ "id": "t", "kind": "task" })));
     let message = json!({ "kind": "message", "messageId": "m", "role": "user", "parts": [{}] });
     assert!(wrong(Version::V03, "Message", message));
