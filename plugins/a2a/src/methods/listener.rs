@@ -109,7 +109,8 @@ impl Method for Start {
     }
 }
 
-/// Stops the HTTP listener. Its calls have 5 s to end; tasks go on.
+/// Stops the HTTP listener. Its calls have 5 s to end; tasks go on, but a message whose turn has not begun fails
+/// if it was to work with the runtime of a connection that the listener shared.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {}
 
