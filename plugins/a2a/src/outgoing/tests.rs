@@ -165,9 +165,10 @@ async fn a_hundred_megabytes_are_refused_when_they_are_announced_or_too_many() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ".to_owned(),
     ] {
         let (listener, port) = listener().await;
+        let streams = head.contains("event-stream");
         let server =
             serving(listener, |it| without_end(it, head, vec![b'x'; 1 << 16], Duration::ZERO));
-        let answered = match head.contains("event-stream") {
+        let answered = match streams {
             true => stream(&format!("http://127.0.0.1:{port}/rpc")).await,
             false => exchange(&format!("http://127.0.0.1:{port}/rpc"), POST).await,
         };
