@@ -65,7 +65,8 @@ impl Ending {
     }
 }
 
-/// The task has ended meanwhile: it was cancelled, or holds as much as it may. Nothing more is kept.
+/// The task has ended meanwhile: it was cancelled, holds as much as it may, or was given what nobody could
+/// read again, such as an artifact without parts. Nothing more is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Over;
 
@@ -93,8 +94,8 @@ pub trait Updates: Send + Sync {
 /// Does the work of tasks.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// Answers a message that belongs to no task with a message, so that no task is made; `None` has
-    /// one made.
+    /// Answers a message that belongs to no task with a message of 1 to 100 parts, so that no task is made;
+    /// `None` has one made.
     async fn answer(&self, _message: &Message, _owner: &str) -> Option<Vec<Part>> {
         None
     }

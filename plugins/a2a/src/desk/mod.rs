@@ -17,7 +17,8 @@ use carport_a2a_tasks::{
     Caller, Change, Fold, NewTask, PushEntry, Refused, StoreError, Stored, TaskStore,
 };
 use carport_a2a_types::{
-    A2aError, A2aResult, Kind, Message, SendMessage, SendResult, Task, TaskState,
+    A2aError, A2aResult, Kind, Message, Part, SendMessage, SendResult, Task, TaskState, Version,
+    read::{MAX_NESTING, read},
 };
 use carport_core::{Clock, Guarded, Tasks, Time};
 use tokio::time::timeout;
@@ -63,6 +64,16 @@ pub(crate) struct Begun {
     /// The task when it did.
     pub(crate) fold: Fold,
     place: Place,
+}
+
+/// What an executor answers without a task, as whoever asked will read it.
+fn answer(message: Message) -> A2aResult<Message> {
+    let told = match message.parts.iter().all(Part::is_shallow) {
+        true => serde_json::to_value(message).map_err(|error| error.to_string()),
+        false => Err(format!("it nests deeper than {MAX_NESTING} levels")),
+    };
+    let again = told.and_then(|told| read(told, Version::V1).map_err(|error| error.to_string()));
+    again.map_err(|why| A2aError::new(Kind::InvalidAgentResponse, format!("no message: {why}")))
 }
 
 fn never_began() -> A2aError {
@@ -132,8 +143,7 @@ impl Desk {
         let SendMessage { mut message, metadata, .. } = params;
         if let Some(parts) = by.answer(&message, caller.name()).await {
             let context_id = message.context_id.take();
-            let answer = Message { parts, context_id, ..Message::of_agent(Uuid::now_v7(), "") };
-            return Ok(Sent::Message(answer));
+            return answer(Message { context_id, ..turns::said(parts) }).map(Sent::Message);
         }
         let id = Uuid::now_v7().to_string();
         let context_id = message.context_id.take().unwrap_or_else(|| Uuid::now_v7().to_string());

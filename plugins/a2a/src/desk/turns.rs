@@ -40,7 +40,8 @@ async fn turn(desk: &Arc<Desk>, id: &str, job: Job) -> Result<(), StoreError> {
     desk.change(&daemon, id, Change::state(end.into(), says)).await.map(drop)
 }
 
-fn said(parts: Vec<Part>) -> Message {
+/// What an executor says.
+pub(super) fn said(parts: Vec<Part>) -> Message {
     Message { parts, ..Message::of_agent(Uuid::now_v7(), "") }
 }
 

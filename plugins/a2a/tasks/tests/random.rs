@@ -211,7 +211,7 @@ fn told_so_far(first: &Fold, told: &[Arc<Stored>]) -> Fold {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(80) })]
 
     #[test]
     fn an_end_is_final_and_every_prefix_folds_to_what_is(steps in vec(step(), 1..40)) {
