@@ -80,6 +80,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Events = Vec<(u64, Value)>;
 
+/// The task that was followed, after how many events it was left, and what was heard.
+type Heard = (usize, Option<usize>, Option<Events>);
+
 /// What a stream tells, if there is one.
 async fn follow(
     listener: Listener,
@@ -109,7 +112,7 @@ struct Run {
     /// The text of each message that was taken, by task.
     said: Vec<JoinHandle<(usize, String, Value)>>,
     cancelled: Vec<JoinHandle<(usize, Value)>>,
-    followed: Vec<JoinHandle<(usize, Option<usize>, Option<Events>)>>,
+    followed: Vec<JoinHandle<Heard>>,
 }
 
 impl Run {

@@ -190,7 +190,8 @@ impl<B: Backing> TaskStore for Kept<B> {
         let NewTask { id, context_id, message, metadata } = new;
         let none = StoreError::NoTask(id.clone());
         let line = Line::Created(Created { id, context_id, owner, at: now, message, metadata });
-        let (text, Line::Created(created)) = encode(&line)? else { return Err(none) };
+        let encoded = self.blocking(move |_| Ok(encode(&line))).await??;
+        let (text, Line::Created(created)) = encoded else { return Err(none) };
         self.enter(&created, text.len()).await?;
         self.blocking(move |shelf| {
             if let Err(error) = shelf.backing.begin(&created.id, &text) {

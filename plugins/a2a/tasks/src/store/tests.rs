@@ -188,7 +188,7 @@ fn a_change_is_not_read_before_it_is_kept_nor_if_it_never_was() {
                 assert_eq!(store.get(&me(), "t", at).await.unwrap(), first);
             }
             let page = store.list(&me(), &ListTasks::default()).await.unwrap();
-            assert_eq!(page.tasks, [first.task.clone()]);
+            assert_eq!(page.tasks, std::slice::from_ref(&first.task));
             assert!(store.events_since(&me(), "t", 0).await.unwrap().is_empty());
             go.send(goes_well).unwrap();
             assert_eq!(writing.await.unwrap().is_ok(), goes_well);
