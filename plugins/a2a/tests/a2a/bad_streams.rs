@@ -166,7 +166,7 @@ async fn what_a_peer_draws_is_drawn_as_it_comes_and_once() {
     let applied = sent["a2ui"]["applied"].as_array().unwrap();
     let ids: Vec<_> = applied.iter().map(|it| &it["surfaceId"]).collect();
     assert_eq!(ids, ["s1", "s2"], "of its own task");
-    let given = sheet.given.lock();
+    let given = std::mem::take(&mut *sheet.given.lock());
     let about = |at: usize| (given[at].task_id.as_deref(), given[at].context_id.as_deref());
     assert_eq!(
         (given.len(), about(0), about(1)),
@@ -189,7 +189,8 @@ async fn a_stream_that_never_ends_is_left_when_its_turn_is_over() {
         assert_eq!(methods(serving).await, ["SendStreamingMessage"]);
     }
     let said = json!({ "message": { "messageId": "m", "role": "ROLE_AGENT", "parts": [{ "text": "hi" }] } });
-    let (url, _) = streaming(newer(), vec![(SSE, events(1, &[said.clone()]), Then::Hangs)]).await;
+    let (url, _) =
+        streaming(newer(), vec![(SSE, events(1, std::slice::from_ref(&said)), Then::Hangs)]).await;
     assert_eq!(client.raw("a2a.send", send(&url)).await.unwrap()["result"], said);
 }
 
@@ -295,7 +296,7 @@ async fn a_stream_that_breaks_is_taken_up_twice_and_then_the_task_is_looked_at()
     done["task"]["artifacts"] = whole["task"]["artifacts"].clone();
     let resumed = (SSE, events(2, &[whole.clone(), update("t", "COMPLETED")]), Then::Hangs);
     let looked = || (JSON, envelope("result", &done["task"]), Then::Ends);
-    let again = |then| (SSE, events(2, &[whole.clone()]), then);
+    let again = |then| (SSE, events(2, std::slice::from_ref(&whole)), then);
     for (answers, asked) in [
         (vec![first(), resumed], vec!["SendStreamingMessage", "SubscribeToTask after 2"]),
         (
