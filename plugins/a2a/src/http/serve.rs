@@ -6,7 +6,7 @@ use axum::{body::Body, extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -18,6 +18,8 @@ use super::{App, door, tls::Tls};
 
 /// Connections at a time; more are told to come again.
 const MAX_CONNECTIONS: usize = 256;
+/// Connections beyond these that get a TLS handshake at a time, which is what costs most, only to be told so.
+const MAX_TURNED_AWAY: usize = 16;
 /// How long a TLS handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long the head of a request may take.
@@ -74,6 +76,7 @@ async fn accept(
     connections: &mut JoinSet<()>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let doorsteps = Arc::new(Semaphore::new(MAX_TURNED_AWAY));
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
@@ -81,15 +84,17 @@ async fn accept(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, _)) => match places.clone().try_acquire_owned() {
-                Ok(place) => {
-                    let tls = tls.map(Tls::acceptor);
+            Ok((stream, _)) => match (places.clone().try_acquire_owned(), tls.map(Tls::acceptor)) {
+                (Ok(place), tls) => {
                     connections.spawn(connection(stream, tls, app.clone(), stop.clone(), place));
                 }
-                // A handshake is what costs most, so nobody gets one only to be told this.
-                Err(_) if tls.is_some() => drop(stream),
                 // Nobody waits for its request: what is said is said at once.
-                Err(_) => drop(stream.try_write(FULL)),
+                (Err(_), None) => drop(stream.try_write(FULL)),
+                (Err(_), Some(tls)) => {
+                    if let Ok(doorstep) = doorsteps.clone().try_acquire_owned() {
+                        connections.spawn(turn_away(stream, tls, doorstep));
+                    }
+                }
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -116,6 +121,19 @@ async fn connection(
     if let Ok(Ok(stream)) = greeted {
         talk(stream, app, stop).await;
     }
+}
+
+/// Tells a client over TLS to come again, once it has begun to ask.
+async fn turn_away(stream: TcpStream, tls: TlsAcceptor, _doorstep: OwnedSemaphorePermit) {
+    let told = async {
+        let mut stream = tls.accept(stream).await?;
+        if stream.read(&mut [0; 1024]).await? > 0 {
+            stream.write_all(FULL).await?;
+        }
+        stream.shutdown().await
+    };
+    // How a client takes it is its own affair.
+    let _ = timeout(HANDSHAKE_LIMIT, told).await;
 }
 
 /// Has the kernel treat a connection as one that carries events. Without it all works, only later.
@@ -151,7 +169,6 @@ async fn talk(
 #[cfg(target_os = "linux")]
 mod tests {
     use rustix::net::sockopt::tcp_user_timeout;
-    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
 

@@ -155,8 +155,15 @@ async fn who_never_greets_has_a_place_for_10_seconds_and_no_longer() {
     for _ in 0..256 {
         silent.push(TcpStream::connect(&bound).await.unwrap());
     }
-    let mut more = TcpStream::connect(&bound).await.unwrap();
-    assert_eq!(more.read(&mut [0]).await.unwrap_or_default(), 0, "there is no place");
+    let (url, client) = (format!("https://{bound}/healthz"), client());
+    let refused = client.get(&url).send().await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    // Nor is it told to more than a few at a time.
+    for _ in 0..16 {
+        silent.push(TcpStream::connect(&bound).await.unwrap());
+    }
+    assert!(client.get(&url).send().await.is_err());
     pause();
     let since = Instant::now();
     for stream in &mut silent {
@@ -164,7 +171,7 @@ async fn who_never_greets_has_a_place_for_10_seconds_and_no_longer() {
     }
     assert!(before.elapsed().as_secs() >= 10 && since.elapsed().as_secs() <= 10);
     resume();
-    assert!(is_answered(&client(), &bound).await);
+    assert!(is_answered(&client, &bound).await);
 }
 
 /// What a daemon says that does not start with this section.
