@@ -354,6 +354,8 @@ fn payload(value: &impl Serialize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use carport_a2ui_api::{ApplyResult, Snapshot};
+
     use super::*;
 
     #[test]
@@ -367,5 +369,22 @@ mod tests {
         let many: Vec<_> = (0..10_000).map(|at| create(at.to_string())).collect();
         assert_eq!(created(&json!({ "parts": [{ "data": many }] })).len(), MOST_CREATED);
         assert!(created(&create("x".repeat(ID_BYTES + 1))).is_empty());
+    }
+
+    #[test]
+    fn a_surface_is_shown_once_however_often_it_was_drawn_and_no_more_than_may_be() {
+        let shown = || ApplyResult {
+            surface_id: "s".into(),
+            deleted: false,
+            surface: Some(Snapshot(serde_json::value::RawValue::NULL.to_owned().into())),
+            revision: 1,
+        };
+        let mut drawn = Drawn::default();
+        for _ in 0..MOST_DRAWN {
+            drawn.draw(|| Ingested { applied: vec![shown(), shown()], errors: Vec::new() });
+        }
+        let Ingested { applied, errors } = drawn.into_ingested();
+        assert_eq!((applied.len(), errors.len(), errors[0].code), (MOST_DRAWN, 1, -32012));
+        assert_eq!(applied.iter().position(|it| it.surface.is_some()), Some(MOST_DRAWN - 1));
     }
 }

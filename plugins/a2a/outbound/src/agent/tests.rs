@@ -7,11 +7,17 @@ use carport_core::Guarded;
 use super::*;
 use crate::card::CARD_BYTES;
 
+/// A status, whether a stream follows, and the pieces of the body.
+type Said = (u16, bool, Vec<Result<Bytes, Unmet>>);
+
+/// A path, headers and a body.
+type Asked = (String, Vec<(String, String)>, Value);
+
 /// Answers with one reply after the other, and remembers what was asked.
 #[derive(Default)]
 struct Script {
-    replies: Guarded<VecDeque<(u16, bool, Vec<Result<Bytes, Unmet>>)>>,
-    asked: Guarded<Vec<(String, Vec<(String, String)>, Value)>>,
+    replies: Guarded<VecDeque<Said>>,
+    asked: Guarded<Vec<Asked>>,
 }
 
 impl Script {
