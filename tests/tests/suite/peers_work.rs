@@ -1,9 +1,10 @@
 //! Peers work here with the real engine and real agents: what waits for a person, what is cancelled, and words.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use carport_core::testing::{TestClient, TestHost, TestHostBuilder};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 /// Parameters of a message with one part.
 pub(crate) fn saying(part: Value) -> Value {
@@ -41,15 +42,29 @@ async fn cancel(client: &mut TestClient, task: &Value) -> Value {
     client.raw("CancelTask", json!({ "id": task["id"] })).await.unwrap()
 }
 
+/// Calls a method until its result is as wanted, within a minute.
+pub(crate) async fn until(
+    client: &mut TestClient,
+    method: &str,
+    params: Value,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
+    let asking = async {
+        loop {
+            let result = client.raw(method, params.clone()).await.unwrap();
+            if wanted(&result) {
+                return result;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), asking).await.expect("it comes about")
+}
+
 /// Waits until a task has ended.
 pub(crate) async fn ended(client: &mut TestClient, task: &Value) -> Value {
-    loop {
-        let task = get(client, task).await;
-        if !["SUBMITTED", "WORKING"].contains(&seen(&task).0) {
-            return task;
-        }
-        tokio::task::yield_now().await;
-    }
+    let ended = |task: &Value| !["SUBMITTED", "WORKING"].contains(&seen(task).0);
+    until(client, "GetTask", json!({ "id": task["id"] }), ended).await
 }
 
 /// A message that has a file written, and the file.
@@ -91,20 +106,18 @@ async fn a_task_is_working_while_a_person_decides_and_then_done_or_rejected() {
 #[tokio::test]
 async fn what_waits_for_a_person_is_withdrawn_with_its_task_and_never_runs() {
     let section = json!({ "tools": ["write_file"] });
-    let host = TestHost::builder().plugin("a2a", section).start().await;
+    // Nobody gives it up before the test is over but whoever cancels.
+    let patient = json!({ "supervision_timeout_ms": 600_000 });
+    let builder = TestHost::builder().plugin("a2a", section).plugin("engine", patient);
+    let host = builder.start().await;
     let (mut client, mut supervisor) = (host.client().await, host.host().await);
     supervisor.raw("supervision.subscribe", json!({})).await.unwrap();
     let (params, path) = writing(&host, "cancelled");
     let task = send(&mut client, params).await;
     let intent = supervisor.notification("supervision.intent").await;
     assert_eq!(seen(&cancel(&mut client, &task).await).0, "CANCELED");
-    loop {
-        let pending = supervisor.raw("supervision.pending", json!({})).await.unwrap();
-        if pending["intents"] == json!([]) {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let withdrawn = |pending: &Value| pending["intents"] == json!([]);
+    until(&mut supervisor, "supervision.pending", json!({}), withdrawn).await;
     let late = decide(&mut supervisor, &intent, json!({ "kind": "allow" })).await;
     assert_eq!(late, Err(-32007));
     // Whatever was to run has run by the time that a later one has.
