@@ -91,7 +91,7 @@ async fn peers_have_the_tools_and_policies_of_the_connection_and_no_others() {
     let status = client.raw("a2a.status", json!({})).await.unwrap();
     assert_eq!(status["share_session_runtime"], true);
     assert_eq!(listener.skills().await, ["ask", "denied"]);
-    let sending = listener.send(calling("ask", json!({ "n": 1 })));
+    let sending = listener.send(calling("ask", &json!({ "n": 1 })));
     let answering = async {
         let ask = asked(&mut client).await;
         assert_eq!(
@@ -106,15 +106,15 @@ async fn peers_have_the_tools_and_policies_of_the_connection_and_no_others() {
     for (tool, why) in
         [("denied", "policy 'no'"), ("calculate", "tool 'calculate' is not registered")]
     {
-        let task = listener.send(calling(tool, json!({ "expression": "6 * 7" }))).await;
+        let task = listener.send(calling(tool, &json!({ "expression": "6 * 7" }))).await;
         assert_eq!(seen(&task).0, "REJECTED");
         assert!(seen(&task).1.contains(why), "{tool}: {}", seen(&task).1);
     }
     // Over the daemon's own connection nothing is shared, and nobody sees more for sharing.
-    let calculated = calling("calculate", json!({ "expression": "6 * 7" }));
+    let calculated = calling("calculate", &json!({ "expression": "6 * 7" }));
     let own = client.raw("SendMessage", calculated).await.unwrap();
     assert_eq!(seen(&own["task"]).0, "COMPLETED");
-    let own = client.raw("SendMessage", calling("ask", json!({}))).await.unwrap();
+    let own = client.raw("SendMessage", calling("ask", &json!({}))).await.unwrap();
     assert_eq!(seen(&own["task"]), ("REJECTED", "tool 'ask' is not registered"));
     let read = client.raw("GetTask", json!({ "id": task["id"] })).await;
     assert_eq!(read.unwrap_err().code, -32001);
@@ -131,7 +131,7 @@ async fn words_are_asked_of_the_connection_agent_or_not() {
     let host = TestHost::start().await;
     for mut client in [host.client().await, host.agent("a").await] {
         let listener = Listener::of(&mut client).await;
-        let sending = listener.send(saying(json!({ "text": "hello" })));
+        let sending = listener.send(saying(&json!({ "text": "hello" })));
         let answering = async {
             let (chat, prompt) = accept(&mut client).await;
             assert_eq!(prompt, "hello");
@@ -153,20 +153,20 @@ async fn the_listener_ends_with_its_connection_and_what_it_did_with_it_fails() {
         .await
         .unwrap();
     let mut other = host.client().await;
-    let calculate = calling("calculate", json!({ "expression": "6 * 7" }));
+    let calculate = calling("calculate", &json!({ "expression": "6 * 7" }));
     let living = other.raw("SendMessage", at_once(calculate)).await.unwrap()["task"].take();
     let intent = operator.notification("supervision.intent").await;
 
     let mut client = sharer(&host).await;
     let listener = Listener::of(&mut client).await;
-    let mut both = calling("ask", json!({}));
+    let mut both = calling("ask", &json!({}));
     let second = json!({ "data": { "tool": "calculate", "parameters": { "expression": "1" } } });
     both["message"]["parts"].as_array_mut().unwrap().push(second);
     let task = listener.send(at_once(both)).await;
     asked(&mut client).await;
-    let words = listener.send(at_once(saying(json!({ "text": "hello" })))).await;
+    let words = listener.send(at_once(saying(&json!({ "text": "hello" })))).await;
     accept(&mut client).await;
-    let mut follow_up = at_once(calling("calculate", json!({ "expression": "2" })));
+    let mut follow_up = at_once(calling("calculate", &json!({ "expression": "2" })));
     follow_up["message"]["taskId"] = task["id"].clone();
     assert_eq!(seen(&listener.send(follow_up).await).0, "WORKING");
     client.vanish();
@@ -196,7 +196,7 @@ async fn a_stopped_listener_leaves_what_is_under_way_to_the_connection() {
     let host = TestHost::start().await;
     let (mut operator, mut client) = (host.host().await, sharer(&host).await);
     let listener = Listener::of(&mut client).await;
-    let task = listener.send(at_once(calling("ask", json!({})))).await;
+    let task = listener.send(at_once(calling("ask", &json!({})))).await;
     let ask = asked(&mut client).await;
     client.raw("a2a.stop", json!({})).await.unwrap();
     assert_eq!(seen(&as_host(&mut operator, &task).await).0, "WORKING");
@@ -213,7 +213,7 @@ async fn a_cancelled_task_takes_its_call_back_from_the_client() {
     let host = TestHost::start().await;
     let mut client = sharer(&host).await;
     let listener = Listener::of(&mut client).await;
-    let task = listener.send(at_once(calling("ask", json!({})))).await;
+    let task = listener.send(at_once(calling("ask", &json!({})))).await;
     let ask = asked(&mut client).await;
     let cancelled = listener.call("CancelTask", json!({ "id": task["id"] })).await;
     assert_eq!(seen(&cancelled["result"]).0, "CANCELED");
@@ -261,7 +261,7 @@ async fn a_cancelled_task_stops_the_tool_that_runs_in_the_daemon() {
     let runtime = host.service(&ENGINE).of_session(&host.session_of("sharer")).await.unwrap();
     runtime.register(endless.clone()).unwrap();
     let listener = Listener::of(&mut client).await;
-    let task = listener.send(at_once(calling("endless", json!({})))).await;
+    let task = listener.send(at_once(calling("endless", &json!({})))).await;
     endless.begun.notified().await;
     assert_eq!(seen(&listener.get(&task).await).0, "WORKING");
     let cancelled = listener.call("CancelTask", json!({ "id": task["id"] })).await;

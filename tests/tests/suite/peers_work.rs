@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// Parameters of a message with one part.
-pub(crate) fn saying(part: Value) -> Value {
+pub(crate) fn saying(part: &Value) -> Value {
     json!({ "message": { "messageId": "m", "role": "ROLE_USER", "parts": [part] } })
 }
 
 /// Parameters of a message that calls a tool.
-pub(crate) fn calling(tool: &str, parameters: Value) -> Value {
-    saying(json!({ "data": { "tool": tool, "parameters": parameters } }))
+pub(crate) fn calling(tool: &str, parameters: &Value) -> Value {
+    saying(&json!({ "data": { "tool": tool, "parameters": parameters } }))
 }
 
 /// The same, answered at once.
@@ -69,7 +69,7 @@ pub(crate) async fn ended(client: &mut TestClient, task: &Value) -> Value {
 
 /// A message that has a file written, and the file.
 fn writing(host: &TestHost, name: &str) -> (Value, std::path::PathBuf) {
-    let params = at_once(calling("write_file", json!({ "path": name, "content": "x" })));
+    let params = at_once(calling("write_file", &json!({ "path": name, "content": "x" })));
     (params, host.root().join("workspace").join(name))
 }
 
@@ -134,7 +134,7 @@ async fn what_waits_for_a_person_is_withdrawn_with_its_task_and_never_runs() {
 async fn what_needs_an_approval_first_is_rejected_until_it_has_one() {
     let host = TestHost::start().await;
     let mut client = host.client().await;
-    let deploy = || calling("deploy", json!({ "to": "prod" }));
+    let deploy = || calling("deploy", &json!({ "to": "prod" }));
     let task = send(&mut client, deploy()).await;
     let (state, why) = seen(&task);
     assert_eq!(state, "REJECTED");
@@ -179,7 +179,7 @@ pub(crate) async fn reply(agent: &mut TestClient, chat: &Value, text: &str) {
 async fn words_are_replied_to_by_an_agent_that_fails_or_is_told_of_the_end() {
     let host = with_helper().start().await;
     let (mut client, mut agent) = (host.client().await, helper(&host).await);
-    let words = |text: &str| at_once(saying(json!({ "text": text })));
+    let words = |text: &str| at_once(saying(&json!({ "text": text })));
     let task = send(&mut client, words("one")).await;
     let (chat, prompt) = accept(&mut agent).await;
     assert_eq!(prompt, "one");
@@ -204,7 +204,7 @@ async fn an_agent_has_five_seconds_to_take_a_chat_and_hears_that_it_was_too_late
     let host = with_helper().start().await;
     let (mut client, mut agent) = (host.client().await, helper(&host).await);
     let began = tokio::time::Instant::now();
-    let task = send(&mut client, saying(json!({ "text": "hello" }))).await;
+    let task = send(&mut client, saying(&json!({ "text": "hello" }))).await;
     assert_eq!(seen(&task), ("COMPLETED", "Acknowledged."));
     assert_eq!(began.elapsed().as_secs(), 5);
     let ask = agent.frame(|it| it["method"] == "agent.chat").await;

@@ -106,7 +106,7 @@ impl Updates for Kept {
     }
 }
 
-fn turn(part: Value) -> Turn {
+fn turn(part: &Value) -> Turn {
     let message = json!({ "messageId": "m", "role": "ROLE_USER", "parts": [part] });
     let message: Message = read(message, Version::V1).unwrap();
     let task = json!({ "id": "t", "contextId": "c",
@@ -116,7 +116,7 @@ fn turn(part: Value) -> Turn {
 }
 
 fn tool() -> Turn {
-    turn(json!({ "data": { "tool": "t" } }))
+    turn(&json!({ "data": { "tool": "t" } }))
 }
 
 async fn scene() -> (LoneSession, Arc<Scripted>, Arc<Shared>) {
@@ -185,7 +185,7 @@ async fn a_turn_under_way_fails_with_its_connection_unless_all_was_done() {
 
 #[tokio::test]
 async fn words_that_a_connection_left_unanswered_are_not_acknowledged() {
-    let words = || turn(json!({ "text": "hello" }));
+    let words = || turn(&json!({ "text": "hello" }));
     let (session, scripted, shared) = scene().await;
     let ending = meanwhile(&scripted, &shared, words(), || session.hang_up()).await;
     assert_eq!(ending, failed(LEFT));
