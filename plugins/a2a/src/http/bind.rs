@@ -36,14 +36,14 @@ impl By {
 
 /// A listener as it is wished for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish {
+pub(super) struct Wish<'a> {
     pub(super) bind: SocketAddr,
     pub(super) by: By,
     pub(super) auth: AuthMode,
     /// Whether there is a certificate.
     pub(super) tls: bool,
-    /// Whether it was said where clients reach it.
-    pub(super) public_url: bool,
+    /// Where clients reach it, as far as that was said.
+    pub(super) public_url: &'a str,
     /// Whether messages are answered as conformance tests ask for.
     pub(super) test_executor: bool,
 }
@@ -53,9 +53,9 @@ fn is_routable(address: IpAddr) -> bool {
     !address.to_canonical().is_loopback()
 }
 
-impl Wish {
+impl<'a> Wish<'a> {
     /// What is missing, and the remedy of each.
-    fn missing(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    fn missing(self) -> impl Iterator<Item = (&'static str, &'static str)> + use<'a> {
         let wildcard = self.bind.ip().to_canonical().is_unspecified();
         let needs = [
             (self.tls, "tls", "set `a2a.tls` with `cert` and `key` in the configuration"),
@@ -70,9 +70,14 @@ impl Wish {
                 "start it with the host role, or by `a2a.listen` in the configuration",
             ),
             (
-                self.public_url || !wildcard,
+                !self.public_url.is_empty() || !wildcard,
                 "public_url",
                 "say with `public_url` by which URL clients reach it, as a wildcard is no address of its own",
+            ),
+            (
+                !self.public_url.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:")),
+                "public_url",
+                "name an https URL with `public_url`, as by another one tokens would be sent in the clear",
             ),
             (!self.test_executor, "test_executor", "switch `a2a.test_executor` off"),
         ];
@@ -125,13 +130,13 @@ mod tests {
         }
     }
 
-    fn wish(bind: &str) -> Wish {
+    fn wish(bind: &str) -> Wish<'static> {
         Wish {
             bind: bind.parse().unwrap(),
             by: By::Host,
             auth: AuthMode::Bearer,
             tls: true,
-            public_url: false,
+            public_url: "",
             test_executor: false,
         }
     }
@@ -153,7 +158,8 @@ mod tests {
             (nothing, &["tls", "auth", "host"]),
             (wildcard, &["public_url"]),
             (wildcard6, &["public_url"]),
-            (Wish { public_url: true, ..wildcard }, &[]),
+            (Wish { public_url: "https://a.example", ..wildcard }, &[]),
+            (Wish { public_url: "HTTP://a.example", ..whole }, &["public_url"]),
             (Wish { bind: wildcard.bind, ..nothing }, &["tls", "auth", "host", "public_url"]),
             (Wish { bind: "127.0.0.1:80".parse().unwrap(), test_executor: true, ..nothing }, &[]),
             (Wish { bind: "[::1]:80".parse().unwrap(), ..nothing }, &[]),

@@ -142,7 +142,7 @@ impl Listeners {
                 by,
                 auth: place.auth,
                 tls: self.tls.is_some(),
-                public_url: !place.public_url.is_empty(),
+                public_url: &place.public_url,
                 test_executor: self.test_executor,
             };
             wish.check()?;

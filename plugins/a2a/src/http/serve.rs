@@ -2,7 +2,12 @@
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, header},
+    response::Response,
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -18,6 +23,8 @@ use super::{App, door, tls::Tls};
 
 /// Connections at a time; more are told to come again.
 const MAX_CONNECTIONS: usize = 256;
+/// With fewer free places than this, a connection ends with its answer: none is kept for what may come.
+const FEW_PLACES: usize = MAX_CONNECTIONS / 2;
 /// Connections beyond these that get a TLS handshake at a time, which is what costs most, only to be told so.
 const MAX_TURNED_AWAY: usize = 16;
 /// How long a TLS handshake may take.
@@ -86,7 +93,9 @@ async fn accept(
         match accepted {
             Ok((stream, _)) => match (places.clone().try_acquire_owned(), tls.map(Tls::acceptor)) {
                 (Ok(place), tls) => {
-                    connections.spawn(connection(stream, tls, app.clone(), stop.clone(), place));
+                    let talk =
+                        Talk { app: app.clone(), places: places.clone(), stop: stop.clone() };
+                    connections.spawn(connection(stream, tls, talk, place));
                 }
                 // Nobody waits for its request: what is said is said at once.
                 (Err(_), None) => drop(stream.try_write(FULL)),
@@ -107,19 +116,18 @@ async fn accept(
 async fn connection(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    app: Arc<App>,
-    mut stop: watch::Receiver<bool>,
+    mut talk: Talk,
     _place: OwnedSemaphorePermit,
 ) {
     prepare(&stream);
-    let Some(tls) = tls else { return talk(stream, app, stop).await };
+    let Some(tls) = tls else { return talk.run(stream).await };
     let greeted = tokio::select! {
         greeted = timeout(HANDSHAKE_LIMIT, tls.accept(stream)) => greeted,
-        _ = stop.wait_for(|stop| *stop) => return,
+        _ = talk.stop.wait_for(|stop| *stop) => return,
     };
     // Whoever is too slow or speaks something else is let go without a word in the log: it may be anybody.
     if let Ok(Ok(stream)) = greeted {
-        talk(stream, app, stop).await;
+        talk.run(stream).await;
     }
 }
 
@@ -144,25 +152,39 @@ fn prepare(stream: &TcpStream) {
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, SILENCE_LIMIT_MS);
 }
 
-async fn talk(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+/// What answers the requests of one connection.
+struct Talk {
     app: Arc<App>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let app = app.clone();
-        async move { Ok::<Response, Infallible>(door::enter(&app, request.map(Body::new)).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    /// The places of all connections.
+    places: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Talk {
+    async fn run(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let (app, places) = (self.app, self.places);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (app, places) = (app.clone(), places.clone());
+            async move {
+                let mut response: Response = door::enter(&app, request.map(Body::new)).await;
+                if places.available_permits() < FEW_PLACES {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = self.stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        }
+        // How a client leaves is its own affair.
+        let _ = connection.await;
     }
-    // How a client leaves is its own affair.
-    let _ = connection.await;
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ pub(super) struct Tls {
 #[derive(Debug)]
 struct Loaded {
     config: Arc<ServerConfig>,
-    stamps: [Stamp; 2],
+    /// The files as they were last tried; `None`: one of them was not there.
+    tried: Option<[Stamp; 2]>,
 }
 
 /// A state of a file: its device and number, and when anything of it changed.
@@ -59,8 +60,8 @@ impl Tls {
     /// them is not replaced yet, the ones before are.
     pub(super) async fn refresh(&self) {
         let files = self.files.clone();
-        let stamps = blocking_io(move || Ok([stamp(&files.cert)?, stamp(&files.key)?])).await;
-        if stamps.is_ok_and(|it| it == self.loaded.lock().stamps) {
+        let stamps = blocking_io(move || Ok([stamp(&files.cert)?, stamp(&files.key)?])).await.ok();
+        if stamps == self.loaded.lock().tried {
             return;
         }
         match read_both(self.files.clone()).await {
@@ -68,7 +69,10 @@ impl Tls {
                 *self.loaded.lock() = loaded;
                 tracing::info!(cert = %self.files.cert.display(), "A2A has a new certificate");
             }
-            Err(error) => tracing::warn!(%error, "A2A keeps its old certificate"),
+            Err(error) => {
+                self.loaded.lock().tried = stamps;
+                tracing::warn!(%error, "A2A keeps its old certificate");
+            }
         }
     }
 }
@@ -129,7 +133,7 @@ fn load(files: &TlsFiles) -> Result<Loaded> {
     let builder = builder.map_err(RpcError::internal)?.with_no_client_auth();
     let mut config = builder.with_single_cert(chain, secret).map_err(unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Loaded { config: Arc::new(config), stamps: [of_cert, of_key] })
+    Ok(Loaded { config: Arc::new(config), tried: Some([of_cert, of_key]) })
 }
 
 /// Reads a file that gives none of the permissions in `foreign`.
@@ -138,6 +142,10 @@ fn read(which: &str, path: &Path, foreign: u32) -> Result<(Vec<u8>, Stamp)> {
         return Err(wrong(which, path, "must be an absolute path"));
     }
     let unread = |error| wrong(which, path, format!("cannot be read: {error}"));
+    // Seen before it is opened, which a pipe would hold up.
+    if !std::fs::metadata(path).map_err(unread)?.is_file() {
+        return Err(wrong(which, path, "is no file"));
+    }
     let file = File::open(path).map_err(unread)?;
     let facts = file.metadata().map_err(unread)?;
     if facts.mode() & foreign != 0 {
@@ -213,7 +221,7 @@ mod tests {
             assert!(told.starts_with(&begins) && told.contains(says), "{told}");
         }
         let absent = directory.path().join("absent");
-        for cert in [absent, PathBuf::from("cert.pem")] {
+        for cert in [absent, PathBuf::from("cert.pem"), directory.path().to_owned()] {
             let told = load(&TlsFiles { cert: cert.clone(), ..good.clone() }).unwrap_err().message;
             assert!(told.contains(&format!("{}", cert.display())), "{told}");
         }
@@ -231,6 +239,12 @@ mod tests {
         put(&files.cert, LATER[0], 0o644);
         tls.refresh().await;
         assert!(Arc::ptr_eq(&first, &served()), "the key is still the old one");
+        let tried = tls.loaded.lock().tried;
+        assert_eq!(
+            tried.map(|it| it[0]),
+            Some(stamp(&files.cert).unwrap()),
+            "it is not tried again"
+        );
         put(&files.key, LATER[1], 0o600);
         tls.refresh().await;
         let second = served();

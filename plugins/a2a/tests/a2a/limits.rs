@@ -56,6 +56,31 @@ async fn the_257th_connection_is_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_connection_is_kept_only_while_there_are_places() {
+    let host = with_engine().start().await;
+    let listener = Listener::of(&host, json!({})).await;
+    let connect = || TcpStream::connect(&listener.0);
+    let mut held = Vec::new();
+    for _ in 0..128 {
+        held.push(connect().await.unwrap());
+    }
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", listener.0);
+    let mut kept = held.pop().unwrap();
+    let mut answer = [0; 1024];
+    for _ in 0..2 {
+        kept.write_all(request.as_bytes()).await.unwrap();
+        let length = kept.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200 "), "it goes on");
+    }
+    held.push(connect().await.unwrap());
+    let mut last = connect().await.unwrap();
+    last.write_all(request.as_bytes()).await.unwrap();
+    let mut told = String::new();
+    last.read_to_string(&mut told).await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("connection: close"), "{told}");
+}
+
+#[tokio::test]
 async fn the_65th_stream_is_told_to_come_again() {
     let (builder, obedient) = with_obedient();
     let host = builder.start().await;
