@@ -34,7 +34,10 @@ const FIRST_BYTE: Duration = Duration::from_secs(30);
 pub(crate) struct Outgoing {
     screen: Arc<Screen>,
     names: Arc<dyn Names>,
+    /// Connects to addresses in bounds only.
     client: Client,
+    /// Connects to any, for what is allowed by name. Whoever resolves a name is not told of which port it is.
+    anywhere: Client,
 }
 
 /// What names stand for.
@@ -56,7 +59,8 @@ impl Names for System {
 /// Resolves names to addresses that were screened at that moment, so that a name cannot change its mind
 /// between being judged and being connected to.
 struct Screened {
-    screen: Arc<Screen>,
+    /// Without one any address will do.
+    screen: Option<Arc<Screen>>,
     names: Arc<dyn Names>,
 }
 
@@ -65,7 +69,9 @@ impl Resolve for Screened {
         let (screen, names) = (self.screen.clone(), self.names.clone());
         Box::pin(async move {
             let addresses = names.addresses(name.as_str()).await?;
-            screen.connect_host(name.as_str(), &addresses)?;
+            if let Some(screen) = screen {
+                screen.connect_host(name.as_str(), &addresses)?;
+            }
             let sockets = addresses.into_iter().map(|it| SocketAddr::new(it, 0));
             Ok(Box::new(sockets) as Addrs)
         })
@@ -93,16 +99,22 @@ impl Outgoing {
 
     fn with_names(screen: Screen, names: Arc<dyn Names>) -> Result<Self> {
         let screen = Arc::new(screen);
-        let screened = Screened { screen: screen.clone(), names: names.clone() };
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(POST)
-            .dns_resolver(Arc::new(screened))
-            .build()
-            .map_err(|_| RpcError::internal("TLS for A2A could not be set up here"))?;
-        Ok(Self { screen, names, client })
+        let client = |screen| {
+            Client::builder()
+                .redirect(Policy::none())
+                .no_proxy()
+                .connect_timeout(CONNECT)
+                .timeout(POST)
+                .dns_resolver(Arc::new(Screened { screen, names: names.clone() }))
+                .build()
+                .map_err(|_| RpcError::internal("TLS for A2A could not be set up here"))
+        };
+        let (anywhere, client) = (client(None)?, client(Some(screen.clone()))?);
+        Ok(Self { screen, names, client, anywhere })
+    }
+
+    fn client_for(&self, target: &Target) -> &Client {
+        if self.screen.names(target) { &self.anywhere } else { &self.client }
     }
 
     pub(crate) fn screen(&self) -> &Screen {
@@ -134,7 +146,8 @@ impl Outgoing {
     ) -> std::result::Result<Attempt, Refusal> {
         let target = self.screen.register(url, Consent::Given)?;
         self.judge(&target).await?;
-        let sending = self.client.post(target.url().clone()).headers(headers).body(body).send();
+        let sending = self.client_for(&target).post(target.url().clone());
+        let sending = sending.headers(headers).body(body).send();
         match timeout(FIRST_BYTE, sending).await {
             Ok(Ok(response)) => {
                 let wish = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
@@ -163,11 +176,29 @@ impl Outgoing {
         body: Option<Vec<u8>>,
         total: Duration,
     ) -> std::result::Result<Reply, Unmet> {
+        let replied = self.reply(target, headers, body, total).await;
+        if let Err(Unmet::Refused(refusal)) = &replied {
+            tracing::warn!(
+                host = refusal.host(),
+                reason = refusal.reason(),
+                "a request was refused"
+            );
+        }
+        replied
+    }
+
+    async fn reply(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+        total: Duration,
+    ) -> std::result::Result<Reply, Unmet> {
         self.judge(target).await?;
-        let url = target.url().clone();
+        let (url, client) = (target.url().clone(), self.client_for(target));
         let request = match body {
-            Some(body) => self.client.post(url).body(body),
-            None => self.client.get(url),
+            Some(body) => client.post(url).body(body),
+            None => client.get(url),
         };
         let first = if total > POST { total } else { total.min(FIRST_BYTE) };
         let request = request.headers(headers).timeout(total);
@@ -190,8 +221,8 @@ impl Outgoing {
 fn unmet(error: &reqwest::Error) -> Unmet {
     match refusal(error) {
         Some(refusal) => Unmet::Refused(refusal),
-        None if error.is_timeout() => Unmet::Late,
         None if error.is_connect() => Unmet::Unreachable,
+        None if error.is_timeout() => Unmet::Late,
         None => Unmet::Broken,
     }
 }

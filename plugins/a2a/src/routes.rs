@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_a2a_outbound::{Agent, Ask, Consent, Failure, Refusal, Target};
-use carport_a2a_types::{Content, Kind, Message, Part, Role, SendResult};
+use carport_a2a_outbound::{Ask, Consent, Failure, Refusal, Target, Unmet, within_bounds};
+use carport_a2a_types::{Content, Kind, Message, Part, Role, SendResult, StreamResponse, Version};
 use carport_a2ui_api::{Delivered, Delivery, Router};
 use carport_core::{Result, RpcError};
 use serde_json::{Map, Value};
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::{
-    asking::Asking,
+    asking::{Asking, Peer},
     credential::Credential,
     drawing::{ASKED_FOR, Keys},
     outgoing::Outgoing,
@@ -70,6 +71,22 @@ fn is_over(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused(error) if codes.contains(&error.code))
 }
 
+/// Sends a message and waits for its answer. One to a task that has ended begins another one, which refers to it: that
+/// is how a conversation goes on after a task.
+async fn ask(
+    peer: &Peer<'_>,
+    mut message: Message,
+) -> std::result::Result<(SendResult, Version), Failure> {
+    let heard = peer.call(&Ask::Send { message: &message, wait: true }).await;
+    if heard.as_ref().is_err_and(is_over)
+        && let Some(task) = message.task_id.take()
+    {
+        message.reference_task_ids = vec![task];
+        return peer.call(&Ask::Send { message: &message, wait: true }).await;
+    }
+    heard
+}
+
 #[async_trait]
 impl Router for Routes {
     fn screen(&self, endpoint: &str, allow_untrusted: bool) -> Result<()> {
@@ -77,8 +94,6 @@ impl Router for Routes {
         Ok(screen(&self.outgoing, &self.peers, endpoint, consent).map(drop)?)
     }
 
-    /// An action on a surface of a task that has ended begins another one, which refers to it: that is how a
-    /// conversation goes on after a task.
     async fn deliver(&self, delivery: Delivery) -> Result<Delivered> {
         let Delivery { endpoint, auth, task_id, context_id, parts: data, media_type, metadata } =
             delivery;
@@ -88,31 +103,26 @@ impl Router for Routes {
         let surface_id = surface_of(&data).unwrap_or_default().to_owned();
         let kept = || self.keys.of(&target, context_id.as_deref(), &surface_id);
         let credential = given.or_else(kept);
-        let mut message = Message {
+        let message = Message {
             message_id: Uuid::now_v7().to_string(),
             role: Role::User,
             parts: parts(data, media_type),
             context_id: context_id.clone(),
-            task_id: task_id.clone(),
+            task_id,
             metadata: (!metadata.is_empty()).then_some(metadata),
             extensions: Vec::new(),
             reference_task_ids: Vec::new(),
         };
-        let asking = Asking { outgoing: &self.outgoing, credential, blocking: true };
-        let peer = Agent::find(asking, &target).await?.with_extensions(Some(ASKED_FOR));
-        let mut heard = peer.call(&Ask::Send { message: &message, wait: true }).await;
-        if let (Err(failure), Some(task)) = (&heard, task_id)
-            && is_over(failure)
-        {
-            message.task_id = None;
-            message.reference_task_ids = vec![task];
-            heard = peer.call(&Ask::Send { message: &message, wait: true }).await;
-        }
-        let (result, version) = heard?;
+        let peer = Asking::new(&self.outgoing, credential, true).find(&target).await?;
+        let peer = peer.with_extensions(Some(ASKED_FOR));
+        let asked = timeout_at(peer.carrier().until, ask(&peer, message)).await;
+        let (result, version) = asked.unwrap_or_else(|_| Err(Unmet::Late.into()))?;
         let task_id = match &result {
             SendResult::Task(task) => Some(task.id.clone()),
             SendResult::Message(message) => message.task_id.clone(),
         };
+        let result = StreamResponse::from(result);
+        within_bounds(&result)?;
         let answer = serde_json::to_value(result).map_err(RpcError::internal)?;
         self.keys.expect(&target, context_id, &surface_id, &answer);
         Ok(Delivered { version: Some(version.text().into()), task_id, answer })

@@ -18,7 +18,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{answered, is_of_a2a};
-use crate::exit::{Code, Exit};
+use crate::{
+    exit::{Code, Exit},
+    output::one_line,
+};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -30,6 +33,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Fault {
     #[error("{}", told(.0, .1))]
     Failure(String, Failure),
+    #[error("the agent at {0} says no more: it {1}")]
+    Hushed(String, Unmet),
     #[error("a token is not sent in the clear: give an https URL instead of {0}")]
     Plain(String),
     #[error("the token cannot be sent: it holds a line end or another control character")]
@@ -46,7 +51,10 @@ fn told(url: &str, failure: &Failure) -> String {
         Failure::Denied => {
             format!("{url} {failure}; `--token-from` says where its token is")
         }
-        Failure::Refused(error) => format!("the agent refused: {error}"),
+        // Its own words, cut.
+        Failure::Refused(error) => {
+            format!("the agent {} ({})", one_line(&failure.to_string()), error.code)
+        }
         failure => format!("{url} {failure}"),
     }
 }
@@ -154,7 +162,7 @@ impl Agent {
         answered.map(|(answer, _)| answer).map_err(at(self.0.posted()))
     }
 
-    /// Asks for a stream, and tells what comes until it ends.
+    /// Asks for a stream, and tells what comes until it ends. One in which nothing comes is a failure.
     pub(crate) async fn stream(
         &self,
         ask: &Ask<'_>,
@@ -162,10 +170,19 @@ impl Agent {
     ) -> Result<(), Exit> {
         let at = at(self.0.posted());
         let mut events = self.0.stream(ask).await.map_err(&at)?;
-        while let Some(event) = events.next().await.map_err(&at)? {
-            tell(event)?;
+        let mut is_silent = true;
+        loop {
+            match events.next().await {
+                Ok(Some(event)) => tell(event)?,
+                Ok(None) if is_silent => return Err(at(Failure::Silent).into()),
+                Ok(None) => return Ok(()),
+                Err(Failure::Unmet(unmet)) if !is_silent => {
+                    return Err(Fault::Hushed(self.0.posted().to_string(), unmet).into());
+                }
+                Err(failure) => return Err(at(failure).into()),
+            }
+            is_silent = false;
         }
-        Ok(())
     }
 }
 
@@ -185,6 +202,16 @@ fn header(url: &Target, token: &SecretString) -> Result<HeaderValue, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agents_own_words_are_cut_and_in_one_line() {
+        let error = carport_core::RpcError::new(-32001, format!("\u{1b}[2J{}", "x".repeat(1000)));
+        let told = Fault::Failure("https://a.example/".into(), Failure::Refused(error)).to_string();
+        assert!(
+            told.starts_with("the agent refused: \\u{1b}[2Jxx") && told.ends_with("x (-32001)")
+        );
+        assert!(told.len() < 600, "{told}");
+    }
 
     #[test]
     fn a_token_goes_nowhere_in_the_clear_but_within_this_machine() {

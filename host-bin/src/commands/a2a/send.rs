@@ -20,7 +20,7 @@ use crate::{
         link::Link,
     },
     exit::Exit,
-    output::Output,
+    output::{Output, one_line},
 };
 
 /// To whom, and what.
@@ -87,6 +87,10 @@ pub(super) async fn run(
 /// Says how to go on, where there is something to go on with.
 fn next(teller: &Teller, target: &str, output: Output) {
     let (Some(id), Some(state)) = (teller.id(), teller.state()) else { return };
+    if !is_word(id) && !state.is_terminal() {
+        let id = one_line(id);
+        return output.note(format_args!("the task goes on, and its id is no plain word: {id}"));
+    }
     let at = if target == "." { String::new() } else { format!(" --at {target}") };
     match state {
         TaskState::InputRequired => {
@@ -100,6 +104,12 @@ fn next(teller: &Teller, target: &str, output: Output) {
             output.note(format_args!("`carport a2a tasks{at} follow {id}` shows what comes of it"))
         }
     }
+}
+
+/// Whether an id that an agent gave may stand in a command that is copied to a shell.
+fn is_word(id: &str) -> bool {
+    let letter = |it: char| it.is_ascii_alphanumeric() || "-_.:".contains(it);
+    id.chars().all(letter) && id.starts_with(|it: char| it.is_ascii_alphanumeric())
 }
 
 async fn here(
@@ -161,4 +171,19 @@ fn all(sent: SendResult, beside: &Value, teller: &mut Teller, output: Output) ->
         document.extend(beside.clone());
     }
     output.document(&document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_words_are_put_into_commands() {
+        for good in ["t", "0190c8a2-7b1e-7cc0-8000-000000000000", "task_1.2:3"] {
+            assert!(is_word(good), "{good}");
+        }
+        for bad in ["", "-x", "a b", "$(reboot)", "a;b", "\u{1b}[2J", "a'b", "é"] {
+            assert!(!is_word(bad), "{bad}");
+        }
+    }
 }

@@ -28,27 +28,39 @@ impl Teller {
         match event {
             StreamResponse::Task(task) => self.task(task),
             StreamResponse::Message(message) => text_of(message),
-            StreamResponse::StatusUpdate(update) => self.status(&update.status),
+            StreamResponse::StatusUpdate(update) => {
+                let begun = self.begin(&update.task_id, &update.context_id);
+                begun.into_iter().chain(self.status(&update.status)).collect()
+            }
             StreamResponse::ArtifactUpdate(update) => {
+                let begun = self.begin(&update.task_id, &update.context_id);
                 let id = &update.artifact.artifact_id;
                 let told = if update.append { self.parts.get(id).copied() } else { None };
                 let told = told.unwrap_or_default();
                 self.parts.insert(id.clone(), told + update.artifact.parts.len());
-                artifact(&update.artifact, 0)
+                begun.into_iter().chain(artifact(&update.artifact, 0)).collect()
             }
         }
+    }
+
+    /// The line that names the task, once. An agent may begin with an update of it.
+    fn begin(&mut self, id: &str, context: &str) -> Option<String> {
+        if self.id.is_some() {
+            return None;
+        }
+        self.id = Some(id.to_owned());
+        let context = match context {
+            "" => String::new(),
+            id => format!("  context {}", one_line(id)),
+        };
+        Some(format!("task {}{context}", Tone::Name.paint(one_line(id))))
     }
 
     fn task(&mut self, task: &Task) -> Vec<String> {
         let mut lines = Vec::new();
         let agents = task.history.iter().filter(|it| it.role == Role::Agent);
-        if self.id.is_none() {
-            self.id = Some(task.id.clone());
-            let context = match &*task.context_id {
-                "" => String::new(),
-                id => format!("  context {}", one_line(id)),
-            };
-            lines.push(format!("task {}{context}", Tone::Name.paint(one_line(&task.id))));
+        if let Some(begun) = self.begin(&task.id, &task.context_id) {
+            lines.push(begun);
             // What was said before anybody asked is `show`'s.
             self.heard.extend(agents.map(|it| it.message_id.clone()));
         } else {
@@ -105,7 +117,7 @@ impl Teller {
             _ => return Ok(()),
         };
         let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-        Err(Exit::failed(format!("task {id} {ended}{why}")))
+        Err(Exit::failed(format!("task {} {ended}{why}", one_line(id))))
     }
 }
 
@@ -245,6 +257,10 @@ mod tests {
             let exit = teller.outcome().unwrap_err();
             assert_eq!(exit.code, Code::Failed);
             assert!(exit.message.ends_with(word), "{}", exit.message);
+            let mut teller = Teller::default();
+            let lines = hear(&mut teller, update(&status(state, "no")));
+            assert_eq!((lines.len(), &*lines[0]), (2, "task t  context c"));
+            assert_eq!(teller.outcome().unwrap_err().message, exit.message);
         }
         let mut teller = Teller::default();
         assert_eq!(

@@ -1,6 +1,6 @@
 //! An agent of others: where it is asked, its answers, and its streams.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use carport_a2a_types::{
     StreamResponse, Version,
@@ -23,6 +23,9 @@ use crate::{
 
 /// Bytes of an answer, and of one event of a stream.
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of the id of a task or context of others.
+const NAME_BYTES: usize = 256;
 
 /// The whole body of an answer, if it has no more than `most` bytes.
 pub(crate) async fn whole(mut reply: Reply, most: usize) -> Result<Vec<u8>, Unmet> {
@@ -199,6 +202,29 @@ fn said<T: Read>(result: Value, version: Version) -> Result<T, Failure> {
     read(result, version).map_err(|_| Failure::Unknown)
 }
 
+/// The change that a result of a version tells.
+fn event(result: Value, version: Version) -> Result<StreamResponse, Failure> {
+    let event = said(result, version)?;
+    within_bounds(&event).map(|()| event)
+}
+
+/// Checks the names that a peer gives a task and its context: they are kept.
+///
+/// # Errors
+/// One of them has more than 256 bytes.
+pub fn within_bounds(event: &StreamResponse) -> Result<(), Failure> {
+    let (task, context) = match event {
+        StreamResponse::Task(it) => (Some(&it.id), Some(&it.context_id)),
+        StreamResponse::Message(it) => (it.task_id.as_ref(), it.context_id.as_ref()),
+        StreamResponse::StatusUpdate(it) => (Some(&it.task_id), Some(&it.context_id)),
+        StreamResponse::ArtifactUpdate(it) => (Some(&it.task_id), Some(&it.context_id)),
+    };
+    match [task, context].into_iter().flatten().any(|it| it.len() > NAME_BYTES) {
+        true => Err(Failure::LongName(NAME_BYTES)),
+        false => Ok(()),
+    }
+}
+
 /// A stream of changes.
 pub struct Events<'a, C> {
     agent: &'a Agent<C>,
@@ -208,7 +234,7 @@ pub struct Events<'a, C> {
     pieces: Pieces,
     reader: EventReader,
     waiting: VecDeque<Event>,
-    last_id: Option<String>,
+    last_id: Option<Arc<str>>,
     room: usize,
 }
 
@@ -230,8 +256,8 @@ impl<C: Carrier> Events<'_, C> {
     }
 
     /// The id of the last event that was heard, if the agent gives any.
-    pub fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
+    pub fn last_id(&self) -> Option<Arc<str>> {
+        self.last_id.clone()
     }
 
     /// The next change; `None` at the end of the stream.
@@ -240,7 +266,7 @@ impl<C: Carrier> Events<'_, C> {
     /// The stream broke, an event is too long or no change, or the agent tells an error.
     pub async fn next(&mut self) -> Result<Option<StreamResponse>, Failure> {
         if let Some(result) = self.first.take() {
-            return said(result, self.version).map(Some);
+            return event(result, self.version).map(Some);
         }
         while self.waiting.is_empty() {
             let Some(piece) = self.pieces.next().await else { return Ok(None) };
@@ -251,7 +277,7 @@ impl<C: Carrier> Events<'_, C> {
             self.waiting.extend(events.map_err(|_| Unmet::Long(ANSWER_BYTES))?);
         }
         let Event { id, data } = self.waiting.pop_front().unwrap_or_default();
-        let event = said(self.agent.result(data.as_bytes())?, self.version)?;
+        let event = event(self.agent.result(data.as_bytes())?, self.version)?;
         self.last_id = id;
         Ok(Some(event))
     }

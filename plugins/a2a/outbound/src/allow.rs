@@ -81,15 +81,6 @@ impl AllowList {
         self.0.iter().any(|entry| entry.fits(target))
     }
 
-    /// Whether a host is allowed by name, on some port at least.
-    pub fn names_host(&self, host: &str) -> bool {
-        self.0.iter().any(|entry| match entry {
-            Entry::Host(name, _) => name == host,
-            Entry::Suffix(suffix) => host.ends_with(suffix),
-            Entry::Block(..) => false,
-        })
-    }
-
     /// Whether an address is in an allowed block.
     pub fn holds(&self, address: IpAddr) -> bool {
         self.0.iter().any(|entry| match entry {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     agent::whole,
     carrier::{Carrier, Request},
-    failure::Failure,
+    failure::{Failure, Unmet},
     target::Target,
 };
 
@@ -17,7 +17,8 @@ pub const CARD_BYTES: usize = 256 * 1024;
 const PLACES: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/agent.json"];
 
 /// The card of an agent: where the URL says, if it names one, or at the well-known places of its origin. The second
-/// value is the card as it came. It is asked for without credentials.
+/// value is the card as it came. It is asked for without credentials. A place with something that is no card, as a
+/// site has that answers everything with a page, keeps nobody from the next one.
 ///
 /// # Errors
 /// There is none, or it does not read.
@@ -26,14 +27,20 @@ pub async fn find_card(
     url: &Target,
 ) -> Result<(AgentCard, Value), Failure> {
     let itself = url.url().path().ends_with(".json").then(|| url.clone());
+    let mut why = Failure::NoCard;
     for place in itself.into_iter().chain(PLACES.map(|path| url.at(path))) {
         let request = Request { to: &place, headers: Vec::new(), body: None };
         let reply = carrier.carry(request).await?;
         if reply.status == 200 {
-            return read_card(&whole(reply, CARD_BYTES).await?).ok_or(Failure::BadCard);
+            match whole(reply, CARD_BYTES).await.map(|it| read_card(&it)) {
+                Ok(Some(read)) => return Ok(read),
+                Ok(None) => why = Failure::BadCard,
+                Err(unmet @ Unmet::Long(_)) => why = unmet.into(),
+                Err(unmet) => return Err(unmet.into()),
+            }
         }
     }
-    Err(Failure::NoCard)
+    Err(why)
 }
 
 /// A card in the shape that it has: agents of v0.3 show theirs at either place.

@@ -69,6 +69,9 @@ pub enum Failure {
     /// Its stream ended before it said anything.
     #[error("ends its stream before it says anything")]
     Silent,
+    /// It names a task or a context by too much.
+    #[error("names a task or its context by more than {0} bytes")]
+    LongName(usize),
     /// It tells changes without end.
     #[error("tells more than {0} changes")]
     Endless(usize),
@@ -89,8 +92,8 @@ impl Failure {
         }
     }
 
-    /// Whether the agent does not stream after all, or not here. Nothing was done, and asked otherwise it says
-    /// what else is wrong.
+    /// Whether the agent does not stream after all, or not here, where this came instead of a stream: then nothing
+    /// was done, and asked otherwise it says what else is wrong.
     pub fn refuses_streams(&self) -> bool {
         let refused = |it: &RpcError| it.code == Kind::UnsupportedOperation.code();
         self.knows_no_such_thing() || matches!(self, Self::Refused(error) if refused(error))
@@ -99,6 +102,11 @@ impl Failure {
     /// Whether there is more of the answer than may be.
     pub const fn is_excess(&self) -> bool {
         matches!(self, Self::Unmet(Unmet::Long(_)) | Self::Endless(_))
+    }
+
+    /// Whether it is no more than one event that does not read; those after it may.
+    pub const fn is_of_one_event(&self) -> bool {
+        matches!(self, Self::NoJsonRpc | Self::Unknown | Self::LongName(_))
     }
 }
 
@@ -110,15 +118,35 @@ impl From<Failure> for RpcError {
             Failure::Unmet(Unmet::Late) => "peer_timeout",
             _ => "peer_error",
         };
+        // Only where no connection came about it is sure that nothing was done.
+        let is_retryable = failure == Failure::Unmet(Unmet::Unreachable);
         let told = Self::internal(format!("the peer {failure}"))
             .with("reason", reason)
-            .with("retryable", reason != "peer_error");
+            .with("retryable", is_retryable);
         match failure {
-            Failure::Unmet(Unmet::Long(limit)) | Failure::Endless(limit) => {
-                told.with("limit", limit)
-            }
+            Failure::Unmet(Unmet::Long(limit))
+            | Failure::Endless(limit)
+            | Failure::LongName(limit) => told.with("limit", limit),
             Failure::Refused(error) => told.with("peer", json!(error)),
             _ => told,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_never_reached_the_agent_may_be_sent_again() {
+        for (unmet, reason, again) in [
+            (Unmet::Unreachable, "peer_unreachable", true),
+            (Unmet::Broken, "peer_unreachable", false),
+            (Unmet::Late, "peer_timeout", false),
+            (Unmet::Long(1), "peer_error", false),
+        ] {
+            let data = RpcError::from(Failure::Unmet(unmet)).data.unwrap();
+            assert_eq!((&data["reason"], &data["retryable"]), (&json!(reason), &json!(again)));
         }
     }
 }

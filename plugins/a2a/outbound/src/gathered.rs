@@ -63,13 +63,16 @@ impl Gathered {
         self.said.map(SendResult::Message).or(task)
     }
 
-    fn take_task(&mut self, task: Task) -> Option<Task> {
+    fn take_task(&mut self, mut task: Task) -> Option<Task> {
         let Some(fold) = &mut self.fold else {
             self.fold = Some(Fold { task: task.clone(), owner: String::new(), seq: 0 });
             return Some(task);
         };
         if fold.task.id != task.id {
             return None;
+        }
+        if task.context_id.is_empty() {
+            task.context_id.clone_from(&fold.task.context_id);
         }
         let news = news(&fold.task, task.clone());
         fold.task = task;
@@ -93,8 +96,9 @@ impl Gathered {
         Some(update)
     }
 
-    /// The fold of a task that an update is of, and of no other. The update is given the task's context. An agent
-    /// may begin with an update: what it says of the task is all that is known of it.
+    /// The fold of a task that an update is of, and of no other. The update is given the task's context, which is the
+    /// first one that is named. An agent may begin with an update: what it says of the task is all that is known of
+    /// it.
     fn fold_of(&mut self, id: &str, context_id: &mut String) -> Option<&mut Fold> {
         let fold = self.fold.get_or_insert_with(|| {
             let status = TaskStatus { state: TaskState::Working, message: None, timestamp: None };
@@ -103,8 +107,14 @@ impl Gathered {
             let task = Task { id, context_id, status, artifacts, history, metadata: None };
             Fold { task, owner: String::new(), seq: 0 }
         });
-        context_id.clone_from(&fold.task.context_id);
-        (fold.task.id == id).then_some(fold)
+        if fold.task.id != id {
+            return None;
+        }
+        match fold.task.context_id.is_empty() {
+            true => fold.task.context_id.clone_from(context_id),
+            false => context_id.clone_from(&fold.task.context_id),
+        }
+        Some(fold)
     }
 }
 
@@ -195,6 +205,7 @@ mod tests {
         gathered.take(event(part("t", "a", "one", false))).unwrap();
         assert_eq!(gathered.task().unwrap().status.state, TaskState::Working);
         gathered.take(event(status("t", "COMPLETED"))).unwrap();
+        assert_eq!(gathered.task().unwrap().context_id, "c", "the first one that is named");
         assert!(gathered.is_final());
         let said = json!({ "message": { "messageId": "m", "role": "ROLE_AGENT", "parts": [{ "text": "x" }] } });
         let mut gathered = Gathered::default();

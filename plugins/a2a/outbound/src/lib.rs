@@ -16,7 +16,7 @@ mod sse;
 mod target;
 
 pub use address::is_blocked;
-pub use agent::{ANSWER_BYTES, Agent, Events};
+pub use agent::{ANSWER_BYTES, Agent, Events, within_bounds};
 pub use allow::{AllowList, BadEntry};
 pub use ask::Ask;
 pub use card::{CARD_BYTES, find_card};

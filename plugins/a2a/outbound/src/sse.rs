@@ -3,13 +3,18 @@
 //! The format is that of the HTML standard, section 9.2.6: lines end with CR, LF or both, an empty one
 //! ends an event, and of the fields `data` and `id` matter here.
 
+use std::sync::Arc;
+
 use thiserror::Error;
+
+/// Bytes of an event's id; a longer one is as none.
+const ID_BYTES: usize = 256;
 
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The last id that the stream gave.
-    pub id: Option<String>,
+    /// The last id that the stream gave; many events may share it.
+    pub id: Option<Arc<str>>,
     /// What it says.
     pub data: String,
 }
@@ -27,7 +32,7 @@ pub struct EventReader {
     /// The last byte was a CR: an LF that follows ends no further line.
     after_cr: bool,
     begun: bool,
-    id: Option<String>,
+    id: Option<Arc<str>>,
     data: Option<String>,
 }
 
@@ -84,7 +89,8 @@ impl EventReader {
                 None => self.data = Some(value.to_owned()),
             },
             "id" if !value.contains('\0') => {
-                self.id = Some(value.to_owned()).filter(|it| !it.is_empty());
+                let has_room = (1..=ID_BYTES).contains(&value.len());
+                self.id = has_room.then(|| value.into());
             }
             _ => {}
         }
@@ -103,7 +109,7 @@ mod tests {
     }
 
     fn event(id: Option<&str>, data: &str) -> Event {
-        Event { id: id.map(str::to_owned), data: data.to_owned() }
+        Event { id: id.map(Arc::from), data: data.to_owned() }
     }
 
     #[test]
@@ -113,6 +119,16 @@ mod tests {
         let expected = [event(Some("1"), "a\nb"), event(Some("1"), ""), event(None, " c")];
         assert_eq!(read(text), expected);
         assert_eq!(read("data: unfinished\n"), []);
+    }
+
+    #[test]
+    fn a_long_id_is_none_and_a_short_one_is_shared() {
+        let long = "x".repeat(ID_BYTES + 1);
+        let text = format!("id: 1\ndata: a\n\ndata: b\n\nid: {long}\ndata: c\n\n");
+        let all = read(&text);
+        assert_eq!(all, [event(Some("1"), "a"), event(Some("1"), "b"), event(None, "c")]);
+        let [first, second] = [0, 1].map(|at| all[at].id.clone().unwrap());
+        assert!(Arc::ptr_eq(&first, &second), "it is not copied for each event");
     }
 
     #[test]

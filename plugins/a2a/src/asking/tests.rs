@@ -1,4 +1,4 @@
-//! Peers that keep a stream open for ever: each costs no more than the time of one call.
+//! Peers that take their time: each costs no more than that of one call.
 
 use carport_a2a_outbound::{AllowList, Screen, Target};
 use carport_a2a_types::TaskState;
@@ -51,8 +51,7 @@ async fn a_stream_without_news_is_left_when_the_time_is_up() {
     for begins in [format!("data: {event}\n\n"), String::new()] {
         let is_known = !begins.is_empty();
         let (url, serving) = idle(begins).await;
-        let asking = Asking { outgoing: &outgoing, credential: None, blocking: true };
-        let peer = Agent::find(asking, &url).await.unwrap();
+        let peer = Asking::new(&outgoing, None, true).find(&url).await.unwrap();
         let (began, mut told) = (Instant::now(), 0);
         let heard = hear(&peer, &message, |_| told += 1).await;
         assert!(began.elapsed() <= BLOCKING + Duration::from_secs(1), "{:?}", began.elapsed());
@@ -60,9 +59,38 @@ async fn a_stream_without_news_is_left_when_the_time_is_up() {
             Ok((SendResult::Task(task), Version::V1)) if is_known => {
                 assert_eq!((task.status.state, told), (TaskState::Working, 1));
             }
-            Err(Failure::Unmet(Unmet::Late)) if !is_known => {}
+            Err(error) if !is_known => assert_eq!(error.data.unwrap()["reason"], "peer_timeout"),
             other => panic!("{other:?}"),
         }
         serving.await.unwrap();
     }
+}
+
+/// Each request alone is within its time; the card is at the second place that is asked for it.
+#[tokio::test(start_paused = true)]
+async fn finding_a_peer_counts_as_asking_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let interface = json!({ "url": format!("{url}/rpc"), "protocolBinding": "JSONRPC", "protocolVersion": "1.0" });
+    let card = json!({ "name": "p", "description": "", "version": "1", "capabilities": {},
+        "supportedInterfaces": [interface] });
+    let serving = tokio::spawn(async move {
+        for (status, body) in [(404, String::new()), (200, card.to_string()), (200, String::new())]
+        {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            sleep(Duration::from_secs(25)).await;
+            let head = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n{body}");
+            let _ = stream.write_all(head.as_bytes()).await;
+        }
+    });
+    let outgoing = Outgoing::new(Screen::new(AllowList::parse(&["127.0.0.1"]).unwrap())).unwrap();
+    let began = Instant::now();
+    let asking = Asking::new(&outgoing, None, false);
+    let peer = asking.find(&Target::parse(&url).unwrap()).await.unwrap();
+    let error = hear(&peer, &Message::of_agent("m", "hello"), |_| {}).await.unwrap_err();
+    let took = began.elapsed();
+    assert!(AT_ONCE <= took && took <= AT_ONCE + Duration::from_secs(1), "{took:?}");
+    assert_eq!(error.data.unwrap()["reason"], "peer_timeout");
+    serving.await.unwrap();
 }

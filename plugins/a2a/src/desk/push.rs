@@ -1,14 +1,14 @@
 //! Posting a task's changes to its receivers: in order, one at a time for each, again after failures.
 //!
-//! A receiver is told by a task of its own that reads the log at its pace. So nothing is queued for it,
-//! and a receiver that hangs holds up nobody.
+//! A receiver is told by a task of its own that reads the log at its pace. So changes are not copied for it, only what
+//! was read ahead of the log is held, and a receiver that hangs holds up nobody.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
 };
 
-use carport_a2a_outbound::{Attempt, Consent, Verdict, judge};
+use carport_a2a_outbound::{Attempt, Consent, Screen, Verdict, judge};
 use carport_a2a_tasks::{
     ArtifactChange, Caller, Change, Fold, PushEntry, StoreError, Stored, TaskStore,
 };
@@ -29,13 +29,16 @@ use crate::outgoing::Outgoing;
 const MOST_BEHIND: u64 = 256;
 /// Posts of the whole daemon at a time.
 const AT_ONCE: usize = 64;
-/// Those among them for tasks of one caller.
+/// Receivers of the whole daemon whose tasks are read at a time, when telling them begins.
+const BEGINNING_AT_ONCE: usize = 8;
+/// Posts at a time for tasks of one caller.
 const AT_ONCE_FOR_ONE: usize = 16;
 
 /// What posts need.
 pub(crate) struct Post {
     outgoing: Arc<Outgoing>,
     room: Semaphore,
+    beginning: Semaphore,
     /// The room of each caller, as long as a receiver of theirs is told of something.
     rooms: Guarded<HashMap<String, Weak<Semaphore>>>,
     /// What tells each receiver, by task and receiver.
@@ -45,7 +48,8 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn new(outgoing: Arc<Outgoing>) -> Self {
         let (room, rooms) = (Semaphore::new(AT_ONCE), Guarded::default());
-        Self { outgoing, room, rooms, telling: Guarded::default() }
+        let beginning = Semaphore::new(BEGINNING_AT_ONCE);
+        Self { outgoing, room, beginning, rooms, telling: Guarded::default() }
     }
 
     fn room_of(&self, caller: &str) -> Arc<Semaphore> {
@@ -166,14 +170,17 @@ impl Desk {
 
     async fn resume_telling_of(self: &Arc<Self>, id: &str) -> Result<(), StoreError> {
         let daemon = Caller::daemon();
+        let mut waiting = self.store.list_push(&daemon, id).await?;
+        waiting.retain(|entry| !entry.told_end);
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let fold = self.store.get(&daemon, id, None).await?;
         let ended = fold.task.status.state.is_terminal();
         // The end is the last change.
         let seq = if ended { fold.seq.saturating_sub(1) } else { fold.seq };
-        for entry in self.store.list_push(&daemon, id).await? {
-            if !entry.told_end {
-                self.begin_telling(id, entry.config.id.unwrap_or_default(), seq);
-            }
+        for entry in waiting {
+            self.begin_telling(id, entry.config.id.unwrap_or_default(), seq);
         }
         Ok(())
     }
@@ -206,20 +213,34 @@ impl Desk {
     }
 }
 
-async fn tell(desk: Arc<Desk>, key: (String, String), seq: u64) {
+/// Tells a receiver everything. Where the store does not answer it is read again as often, and after the same waits, as
+/// a receiver that does not answer is posted to.
+async fn tell(desk: Arc<Desk>, key: (String, String), mut seq: u64) {
     let (id, name) = &key;
-    match tell_all(&desk, id, name, seq).await {
-        Ok(()) => {}
-        // The task or the receiver is gone, and with it what was to be told.
-        Err(error) if error.kind() == Kind::TaskNotFound => {}
-        Err(error) => tracing::error!(%error, task = id, "a receiver could not be told"),
+    let mut retries = 0;
+    loop {
+        let before = seq;
+        match tell_all(&desk, id, name, &mut seq).await {
+            Ok(()) => break,
+            // The task or the receiver is gone, and with it what was to be told.
+            Err(error) if error.kind() == Kind::TaskNotFound => break,
+            Err(error) => tracing::error!(%error, task = id, "a receiver could not be told"),
+        }
+        retries = if seq > before { 0 } else { retries };
+        let Verdict::Again(wait) = judge(Attempt::NoAnswer, retries, chance()) else { break };
+        retries += 1;
+        sleep(wait).await;
     }
     desk.told_all(&key, task::id());
 }
 
-async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult<()> {
+/// Tells a receiver every change after `seq`, which goes along.
+async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: &mut u64) -> A2aResult<()> {
     let Some(post) = &desk.post else { return Ok(()) };
-    let mut follow: Follow = desk.follow_on(id, seq).await?;
+    let mut follow: Follow = {
+        let _beginning = post.beginning.acquire().await;
+        desk.follow_on(id, *seq).await?
+    };
     let own = post.room_of(follow.owner());
     let mut snapshot = Snapshot::default();
     while let Some(told) = follow.next().await? {
@@ -234,6 +255,7 @@ async fn tell_all(desk: &Arc<Desk>, id: &str, name: &str, seq: u64) -> A2aResult
             // Nothing is held for a receiver that knows everything.
             snapshot.forget();
         }
+        *seq = told.seq;
         if outcome == Outcome::Gone {
             return Ok(desk.store.drop_push(&daemon, id, entry).await?);
         }
@@ -288,7 +310,10 @@ async fn deliver(
                     reason = refusal.reason(),
                     "a post was refused"
                 );
-                return Ok(Outcome::Settled);
+                if !may_pass(post.outgoing.screen(), &entry.config.url) {
+                    return Ok(Outcome::Settled);
+                }
+                Attempt::NoAnswer
             }
         };
         match judge(attempt, retries, chance()) {
@@ -303,6 +328,11 @@ async fn deliver(
         }
         retries += 1;
     }
+}
+
+/// Whether what was refused is only what a name resolved to, which may be another address the next time.
+fn may_pass(screen: &Screen, url: &str) -> bool {
+    screen.register(url, Consent::Given).is_ok_and(|target| target.address().is_none())
 }
 
 /// Whether a receiver will never take what was posted; one that is only busy may, later.

@@ -1,6 +1,6 @@
 //! `a2a.send`: a message to an agent of others.
 
-use carport_a2a_outbound::{Agent, Consent};
+use carport_a2a_outbound::Consent;
 use carport_a2a_types::{Message, SendResult, Version, read::read};
 use carport_a2ui_api::{Ingested, RouteAuth};
 use carport_core::{Access, Caller, Method, Result, RpcError};
@@ -83,9 +83,9 @@ impl Method for SendToPeer {
         let consent = Consent::given(self.allow_untrusted_endpoint);
         let endpoint = screen(&a2a.outgoing, &a2a.peers, &self.endpoint, consent)?;
         let credential = Credential::of(&self.route_auth, &endpoint)?;
-        let asking = Asking { outgoing: &a2a.outgoing, credential, blocking: self.blocking };
+        let asking = Asking::new(&a2a.outgoing, credential, self.blocking);
         let drawing = a2a.drawing.as_ref().filter(|_| self.ingest_a2ui);
-        let peer = Agent::find(asking, &endpoint).await?;
+        let peer = asking.find(&endpoint).await?;
         let peer = peer.with_extensions(drawing.map(|_| ASKED_FOR));
         if let Some(drawing) = drawing {
             drawing.introduce(&mut message, peer.posted());

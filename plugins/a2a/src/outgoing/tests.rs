@@ -123,6 +123,27 @@ async fn a_name_that_resolves_to_this_machine_is_not_connected_to() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_allowed_on_one_port_is_screened_on_every_other() {
+    let (listener, port) = listener().await;
+    for (entry, answers) in [
+        (format!("hook.example:{}", port ^ 1), &[&[HERE][..]][..]),
+        // It passes where it is judged and has changed its mind when it is connected to.
+        (format!("hook.example:{}", port ^ 1), &[&[ABROAD], &[HERE]]),
+    ] {
+        let outgoing = fickle(&[entry.as_str()], answers);
+        let blocked = Err(Refusal::Blocked("hook.example".into()));
+        assert_eq!(post(&outgoing, &format!("https://hook.example:{port}/")).await, blocked);
+    }
+    let connected = timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(connected.is_err(), "nothing was connected to");
+    let allowed = fickle(&[&*format!("hook.example:{port}")], &[&[HERE]]);
+    let asking =
+        tokio::spawn(async move { post(&allowed, &format!("http://hook.example:{port}/")).await });
+    assert!(timeout(Duration::from_secs(5), listener.accept()).await.is_ok());
+    asking.abort();
+}
+
+#[tokio::test]
 async fn a_name_that_is_allowed_is_connected_to_wherever_it_leads() {
     let (listener, port) = listener().await;
     let allowed = fickle(&["hook.example"], &[&[HERE]]);

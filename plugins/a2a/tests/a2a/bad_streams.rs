@@ -210,6 +210,7 @@ async fn a_hundred_megabytes_of_events_are_not_read() {
         let error = client.raw("a2a.send", send(&url)).await.unwrap_err();
         let data = error.data.unwrap();
         assert_eq!((&data["reason"], &data["limit"]), (&json!("peer_error"), &json!(8 << 20)));
+        assert_eq!(data["taskId"], "t");
         let (_, taken) = timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
         assert!(taken < 50 << 20, "{taken} bytes were taken");
     }
@@ -251,10 +252,6 @@ async fn a_card_that_lies_about_streams_costs_one_more_request() {
             vec![(JSON, refusal(-32004), Then::Ends), done()],
             vec!["SendStreamingMessage", "SendMessage"],
         ),
-        (
-            vec![(SSE, format!("data: {}\n\n", refusal(-32004)), Then::Ends), done()],
-            vec!["SendStreamingMessage", "SendMessage"],
-        ),
         (vec![done()], vec!["SendStreamingMessage"]),
         (
             vec![
@@ -275,6 +272,8 @@ async fn a_card_that_lies_about_streams_costs_one_more_request() {
         (SSE, "data: {\"result\":{\"task\":7}}\n\n".into(), Then::Ends),
         (JSON, "no JSON".into(), Then::Ends),
         (JSON, refusal(-32001), Then::Ends),
+        (SSE, format!("data: {}\n\n", refusal(-32004)), Then::Ends),
+        (SSE, format!("data: {}\n\n", refusal(-32601)), Then::Ends),
     ] {
         let (url, serving) = streaming(newer(), vec![answer]).await;
         let error = client.raw("a2a.send", send(&url)).await.unwrap_err();
@@ -324,6 +323,70 @@ async fn a_stream_that_breaks_is_taken_up_twice_and_then_the_task_is_looked_at()
     let task = sent(&mut client, &url).await;
     assert_eq!((state(&task), &task["artifacts"]), ("WORKING", &whole["task"]["artifacts"]));
     assert_eq!(methods(serving).await, ["SendStreamingMessage"]);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_looked_for_before_the_answer() {
+    let host = host().await;
+    let mut client = host.client().await;
+    let looked = |state: &str| (JSON, envelope("result", &task(state)["task"]), Then::Ends);
+    let first = || (SSE, events(1, &[task("WORKING")]), Then::Breaks);
+    let news = |at: usize| {
+        (
+            SSE,
+            events(at, &[task("WORKING"), made("t", &at.to_string(), &json!({ "text": "x" }))]),
+            Then::Breaks,
+        )
+    };
+    let end = |then| (SSE, events(9, &[update("t", "COMPLETED")]), then);
+    let unread = format!("{}data: {{}}\n\n", events(1, &[task("WORKING")]));
+    let failing = || {
+        (SSE, format!("{}data: {}\n\n", events(1, &[task("WORKING")]), refusal(-32603)), Then::Ends)
+    };
+    let (sends, looks) = ("SendStreamingMessage", "GetTask");
+    let after = |n: usize| format!("SubscribeToTask after {n}");
+    for (answers, asked) in [
+        // It does not begin with the task.
+        (
+            vec![first(), end(Then::Hangs), looked("COMPLETED")],
+            vec![sends.into(), after(1), looks.into()],
+        ),
+        // Each that tells something is followed by two more.
+        (
+            vec![first(), news(1), news(3), news(5), end(Then::Ends), looked("COMPLETED")],
+            vec![sends.into(), after(1), after(2), after(4), after(6), looks.into()],
+        ),
+        // One event does not read.
+        (
+            vec![(SSE, unread + &end(Then::Ends).1, Then::Ends), looked("COMPLETED")],
+            vec![sends.into(), looks.into()],
+        ),
+        // What the stream says is wrong is not wrong with the task.
+        (vec![failing(), looked("COMPLETED")], vec![sends.into(), looks.into()]),
+    ] {
+        let (url, serving) = streaming(newer(), answers).await;
+        assert_eq!(state(&sent(&mut client, &url).await), "COMPLETED", "{asked:?}");
+        assert_eq!(methods(serving).await, asked);
+    }
+    let (url, _) = streaming(newer(), vec![failing(), looked("WORKING")]).await;
+    let data = client.raw("a2a.send", send(&url)).await.unwrap_err().data.unwrap();
+    assert_eq!((&data["peer"]["code"], &data["taskId"]), (&json!(-32603), &json!("t")));
+}
+
+#[tokio::test]
+async fn a_task_that_goes_on_does_not_end_with_the_question_before() {
+    let host = host().await;
+    let asks = || task("INPUT_REQUIRED");
+    let told = [asks(), update("t", "WORKING"), update("t", "INPUT_REQUIRED")];
+    let answers =
+        vec![(SSE, events(1, &[asks()]), Then::Breaks), (SSE, events(1, &told), Then::Hangs)];
+    let (url, serving) = streaming(newer(), answers).await;
+    let mut params = send(&url);
+    params["message"]["taskId"] = "t".into();
+    let sent = host.client().await.raw("a2a.send", params).await.unwrap();
+    let history = sent["result"]["task"]["history"].as_array().unwrap();
+    assert_eq!(history.len(), 2, "the question before, and what followed: {history:?}");
+    assert_eq!(methods(serving).await, ["SendStreamingMessage", "SubscribeToTask after 1"]);
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ async fn a_stream_is_heard_event_by_event_and_taken_up_after_the_last_one() {
     }
     let mut events = Events { version: Version::V1, ..newer };
     assert!(matches!(events.next().await, Ok(Some(StreamResponse::Task(_)))));
-    assert_eq!(events.last_id(), Some("7"));
+    assert_eq!(events.last_id().as_deref(), Some("7"));
     assert!(matches!(events.next().await, Err(Failure::Refused(error)) if error.message == "***"));
 }
 
@@ -125,6 +125,25 @@ async fn an_answer_that_is_no_stream_is_heard_like_one_of_one_event() {
     let mut events = agent.stream(&Ask::SendStreaming(&message)).await.unwrap();
     assert!(matches!(events.next().await, Ok(Some(StreamResponse::Task(_)))));
     assert_eq!(events.next().await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_task_with_a_name_that_is_too_long_is_refused() {
+    for (id, context) in [(257, 1), (1, 257), (256, 256)] {
+        let [id, context] = [id, context].map(|it| "x".repeat(it));
+        let task =
+            json!({ "id": id, "contextId": context, "status": { "state": "TASK_STATE_WORKING" } });
+        let text = json!({ "result": { "task": task } }).to_string();
+        let script = Script::new([(200, &format!("data: {text}\n\n")), (200, &text)]);
+        let agent = agent(&script).await;
+        for _ in 0..2 {
+            let mut events = agent.stream(&Ask::Follow { id: "t", after: None }).await.unwrap();
+            match events.next().await {
+                Ok(Some(_)) => assert_eq!((id.len(), context.len()), (256, 256)),
+                refused => assert_eq!(refused, Err(Failure::LongName(256))),
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -156,9 +175,12 @@ async fn a_card_is_looked_for_at_both_places_and_says_where_to_post() {
     let found = Agent::find(&own, &url).await.unwrap();
     assert_eq!((found.posted().url().path(), found.declares_streams()), ("/rpc", true));
     assert_eq!(own.asked.lock()[1].0, "/.well-known/agent.json");
+    let page = Script::new([(200, "<html>"), (200, &card("https://a.example/rpc"))]);
+    assert_eq!(Agent::find(&page, &url).await.unwrap().posted().url().path(), "/rpc");
     for (replies, failure) in [
         ([(200, card("https://b.example/rpc")), (404, String::new())], Failure::Elsewhere),
-        ([(200, "{}".into()), (200, card("https://a.example/rpc"))], Failure::BadCard),
+        ([(200, "{}".into()), (404, String::new())], Failure::BadCard),
+        ([(404, String::new()), (200, "<html>".into())], Failure::BadCard),
         ([(404, String::new()), (301, String::new())], Failure::NoCard),
         ([(200, "x".repeat(CARD_BYTES + 1)), (404, String::new())], Unmet::Long(CARD_BYTES).into()),
     ] {

@@ -23,6 +23,18 @@ fn only_what_is_refused_for_good_is_settled() {
     assert!(!refuses(Attempt::NoAnswer));
 }
 
+#[test]
+fn only_a_name_may_lead_elsewhere_the_next_time() {
+    for (url, passes) in [
+        ("https://hook.example/", true),
+        ("https://1.1.1.1/", false),
+        ("https://localhost/", false),
+        ("http://hook.example/", false),
+    ] {
+        assert_eq!(may_pass(&Screen::default(), url), passes, "{url}");
+    }
+}
+
 /// A store that counts how often a whole task is read of it.
 struct Counting {
     inner: MemoryStore,
