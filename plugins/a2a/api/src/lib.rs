@@ -70,7 +70,10 @@ impl Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Over;
 
-/// Takes what a turn makes on its way.
+/// Takes what a turn makes on its way, in the order in which it is given.
+///
+/// A call may be dropped before it answers, as by a timeout. What it was given is then kept as a whole and told
+/// to whoever follows the task, or not at all; whatever is given later, and the end of the turn, comes after it.
 #[async_trait]
 pub trait Updates: Send + Sync {
     /// An artifact, or more of one.

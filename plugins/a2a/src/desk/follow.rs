@@ -99,6 +99,7 @@ impl Desk {
         if now.as_ref().is_ok_and(|now| !now.task.status.state.is_terminal()) {
             return now.map(|now| (now, mark)).map_err(A2aError::from);
         }
+        drop(mark);
         self.rows.lock().forget_idle(id);
         let now = now?;
         let whole = watch::Sender::new(now.seq).subscribe();

@@ -10,7 +10,7 @@ mod push;
 mod rows;
 mod turns;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use carport_a2a_api::Executor;
 use carport_a2a_tasks::{
@@ -21,7 +21,7 @@ use carport_a2a_types::{
     read::{MAX_NESTING, read},
 };
 use carport_core::{Clock, Guarded, Tasks, Time};
-use tokio::time::timeout;
+use tokio::{task::AbortHandle, time::timeout};
 use uuid::Uuid;
 
 pub(crate) use follow::{Follow, Told};
@@ -49,6 +49,13 @@ pub(crate) struct Desk {
     unfailed: Guarded<BTreeMap<String, String>>,
     /// Posts changes to receivers; without it there are none.
     post: Option<Post>,
+}
+
+/// A change that was kept and told of.
+struct Kept {
+    stored: Arc<Stored>,
+    /// What still does the turns of a task that ended with it.
+    running: Option<AbortHandle>,
 }
 
 /// What a message led to.
@@ -102,16 +109,31 @@ impl Desk {
         self.clock.now()
     }
 
-    /// Keeps a change and then tells of it.
-    async fn change(
+    /// Keeps a change and then tells of it: if it is kept half way, it has to be polled to its end, or whoever
+    /// follows waits for ever. Only after the change `after`, where that is given.
+    async fn keep(
         &self,
         caller: &Caller,
         id: &str,
+        after: Option<u64>,
         change: Change,
-    ) -> Result<Arc<Stored>, StoreError> {
-        let stored = self.store.append(caller, id, change, self.now()).await?;
-        self.rows.lock().note(id, &stored);
-        Ok(stored)
+    ) -> Result<Kept, StoreError> {
+        let stored = self.store.append_after(caller, id, after, change, self.now()).await?;
+        let running = self.rows.lock().note(id, &stored);
+        Ok(Kept { stored, running })
+    }
+
+    /// Keeps a change and tells of it, even if whoever asks is dropped meanwhile.
+    async fn change(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &str,
+        after: Option<u64>,
+        change: Change,
+    ) -> Result<Kept, StoreError> {
+        let (desk, caller, id) = (self.clone(), caller.clone(), id.to_owned());
+        let kept = tokio::spawn(async move { desk.keep(&caller, &id, after, change).await });
+        kept.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
     }
 
     /// Takes a message: makes a task of it, goes on with one, or has it answered without any. `by` does its
@@ -186,11 +208,11 @@ impl Desk {
         let give_up = || self.rows.lock().give_up(id, number);
         let added = self.add_receiver(caller, &fold, receiver).await;
         added.inspect_err(|_| give_up())?;
-        let kept = self.change(caller, id, Change::Message(message.clone())).await;
+        let kept = self.change(caller, id, None, Change::Message(message.clone())).await;
         if let Err(StoreError::Refused(full @ Refused::Full { .. })) = &kept {
             self.put_down(id, &full.to_string()).await;
         }
-        let stored = kept.inspect_err(|_| give_up())?;
+        let Kept { stored, .. } = kept.inspect_err(|_| give_up())?;
         let place = self.take_place(id, number, job)?;
         if stored.seq == fold.seq + 1 {
             fold.apply((*stored).clone());
@@ -248,17 +270,16 @@ impl Desk {
     }
 
     /// Ends a task for its owner. The turn that runs is dropped, and with it what it does.
-    pub(crate) async fn cancel(&self, caller: &Caller, id: &str) -> A2aResult<Task> {
+    pub(crate) async fn cancel(self: &Arc<Self>, caller: &Caller, id: &str) -> A2aResult<Task> {
         let change = Change::state(TaskState::Canceled, None);
-        let stored = match self.store.append(caller, id, change, self.now()).await {
-            Ok(stored) => stored,
+        let running = match self.change(caller, id, None, change).await {
+            Ok(kept) => kept.running,
             Err(StoreError::Refused(Refused::Ended(state))) => {
                 let why = format!("Task cannot be canceled: it is {}", state.v1());
                 return Err(A2aError::new(Kind::TaskNotCancelable, why).with("taskId", id));
             }
             Err(error) => return Err(error.into()),
         };
-        let running = self.rows.lock().note(id, &stored);
         if let Some(running) = running {
             running.abort();
         }

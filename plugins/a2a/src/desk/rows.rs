@@ -154,10 +154,8 @@ impl Rows {
     pub(super) fn give_up(&mut self, id: &str, number: u64) {
         if let Some(row) = self.still(id, number) {
             row.arriving = row.arriving.saturating_sub(1);
-            if row.turns() == 0 && row.mark.is_closed() {
-                self.rows.remove(id);
-            }
         }
+        self.forget_idle(id);
     }
 
     /// Gives an announced message its turn: now, by `run`, or after those that wait. `None` if the task
@@ -227,11 +225,17 @@ impl Rows {
         self.row(id, owner, seq).mark.subscribe()
     }
 
-    /// Forgets the row of a task that has ended, if it was made only now.
+    /// Forgets the row of a task that nobody works on and nobody follows.
     pub(super) fn forget_idle(&mut self, id: &str) {
-        if self.rows.get(id).is_some_and(|row| row.turns() == 0) {
+        if self.rows.get(id).is_some_and(|row| row.turns() == 0 && row.mark.is_closed()) {
             self.rows.remove(id);
         }
+    }
+
+    /// Forgets the row of a task that is gone without an end; whoever follows it hears no more. Answers with
+    /// what still does its turns.
+    pub(super) fn remove_gone(&mut self, id: &str) -> Option<AbortHandle> {
+        self.rows.remove(id)?.running
     }
 
     /// Whether a turn is over, or its task is.

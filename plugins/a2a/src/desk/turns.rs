@@ -7,6 +7,7 @@ use carport_a2a_api::{End, Ending, Over, Turn, Updates};
 use carport_a2a_tasks::{ArtifactChange, Caller, Change, Refused, StoreError};
 use carport_a2a_types::{Artifact, Message, Part, TaskState};
 use futures_util::FutureExt;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Desk, Job};
@@ -27,9 +28,9 @@ pub(super) async fn run(desk: Arc<Desk>, id: String, number: u64, mut job: Job) 
 
 async fn turn(desk: &Arc<Desk>, id: &str, job: Job) -> Result<(), StoreError> {
     let daemon = Caller::daemon();
-    desk.change(&daemon, id, Change::state(TaskState::Working, None)).await?;
+    desk.change(&daemon, id, None, Change::state(TaskState::Working, None)).await?;
     let fold = desk.store.get(&daemon, id, None).await?;
-    let pen = Pen { desk, id };
+    let pen = Pen { desk, id, order: Arc::default() };
     let turn = Turn { task: fold.task, message: job.message, owner: fold.owner };
     let working = AssertUnwindSafe(job.by.turn(turn, &pen)).catch_unwind();
     let Ending { end, says } = working.await.unwrap_or_else(|_| {
@@ -37,7 +38,9 @@ async fn turn(desk: &Arc<Desk>, id: &str, job: Job) -> Result<(), StoreError> {
         Ending::saying(End::Failed, "the executor failed inside")
     });
     let says = (!says.is_empty()).then(|| said(says));
-    desk.change(&daemon, id, Change::state(end.into(), says)).await.map(drop)
+    // What the executor began to tell, and did not wait for, comes before.
+    let _order = pen.order.lock().await;
+    desk.change(&daemon, id, None, Change::state(end.into(), says)).await.map(drop)
 }
 
 /// What an executor says.
@@ -47,11 +50,12 @@ pub(super) fn said(parts: Vec<Part>) -> Message {
 
 impl Desk {
     /// A change could not be kept. The task fails and says why, unless it has ended by itself.
-    async fn stop(&self, id: &str, error: &StoreError) {
-        if matches!(error, StoreError::Refused(Refused::Ended(_)) | StoreError::NoTask(_)) {
-            return;
+    async fn stop(self: &Arc<Self>, id: &str, error: &StoreError) {
+        match error {
+            StoreError::Refused(Refused::Ended(_)) => {}
+            StoreError::NoTask(_) => drop(self.rows.lock().remove_gone(id)),
+            _ => drop(self.fail_or_later(id, &error.to_string()).await),
         }
-        self.fail_or_later(id, &error.to_string()).await;
     }
 }
 
@@ -59,17 +63,24 @@ impl Desk {
 struct Pen<'a> {
     desk: &'a Arc<Desk>,
     id: &'a str,
+    /// Held while something is kept, whoever still waits for that.
+    order: Arc<Mutex<()>>,
 }
 
 impl Pen<'_> {
     async fn keep(&self, change: Change) -> Result<(), Over> {
-        match self.desk.change(&Caller::daemon(), self.id, change).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                self.desk.stop(self.id, &error).await;
-                Err(Over)
+        let order = self.order.clone().lock_owned().await;
+        let (desk, id) = (self.desk.clone(), self.id.to_owned());
+        // Apart: the executor may drop this half way.
+        let kept = tokio::spawn(async move {
+            let _order = order;
+            let kept = desk.keep(&Caller::daemon(), &id, None, change).await;
+            if let Err(error) = &kept {
+                desk.stop(&id, error).await;
             }
-        }
+            kept.is_ok()
+        });
+        kept.await.is_ok_and(|kept| kept).then_some(()).ok_or(Over)
     }
 }
 

@@ -13,9 +13,10 @@ use tokio::sync::Mutex;
 
 use crate::{caller::Caller, log::Stored, page::Place, progress::Progress};
 
-/// Changes of a living task that are in memory, so that a stream that keeps up reads no file.
+/// Changes that are in memory of a task that is worked on, so that a stream that keeps up mostly reads no
+/// file; and those of a task that has not ended of which it is known where they stand in its lines.
 const TAIL: usize = 64;
-/// Bytes of the line of one change that may be among them.
+/// Bytes of the line of one change that may be in memory. A larger one has those before it forgotten.
 const TAIL_BYTES: usize = 16 * 1024;
 /// How long a task that has ended is rather kept, so that whoever began it can read what came of it.
 const FRESH: TimeDelta = TimeDelta::minutes(1);
@@ -30,14 +31,55 @@ pub(crate) struct Row {
     pub(crate) gate: Arc<Mutex<()>>,
     /// Some receiver was not told how it ended.
     untold: bool,
+    /// It was to be removed, and could not.
+    stuck: bool,
     /// The last changes without a gap.
     tail: VecDeque<Arc<Stored>>,
+    /// Bytes of its lines.
+    bytes: u64,
+    /// The last changes, and the bytes of the lines up to each.
+    places: VecDeque<(u64, u64)>,
 }
 
 impl Row {
-    pub(crate) fn new(owner: String, context_id: String, progress: Progress) -> Self {
-        let (gate, tail) = (Arc::default(), VecDeque::new());
-        Self { owner, context_id, progress, gate, untold: false, tail }
+    /// A task whose lines have so many bytes.
+    pub(crate) fn new(owner: String, context_id: String, progress: Progress, bytes: u64) -> Self {
+        Self {
+            owner,
+            context_id,
+            progress,
+            gate: Arc::default(),
+            untold: false,
+            stuck: false,
+            tail: VecDeque::new(),
+            bytes,
+            places: VecDeque::new(),
+        }
+    }
+
+    /// The last change up to `seq` of which it is known where it ends, and the bytes of the lines up to there.
+    pub(crate) fn place_of(&self, seq: u64) -> Option<(u64, u64)> {
+        self.places.iter().rev().find(|place| place.0 <= seq).copied()
+    }
+
+    /// Takes note of where a change stands, and of itself if it may be asked for soon.
+    fn keep(&mut self, stored: &Arc<Stored>, line: usize) {
+        self.bytes += line as u64;
+        let state = self.progress.state;
+        if state.is_terminal() {
+            // Whoever still follows reads the last lines once.
+            self.tail = VecDeque::new();
+            self.places = self.places.pop_back().into_iter().collect();
+            return;
+        }
+        self.places.push_back((stored.seq, self.bytes));
+        self.places.drain(..self.places.len().saturating_sub(TAIL));
+        if state.is_interrupted() || line > TAIL_BYTES {
+            self.tail = VecDeque::new();
+        } else {
+            self.tail.push_back(stored.clone());
+            self.tail.drain(..self.tail.len().saturating_sub(TAIL));
+        }
     }
 
     /// The changes after `seq`, if they are in memory.
@@ -101,14 +143,16 @@ impl Index {
     pub(crate) fn note(&mut self, id: &str, stored: &Arc<Stored>, bytes: usize, line: usize) {
         let Some(row) = self.rows.get_mut(id) else { return };
         row.progress.note(stored, bytes, line);
+        row.keep(stored, line);
         if row.progress.state.is_terminal() {
-            row.tail.clear();
             self.ended.insert((row.progress.status_at, id.to_owned()));
-        } else if line > TAIL_BYTES {
-            row.tail.clear();
-        } else {
-            row.tail.push_back(stored.clone());
-            row.tail.drain(..row.tail.len().saturating_sub(TAIL));
+        }
+    }
+
+    /// Takes note of that a task could not be removed: others go first.
+    pub(crate) fn note_stuck(&mut self, id: &str) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.stuck = true;
         }
     }
 
@@ -129,9 +173,9 @@ impl Index {
             let row = self.rows.get(id)?;
             let wanted = row.untold || *now - **at < FRESH;
             let tasks = held.get(row.owner.as_str()).copied().unwrap_or_default();
-            Some((wanted, row.owner != owner, Reverse(tasks), *at, id))
+            Some((row.stuck, wanted, row.owner != owner, Reverse(tasks), *at, id))
         });
-        ranked.min().map(|it| it.4.clone())
+        ranked.min().map(|it| it.5.clone())
     }
 
     /// Every task that exists for this caller.

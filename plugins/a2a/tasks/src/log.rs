@@ -41,6 +41,11 @@ impl Change {
         Self::Status(TaskStatus { state, message, timestamp: None })
     }
 
+    /// Whether nothing may follow it.
+    pub(crate) fn ends_task(&self) -> bool {
+        matches!(self, Self::Status(status) if status.state.is_terminal())
+    }
+
     /// Whether it nests no deeper than what is read again.
     pub(crate) fn is_shallow(&self) -> bool {
         let (parts, metadata) = match self {

@@ -35,6 +35,9 @@ impl Default for Limits {
 /// Why a change may not follow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
+    /// Something else was kept after the change that this one was to follow.
+    #[error("the task went on meanwhile")]
+    WentOn,
     /// The task has ended, and that is final.
     #[error("the task has ended: it is {}", .0.v1())]
     Ended(TaskState),
@@ -72,6 +75,8 @@ pub struct Progress {
     /// Its last change.
     pub seq: u64,
     messages: usize,
+    /// Messages of the task's owner whose turn has not begun.
+    unheard: usize,
     artifacts: BTreeMap<String, usize>,
     artifact_bytes: usize,
     log_bytes: usize,
@@ -85,10 +90,16 @@ impl Progress {
             status_at: at,
             seq: 0,
             messages: 1,
+            unheard: 1,
             artifacts: BTreeMap::new(),
             artifact_bytes: 0,
             log_bytes,
         }
+    }
+
+    /// Whether somebody works on the task, or is to.
+    pub fn is_live(&self) -> bool {
+        !self.state.ends_turn() || (self.state.is_interrupted() && self.unheard > 0)
     }
 
     /// Whether a change may follow: of so many bytes of JSON if it is an artifact, and with a line of so many
@@ -164,8 +175,15 @@ impl Progress {
             Change::Status(status) => {
                 (self.state, self.status_at) = (status.state, stored.at);
                 self.messages += usize::from(status.message.is_some());
+                // A turn begins without a word.
+                if status.state == TaskState::Working && status.message.is_none() {
+                    self.unheard = self.unheard.saturating_sub(1);
+                }
             }
-            Change::Message(_) => self.messages += 1,
+            Change::Message(_) => {
+                self.messages += 1;
+                self.unheard += 1;
+            }
             Change::Artifact(change) => {
                 let held = self.artifacts.entry(change.artifact.artifact_id.clone()).or_default();
                 *held = if change.append { *held + bytes } else { bytes };

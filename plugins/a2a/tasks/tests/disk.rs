@@ -4,7 +4,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use carport_a2a_tasks::{
-    ArtifactChange, Caller, Change, FileStore, NewTask, PushEntry, StoreSettings, TaskStore,
+    ArtifactChange, Caller, Change, FileStore, NewTask, PushEntry, StoreError, StoreSettings,
+    TaskStore,
 };
 use carport_a2a_types::{Artifact, Message, Part, PushConfig, TaskState, Version, read::read};
 use carport_core::{Durability, Identity, Time};
@@ -147,4 +148,61 @@ async fn what_a_kill_left_half_made_is_gone_and_what_is_whole_stays() {
         names.collect::<Vec<_>>()
     };
     assert_eq!((there("tasks"), there("push")), (vec!["t.jsonl".into()], vec!["t.json".into()]));
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_follow_is_left_out_and_an_end_stays_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    fill(&store).await;
+    let path = directory.path().join("tasks/t.jsonl");
+    let works = |seq: u64| {
+        let status = json!({ "status": { "state": "TASK_STATE_WORKING" } });
+        let event = json!({ "seq": seq, "at": "2026-01-01T00:00:00.000Z", "change": status });
+        json!({ "event": event }).to_string() + "\n"
+    };
+    let add = |seqs: &[u64]| {
+        let lines: String = seqs.iter().map(|seq| works(*seq)).collect();
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &lines).unwrap();
+    };
+    let is = async |seq: u64, state: TaskState| {
+        let store = open(directory.path()).await;
+        for at in [None, Some(u64::MAX)] {
+            let fold = store.get(&me(), "t", at).await.unwrap();
+            assert_eq!((fold.seq, fold.task.status.state), (seq, state));
+        }
+        assert_eq!(store.events_since(&me(), "t", 0).await.unwrap().len() as u64, seq);
+        store
+    };
+    add(&[0, 1, 3, u64::MAX]);
+    let store = is(3, TaskState::InputRequired).await;
+    add(&[4]);
+    drop(store);
+    let store = is(4, TaskState::Working).await;
+    let end = Change::state(TaskState::Canceled, None);
+    store.append(&me(), "t", end, Time::default()).await.unwrap();
+    add(&[6, 7]);
+    is(5, TaskState::Canceled).await;
+}
+
+#[tokio::test]
+async fn a_task_whose_file_somebody_removes_is_none_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    fill(&store).await;
+    fs::remove_file(directory.path().join("tasks/t.jsonl")).unwrap();
+    let works = Change::state(TaskState::Working, None);
+    let gone = store.append(&me(), "t", works, Time::default()).await.unwrap_err();
+    assert!(matches!(gone, StoreError::NoTask(_)), "{gone}");
+    assert_eq!(store.count(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_keeps_no_store_from_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(&open(directory.path()).await).await;
+    for name in ["push/.x", "push/strange.json"] {
+        fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    assert_eq!(open(directory.path()).await.count(), 1);
 }

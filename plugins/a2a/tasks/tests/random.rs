@@ -166,14 +166,17 @@ impl Scene {
     }
 
     async fn append(&mut self, id: &'static str, change: Change, now: Time) {
+        let tried = change.clone();
         let appended = self.store.append(&me(), id, change, now).await;
         let Some((first, told)) = self.told.get_mut(id) else {
             assert!(matches!(appended, Err(StoreError::NoTask(_))));
             return;
         };
         let state = told_so_far(first, told).task.status.state;
+        let legal = may_follow(state, &tried);
         match appended {
             Ok(stored) => {
+                assert!(legal, "{state:?} and then {tried:?}");
                 assert!(!state.is_terminal(), "{state:?} is final, not {:?}", stored.change);
                 assert_eq!(stored.seq, told.len() as u64 + 1);
                 told.push(stored);
@@ -181,6 +184,7 @@ impl Scene {
             Err(StoreError::Refused(refused)) => {
                 let ended = matches!(refused, Refused::Ended(of) if of == state);
                 assert_eq!(ended, state.is_terminal(), "{refused}");
+                assert!(!legal, "{state:?} and then {tried:?}: {refused}");
             }
             Err(error) => panic!("{error}"),
         }
@@ -202,6 +206,20 @@ impl Scene {
         }
         assert_eq!(self.store.count(), self.told.len());
     }
+}
+
+/// Whether a change may follow: by the states, and if it is read again.
+fn may_follow(from: TaskState, change: &Change) -> bool {
+    let goes = match change {
+        Change::Status(status) => match status.state {
+            TaskState::Unspecified | TaskState::Submitted => false,
+            TaskState::Working | TaskState::Canceled | TaskState::Failed => true,
+            _ => !from.is_interrupted(),
+        },
+        _ => true,
+    };
+    let text = serde_json::to_string(change).unwrap();
+    goes && !from.is_terminal() && serde_json::from_str::<Change>(&text).is_ok()
 }
 
 fn told_so_far(first: &Fold, told: &[Arc<Stored>]) -> Fold {

@@ -144,3 +144,54 @@ async fn a_receiver_that_took_anothers_place_is_not_dropped_with_it() {
     store.drop_push(&me, "t", successor).await.unwrap();
     assert!(store.list_push(&me, "t").await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_task_that_cannot_be_removed_is_in_nobodys_way() {
+    let (me, directory) = (Caller::anonymous(), tempfile::tempdir().unwrap());
+    let settings = StoreSettings { max_tasks: 4, ..StoreSettings::default() };
+    let store = FileStore::open(directory.path(), Durability::Process, settings).await.unwrap();
+    for (n, id) in ["stuck", "old", "older", "waits"].into_iter().enumerate() {
+        create(&store, &me, id, n as i64).await;
+    }
+    for (id, second) in [("stuck", 8), ("old", 9), ("older", 9)] {
+        end(&store, &me, id, second).await;
+    }
+    for state in [TaskState::Working, TaskState::InputRequired] {
+        store.append(&me, "waits", Change::state(state, None), at(9)).await.unwrap();
+    }
+    let path = directory.path().join("tasks/stuck.jsonl");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    create(&store, &me, "new", 1000).await;
+    create(&store, &me, "newer", 1001).await;
+    assert_eq!(store.count(), 4);
+    let month = settings.interrupted_ttl.num_seconds();
+    end(&store, &me, "new", 1002).await;
+    let swept = store.sweep(&me, at(month)).await.unwrap();
+    assert_eq!((swept.gone, swept.overdue.len()), (vec!["new".to_owned()], 0));
+    assert_eq!(store.sweep(&me, at(month + 9)).await.unwrap().overdue, [("waits".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_memory_is_read_from_its_place() {
+    let (me, directory) = (Caller::anonymous(), tempfile::tempdir().unwrap());
+    let settings = StoreSettings::default();
+    let file = FileStore::open(directory.path(), Durability::Process, settings).await.unwrap();
+    let memory = MemoryStore::new(settings);
+    for store in [&file as &dyn TaskStore, &memory] {
+        let new =
+            NewTask { id: "t".into(), context_id: "c".into(), message: said("a"), metadata: None };
+        store.create(&me, new, at(0)).await.unwrap();
+        for seq in 1..=80_u64 {
+            let text = "x".repeat(if seq % 3 == 0 { 20_000 } else { 10 });
+            let artifact = Artifact::of("a", Part::text(text));
+            let made = ArtifactChange { artifact, append: true, last_chunk: false };
+            let stored = store.append(&me, "t", Change::Artifact(made), at(1)).await.unwrap();
+            assert_eq!(store.events_since(&me, "t", seq - 1).await.unwrap(), [stored]);
+        }
+        for seq in 0..=80 {
+            let events = store.events_since(&me, "t", seq).await.unwrap();
+            assert!(events.iter().map(|it| it.seq).eq(seq + 1..=80), "after {seq}");
+        }
+    }
+}

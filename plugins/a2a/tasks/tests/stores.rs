@@ -374,9 +374,16 @@ async fn what_is_old_goes_and_what_waits_too_long_is_named() {
         let swept = scene.store.sweep(&me, after(TimeDelta::days(7))).await.unwrap();
         assert_eq!(swept.gone, ["done"]);
         let swept = scene.store.sweep(&me, after(TimeDelta::days(30))).await.unwrap();
-        assert_eq!((swept.gone.len(), swept.overdue), (0, vec!["waits".to_owned()]));
+        assert_eq!((swept.gone.len(), swept.overdue), (0, vec![("waits".to_owned(), 2)]));
         assert_eq!(scene.reopened().await.count(), 2);
         assert_eq!(scene.reopened().await.live(&me).await, ["works"]);
+        let (heard, late) = (Change::Message(said("go on")), after(TimeDelta::days(30)));
+        scene.store.append(&me, "waits", heard, late).await.unwrap();
+        assert!(scene.store.sweep(&me, late).await.unwrap().overdue.is_empty(), "it was heard");
+        let fails = Change::state(TaskState::Failed, None);
+        let overtaken = scene.store.append_after(&me, "waits", Some(2), fails, late).await;
+        assert!(matches!(overtaken, Err(StoreError::Refused(Refused::WentOn))));
+        assert_eq!(scene.reopened().await.live(&me).await.len(), 2, "its turn never began");
     }
 }
 

@@ -12,6 +12,7 @@ use carport_core::{
     testing::{TestClient, TestHost, TestHostBuilder},
 };
 use carport_engine_api::{ENGINE, Engine, EngineRuntime, HostTool, Observed, Scope};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
@@ -134,6 +135,14 @@ impl Executor for Obedient {
                 }
                 self.waits.add_permits(1);
                 Ending::saying(End::Completed, "all")
+            }
+            "drop-and-ask" => {
+                for n in 0..3 {
+                    let made = Artifact::of("a", Part::text(format!("{n}")));
+                    let dropped = updates.artifact(made, true, false).now_or_never();
+                    assert!(dropped.is_none(), "it is on its way to the disk");
+                }
+                Ending::saying(End::InputRequired, "what?")
             }
             "flood" => {
                 let mut made = 0;

@@ -51,6 +51,17 @@ async fn a_stream_tells_of_each_change_and_ends_with_its_turn() {
 }
 
 #[tokio::test]
+async fn what_an_executor_lets_go_of_half_way_holds_up_nobody() {
+    let (builder, _) = with_obedient();
+    let host = builder.start().await;
+    let listener = Listener::of(&host, json!({})).await;
+    let stream = listener.stream("SendStreamingMessage", say("drop-and-ask"), &[]).await;
+    let results = stream.results().await;
+    // The first one had begun; those behind it were still waiting for it.
+    assert_eq!(told(&results), ["task", "WORKING", "made 0", "INPUT_REQUIRED"]);
+}
+
+#[tokio::test]
 async fn the_older_version_marks_the_last_event() {
     let (builder, _) = with_obedient();
     let host = builder.start().await;

@@ -58,8 +58,15 @@ impl TaskStore for Counting {
         self.inner.list(caller, query).await
     }
 
-    async fn append(&self, by: &Caller, id: &str, it: Change, now: Time) -> Outcome<Arc<Stored>> {
-        self.inner.append(by, id, it, now).await
+    async fn append_after(
+        &self,
+        by: &Caller,
+        id: &str,
+        after: Option<u64>,
+        it: Change,
+        now: Time,
+    ) -> Outcome<Arc<Stored>> {
+        self.inner.append_after(by, id, after, it, now).await
     }
 
     async fn events_since(&self, by: &Caller, id: &str, seq: u64) -> Outcome<Vec<Arc<Stored>>> {

@@ -115,7 +115,10 @@ fn a_row_stays_as_long_as_somebody_follows_it() {
     let number = rows.announce("t", "me", 3).unwrap();
     rows.give_up("t", number);
     rows.note("t", &stored(4, TaskState::Working));
-    assert_eq!(*mark.borrow(), 4);
+    rows.forget_idle("t");
+    rows.note("t", &stored(5, TaskState::Working));
+    assert_eq!(*mark.borrow(), 5, "it is still followed");
+    drop(mark);
     rows.forget_idle("t");
     assert!(rows.rows.is_empty());
 }

@@ -7,11 +7,12 @@ pub trait Backing: Send + Sync + 'static {
     /// Begins a task with its first line. Nobody has that id.
     fn begin(&self, id: &str, line: &[u8]) -> io::Result<()>;
 
-    /// Adds a line. If that fails, the task holds no part of it.
+    /// Adds a line. If that fails, the task holds no part of it, at the latest when the next line is added.
+    /// Not found: there is no such task.
     fn append(&self, id: &str, line: &[u8]) -> io::Result<()>;
 
-    /// The lines, to be read one after the other.
-    fn read(&self, id: &str) -> io::Result<impl BufRead>;
+    /// The lines behind so many bytes, to be read one after the other.
+    fn read(&self, id: &str, from: u64) -> io::Result<impl BufRead>;
 
     /// Forgets a task and its receivers.
     fn remove(&self, id: &str) -> io::Result<()>;

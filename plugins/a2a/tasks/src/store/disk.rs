@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -56,8 +56,12 @@ pub struct Disk {
     durability: Durability,
     /// Only under [`Durability::Interval`].
     unsynced: Guarded<HashMap<PathBuf, File>>,
+    /// Files that a failed change may have left something in, and their bytes before it.
+    torn: Guarded<HashMap<PathBuf, u64>>,
     /// Brings what a file holds to the disk.
     sync: fn(&File) -> io::Result<()>,
+    /// Cuts a file.
+    cut: fn(&File, u64) -> io::Result<()>,
 }
 
 fn options() -> OpenOptions {
@@ -71,20 +75,18 @@ fn named(directory: &Path, id: &str, ending: &str) -> io::Result<PathBuf> {
     Ok(directory.join(format!("{name}.{ending}")))
 }
 
-/// Appends a line in one write. If that fails, the file holds no part of it.
-fn write(file: &mut File, line: &[u8]) -> io::Result<()> {
-    let before = file.metadata()?.len();
-    file.write_all(line).or_else(|error| {
-        file.set_len(before)?;
-        Err(error)
-    })
-}
-
 /// Removes a file that may be gone already.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Removes what is of no use; what cannot be removed is no reason not to start.
+fn clear(path: &Path) {
+    if let Err(error) = remove(path) {
+        tracing::error!(%error, file = %path.display(), "what is left over could not be removed");
     }
 }
 
@@ -95,7 +97,9 @@ impl Disk {
             push: directory.join("push"),
             durability,
             unsynced: Guarded::default(),
+            torn: Guarded::default(),
             sync: File::sync_data,
+            cut: File::set_len,
         }
     }
 
@@ -126,6 +130,16 @@ impl Disk {
         (self.sync)(file)
     }
 
+    /// Cuts what a failed change left.
+    fn mend(&self, path: &Path, file: &File) -> io::Result<()> {
+        let good = self.torn.lock().get(path).copied();
+        if let Some(good) = good {
+            (self.cut)(file, good)?;
+            self.torn.lock().remove(path);
+        }
+        Ok(())
+    }
+
     /// Every task whose file reads.
     fn load(&self) -> io::Result<Index> {
         let mut index = Index::default();
@@ -136,7 +150,7 @@ impl Disk {
             match self.load_task(&path, &id) {
                 Ok(Some(row)) => index.insert(id, row),
                 // An earlier process ended while it made the task: nobody was told of it.
-                Ok(None) => remove(&path)?,
+                Ok(None) => clear(&path),
                 Err(error) => {
                     tracing::error!(%error, file = %path.display(), "a task does not read and is left alone");
                 }
@@ -153,13 +167,13 @@ impl Disk {
             let path = entry?.path();
             let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
             if name.starts_with('.') {
-                remove(&path)?;
+                clear(&path);
                 continue;
             }
             let id = name.strip_suffix(".json").and_then(decode_name);
             let kept = |id: &String| self.task(id).is_ok_and(|it| it.exists());
             if id.is_some_and(|id| index.row(&id).is_none() && !kept(&id)) {
-                remove(&path)?;
+                clear(&path);
             }
         }
         Ok(())
@@ -186,7 +200,7 @@ impl Backing for Disk {
     fn begin(&self, id: &str, line: &[u8]) -> io::Result<()> {
         let path = self.task(id)?;
         let mut file = options().append(true).create_new(true).open(&path)?;
-        let written = write(&mut file, line).and_then(|()| {
+        let written = file.write_all(line).and_then(|()| {
             self.settle(&path, &file)?;
             match self.durability {
                 Durability::Process => Ok(()),
@@ -203,22 +217,29 @@ impl Backing for Disk {
     fn append(&self, id: &str, line: &[u8]) -> io::Result<()> {
         let path = self.task(id)?;
         let mut file = options().append(true).open(&path)?;
+        self.mend(&path, &file)?;
         let before = file.metadata()?.len();
-        write(&mut file, line)?;
+        let written = file.write_all(line).and_then(|()| self.settle(&path, &file));
         // What is not acknowledged is not there either: the next change has its number.
-        self.settle(&path, &file).or_else(|error| {
-            file.set_len(before)?;
-            Err(error)
+        written.inspect_err(|_| {
+            self.torn.lock().insert(path.clone(), before);
+            // If this fails too, the next change begins with it.
+            let _ = self.mend(&path, &file);
         })
     }
 
-    fn read(&self, id: &str) -> io::Result<impl BufRead> {
-        Ok(BufReader::new(options().read(true).open(self.task(id)?)?))
+    fn read(&self, id: &str, from: u64) -> io::Result<impl BufRead> {
+        let mut file = options().read(true).open(self.task(id)?)?;
+        file.seek(SeekFrom::Start(from))?;
+        Ok(BufReader::new(file))
     }
 
     fn remove(&self, id: &str) -> io::Result<()> {
+        let path = self.task(id)?;
         remove(&self.receivers(id)?)?;
-        remove(&self.task(id)?)
+        remove(&path)?;
+        self.torn.lock().remove(&path);
+        Ok(())
     }
 
     fn read_push(&self, id: &str) -> io::Result<Option<Vec<u8>>> {

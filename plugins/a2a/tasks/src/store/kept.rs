@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use async_trait::async_trait;
-use carport_a2a_types::{ListTasks, PageOfTasks, Task, TaskState};
+use carport_a2a_types::{ListTasks, PageOfTasks, Task};
 use carport_core::{Guarded, Time, blocking_io};
 use tokio::sync::OwnedMutexGuard;
 
@@ -16,12 +16,15 @@ use super::{
 
 /// Bytes of the JSON of the tasks of a page, unless it is a single one.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Tasks that are tried for the place of a new one, if they cannot be removed.
+const MOST_STUCK: usize = 8;
 use crate::{
     caller::Caller,
     index::{Index, Row},
     log::{Change, Created, Fold, Line, Stored},
     page::Place,
-    progress::Progress,
+    progress::{Progress, Refused},
 };
 
 /// A store over a backing. Clones are the same store.
@@ -121,23 +124,30 @@ impl<B: Backing> Kept<B> {
     /// Takes a place for one more task; tasks that have ended make room for it.
     async fn enter(&self, created: &Created, bytes: usize) -> Outcome<()> {
         let most = self.0.settings.max_tasks;
+        let mut stuck = 0;
         loop {
             let leaves = {
                 let mut index = self.0.index.lock();
                 if index.len() < most {
                     let progress = Progress::begun(created.at, bytes);
                     let (owner, context) = (created.owner.clone(), created.context_id.clone());
-                    index.insert(created.id.clone(), Row::new(owner, context, progress));
+                    let row = Row::new(owner, context, progress, bytes as u64);
+                    index.insert(created.id.clone(), row);
                     return Ok(());
                 }
                 index.dispensable(&created.owner, created.at)
             };
-            self.let_go(&leaves.ok_or(StoreError::Full(most))?).await?;
+            if let Err(error) = self.let_go(&leaves.ok_or(StoreError::Full(most))?).await {
+                stuck += 1;
+                if stuck == MOST_STUCK {
+                    return Err(error);
+                }
+            }
         }
     }
 
     /// Forgets a task and its receivers when nothing is being written of it. Its place is free when its
-    /// files are gone.
+    /// files are gone; if they cannot be removed, that is logged, and others go first.
     async fn let_go(&self, id: &str) -> Outcome<()> {
         let gate = match self.gate(&Caller::daemon(), id).await {
             Err(StoreError::NoTask(_)) => return Ok(()),
@@ -146,7 +156,11 @@ impl<B: Backing> Kept<B> {
         let id = id.to_owned();
         self.blocking(move |shelf| {
             let _gate = gate;
-            shelf.backing.remove(&id)?;
+            if let Err(error) = shelf.backing.remove(&id) {
+                tracing::error!(%error, task = id, "a task could not be removed");
+                shelf.index.lock().note_stuck(&id);
+                return Err(error);
+            }
             shelf.index.lock().remove(&id);
             Ok(())
         })
@@ -155,12 +169,22 @@ impl<B: Backing> Kept<B> {
 }
 
 impl<B: Backing> Shelf<B> {
-    /// Judges a change and writes it. Whoever calls holds the gate of the task.
-    fn append(&self, id: &str, mut change: Change, now: Time) -> Outcome<Arc<Stored>> {
+    /// Judges a change and writes it; after which change it has to come may be given. Whoever calls holds the
+    /// gate of the task.
+    fn append(
+        &self,
+        id: &str,
+        after: Option<u64>,
+        mut change: Change,
+        now: Time,
+    ) -> Outcome<Arc<Stored>> {
         let none = || StoreError::NoTask(id.into());
         let (seq, at) = {
             let index = self.index.lock();
             let progress = &index.row(id).ok_or_else(none)?.progress;
+            if after.is_some_and(|after| after != progress.seq) {
+                return Err(Refused::WentOn.into());
+            }
             // Whatever it weighs; only what may follow is made into a line.
             progress.admit(&change, 0, 0, &self.settings.limits)?;
             (progress.seq + 1, now.max(progress.status_at))
@@ -176,7 +200,17 @@ impl<B: Backing> Shelf<B> {
             let progress = &index.row(id).ok_or_else(none)?.progress;
             progress.admit(&stored.change, bytes, text.len(), &self.settings.limits)?;
         }
-        self.backing.append(id, &text)?;
+        if let Err(error) = self.backing.append(id, &text) {
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error.into());
+            }
+            tracing::error!(task = id, "a task is gone: somebody removed its file");
+            if let Err(error) = self.backing.remove(id) {
+                tracing::error!(%error, task = id, "the receivers of a task could not be removed");
+            }
+            self.index.lock().remove(id);
+            return Err(none());
+        }
         let stored = Arc::new(stored);
         self.index.lock().note(id, &stored, bytes, text.len());
         Ok(stored)
@@ -206,7 +240,7 @@ impl<B: Backing> TaskStore for Kept<B> {
     async fn get(&self, caller: &Caller, id: &str, at: Option<u64>) -> Outcome<Fold> {
         let last = self.last(caller, id)?;
         let upto = at.map_or(last, |at| at.min(last));
-        self.read(id, move |shelf, id| fold_of(id, shelf.backing.read(id)?, upto, true)).await
+        self.read(id, move |shelf, id| fold_of(id, shelf.backing.read(id, 0)?, upto, true)).await
     }
 
     async fn list(&self, caller: &Caller, query: &ListTasks) -> Outcome<PageOfTasks> {
@@ -219,7 +253,7 @@ impl<B: Backing> TaskStore for Kept<B> {
             let mut tasks: Vec<Task> = Vec::with_capacity(places.len());
             let (mut room, mut before) = (PAGE_BYTES, None);
             for (place, last) in places {
-                let log = shelf.backing.read(&place.id);
+                let log = shelf.backing.read(&place.id, 0);
                 match log.and_then(|log| fold_of(&place.id, log, last, artifacts)) {
                     Ok(fold) => {
                         let task = fold.task.with_history_of(history);
@@ -249,10 +283,11 @@ impl<B: Backing> TaskStore for Kept<B> {
         })
     }
 
-    async fn append(
+    async fn append_after(
         &self,
         caller: &Caller,
         id: &str,
+        after: Option<u64>,
         change: Change,
         now: Time,
     ) -> Outcome<Arc<Stored>> {
@@ -260,21 +295,24 @@ impl<B: Backing> TaskStore for Kept<B> {
         let id = id.to_owned();
         let appended = self.blocking(move |shelf| {
             let _gate = gate;
-            Ok(shelf.append(&id, change, now))
+            Ok(shelf.append(&id, after, change, now))
         });
         appended.await?
     }
 
     async fn events_since(&self, caller: &Caller, id: &str, seq: u64) -> Outcome<Vec<Arc<Stored>>> {
-        let (tail, last) = match self.0.index.lock().get(caller, id) {
-            Some(row) => (row.tail_after(seq), row.progress.seq),
+        let (tail, place, last) = match self.0.index.lock().get(caller, id) {
+            Some(row) => (row.tail_after(seq), row.place_of(seq), row.progress.seq),
             None => return Err(StoreError::NoTask(id.into())),
         };
         if let Some(events) = tail {
             return Ok(events);
         }
         let missed = move |shelf: &Shelf<B>, id: &str| {
-            let log = Log::open(id, shelf.backing.read(id)?)?.1;
+            let log = match place {
+                Some((known, from)) => Log::after(id, shelf.backing.read(id, from)?, known),
+                None => Log::open(id, shelf.backing.read(id, 0)?)?.1,
+            };
             let skipped = |it: &io::Result<Stored>| it.as_ref().is_ok_and(|it| it.seq <= seq);
             let kept = |it: &io::Result<Stored>| it.as_ref().map_or(true, |it| it.seq <= last);
             let events = log.skip_while(skipped).take_while(kept).take(EVENTS_AT_ONCE);
@@ -342,24 +380,28 @@ impl<B: Backing> TaskStore for Kept<B> {
 
     async fn sweep(&self, caller: &Caller, now: Time) -> Outcome<Swept> {
         let StoreSettings { task_ttl, interrupted_ttl, .. } = self.0.settings;
-        let ids = |state: fn(TaskState) -> bool, age| {
+        let due = |is: fn(&Progress) -> bool, age| {
             let index = self.0.index.lock();
-            let due = index.of(caller).filter(|(_, row)| {
-                state(row.progress.state) && *now - *row.progress.status_at >= age
-            });
-            due.map(|(id, _)| id.clone()).collect::<Vec<_>>()
+            let due = index
+                .of(caller)
+                .filter(|(_, row)| is(&row.progress) && *now - *row.progress.status_at >= age);
+            due.map(|(id, row)| (id.clone(), row.progress.seq)).collect::<Vec<_>>()
         };
-        let gone = ids(TaskState::is_terminal, task_ttl);
-        let overdue = ids(TaskState::is_interrupted, interrupted_ttl);
-        for id in &gone {
-            self.let_go(id).await?;
+        let ended = due(|it| it.state.is_terminal(), task_ttl);
+        let overdue = due(|it| it.state.is_interrupted() && !it.is_live(), interrupted_ttl);
+        let mut swept = Swept { gone: Vec::new(), overdue };
+        for (id, _) in ended {
+            // One that stays costs no other one its turn.
+            if self.let_go(&id).await.is_ok() {
+                swept.gone.push(id);
+            }
         }
-        Ok(Swept { gone, overdue })
+        Ok(swept)
     }
 
     async fn live(&self, caller: &Caller) -> Vec<String> {
         let index = self.0.index.lock();
-        let live = index.of(caller).filter(|(_, row)| !row.progress.state.ends_turn());
+        let live = index.of(caller).filter(|(_, row)| row.progress.is_live());
         live.map(|(id, _)| id.clone()).collect()
     }
 

@@ -45,14 +45,23 @@ pub(super) fn weight(change: &Change) -> usize {
     }
 }
 
+/// How much more the number of a change may be than that of the one before: lines may be missing, but no
+/// number is so large that there is none after it.
+const MAX_GAP: u64 = 1 << 20;
+
 /// The changes of a task, read a line at a time, so that a long log is never in memory as a whole.
 ///
 /// A line in the middle that does not read is left out and logged: a change that cannot be known is no
-/// reason to lose the others. What is behind the last line feed is no line.
+/// reason to lose the others. So is one whose number does not come after that of the change before, and
+/// whatever follows the end of the task. What is behind the last line feed is no line.
 pub(super) struct Log<'a, R> {
     id: &'a str,
     from: R,
     line: Vec<u8>,
+    /// The last change that was read.
+    last: u64,
+    /// That change ended the task.
+    ended: bool,
     /// Bytes of the whole lines so far.
     pub(super) whole: usize,
 }
@@ -63,7 +72,7 @@ impl<'a, R: BufRead> Log<'a, R> {
     /// # Errors
     /// Not found: there is no whole line, for it is only being made.
     pub(super) fn open(id: &'a str, from: R) -> io::Result<(Created, Self)> {
-        let mut log = Self { id, from, line: Vec::new(), whole: 0 };
+        let mut log = Self::after(id, from, 0);
         if !log.read_line()? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "it has no whole line"));
         }
@@ -74,6 +83,17 @@ impl<'a, R: BufRead> Log<'a, R> {
                 "it does not begin with its creation",
             )),
         }
+    }
+
+    /// What happened after the change `last`, of a task that had not ended with it: `from` begins there.
+    pub(super) fn after(id: &'a str, from: R, last: u64) -> Self {
+        Self { id, from, line: Vec::new(), last, ended: false, whole: 0 }
+    }
+
+    /// Whether a change may follow what was read.
+    fn follows(&self, stored: &Stored) -> bool {
+        let gap = stored.seq.checked_sub(self.last);
+        !self.ended && gap.is_some_and(|gap| (1..=MAX_GAP).contains(&gap))
     }
 
     /// Reads the next line, if there is a whole one.
@@ -97,7 +117,15 @@ impl<R: BufRead> Iterator for Log<'_, R> {
                 Err(error) => return Some(Err(error)),
             }
             match serde_json::from_slice(&self.line) {
-                Ok(Line::Event(stored)) => return Some(Ok(stored)),
+                Ok(Line::Event(stored)) if self.follows(&stored) => {
+                    self.last = stored.seq;
+                    self.ended = stored.change.ends_task();
+                    return Some(Ok(stored));
+                }
+                Ok(Line::Event(Stored { seq, .. })) => {
+                    let (task, last) = (self.id, self.last);
+                    tracing::error!(task, seq, last, "a change that cannot follow is left out");
+                }
                 Ok(Line::Created(_)) => {
                     tracing::error!(task = self.id, "a second creation is left out");
                 }
@@ -118,7 +146,8 @@ pub(super) fn row_of(id: &str, from: impl BufRead) -> io::Result<(Row, usize)> {
         progress.note(&stored, weight(&stored.change), log.whole - before);
         before = log.whole;
     }
-    Ok((Row::new(created.owner, created.context_id, progress), log.whole))
+    let whole = log.whole;
+    Ok((Row::new(created.owner, created.context_id, progress, whole as u64), whole))
 }
 
 /// The task after its change `upto`; with or without its artifacts.

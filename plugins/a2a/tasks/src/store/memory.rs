@@ -44,8 +44,10 @@ impl Backing for Memory {
         Ok(())
     }
 
-    fn read(&self, id: &str) -> io::Result<impl BufRead> {
-        self.0.lock().get(id).map(|it| Cursor::new(it.lines.clone())).ok_or_else(gone)
+    fn read(&self, id: &str, from: u64) -> io::Result<impl BufRead> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let behind = |it: &Lines| Cursor::new(it.lines.get(from..).unwrap_or_default().to_owned());
+        self.0.lock().get(id).map(behind).ok_or_else(gone)
     }
 
     fn remove(&self, id: &str) -> io::Result<()> {

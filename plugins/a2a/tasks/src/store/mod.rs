@@ -141,8 +141,9 @@ pub struct PushEntry {
 pub struct Swept {
     /// Tasks that were let go.
     pub gone: Vec<String>,
-    /// Tasks that waited too long for a message; whoever asked fails them.
-    pub overdue: Vec<String>,
+    /// Tasks that waited too long for a message, and the last change of each; whoever asked fails them, if
+    /// nothing was kept since.
+    pub overdue: Vec<(String, u64)>,
 }
 
 /// Keeps tasks. Each call is by somebody, and for them others' tasks do not exist.
@@ -163,11 +164,26 @@ pub trait TaskStore: Send + Sync {
     /// ends there, and the next one goes on.
     async fn list(&self, caller: &Caller, query: &ListTasks) -> Result<PageOfTasks, StoreError>;
 
-    /// Makes a change of a task, if it may follow.
+    /// Makes a change of a task, if it may follow. A task whose file somebody removed is none any more.
     async fn append(
         &self,
         caller: &Caller,
         id: &str,
+        change: Change,
+        now: Time,
+    ) -> Result<Arc<Stored>, StoreError> {
+        self.append_after(caller, id, None, change, now).await
+    }
+
+    /// The same, and only if the last change is `after`, where that is given.
+    ///
+    /// # Errors
+    /// [`Refused::WentOn`]: it is another one.
+    async fn append_after(
+        &self,
+        caller: &Caller,
+        id: &str,
+        after: Option<u64>,
         change: Change,
         now: Time,
     ) -> Result<Arc<Stored>, StoreError>;
@@ -217,7 +233,8 @@ pub trait TaskStore: Send + Sync {
     /// Lets go of the caller's tasks that ended long ago, and names those that waited too long.
     async fn sweep(&self, caller: &Caller, now: Time) -> Result<Swept, StoreError>;
 
-    /// The caller's tasks that are accepted or worked on, in no order. After a boot these are orphans.
+    /// The caller's tasks that are accepted or worked on, and those with a message whose turn has not begun,
+    /// in no order. After a boot these are orphans.
     async fn live(&self, caller: &Caller) -> Vec<String>;
 
     /// How many tasks there are, of everybody.

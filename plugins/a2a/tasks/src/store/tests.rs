@@ -48,14 +48,14 @@ impl Backing for Held {
 
     fn append(&self, id: &str, line: &[u8]) -> io::Result<()> {
         let mut before = Vec::new();
-        self.memory.read(id)?.read_to_end(&mut before)?;
+        self.memory.read(id, 0)?.read_to_end(&mut before)?;
         self.memory.append(id, line)?;
         // It is written whole, and only now it shows whether it is kept.
         self.wait("append").inspect_err(|_| self.memory.begin(id, &before).unwrap())
     }
 
-    fn read(&self, id: &str) -> io::Result<impl BufRead> {
-        self.memory.read(id)
+    fn read(&self, id: &str, from: u64) -> io::Result<impl BufRead> {
+        self.memory.read(id, from)
     }
 
     fn remove(&self, id: &str) -> io::Result<()> {

@@ -11,6 +11,8 @@ thread_local! {
     /// How many syncs go well before one fails; and how many were asked for.
     static GOOD: Cell<usize> = const { Cell::new(usize::MAX) };
     static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// Whether a file can be cut.
+    static CUTS: Cell<bool> = const { Cell::new(true) };
 }
 
 fn sync(_: &File) -> io::Result<()> {
@@ -24,6 +26,14 @@ fn sync(_: &File) -> io::Result<()> {
     }
 }
 
+/// Cuts, or does not.
+fn cut(file: &File, length: u64) -> io::Result<()> {
+    match CUTS.get() {
+        true => file.set_len(length),
+        false => Err(Error::other("no cut")),
+    }
+}
+
 /// Does something after so many good syncs every sync fails.
 fn failing_after<T>(good: usize, work: impl FnOnce() -> T) -> T {
     GOOD.set(good);
@@ -34,14 +44,14 @@ fn failing_after<T>(good: usize, work: impl FnOnce() -> T) -> T {
 
 fn disk(durability: Durability) -> (Disk, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let disk = Disk { sync, ..Disk::new(directory.path(), durability) };
+    let disk = Disk { sync, cut, ..Disk::new(directory.path(), durability) };
     make_private_dir(&disk.tasks).unwrap();
     make_private_dir(&disk.push).unwrap();
     (disk, directory)
 }
 
 fn lines(disk: &Disk) -> Vec<String> {
-    disk.read("t").unwrap().lines().map(Result::unwrap).collect()
+    disk.read("t", 0).unwrap().lines().map(Result::unwrap).collect()
 }
 
 #[test]
@@ -50,6 +60,18 @@ fn a_change_that_is_not_synced_is_cut_off_and_the_next_one_takes_its_place() {
     disk.begin("t", b"created\n").unwrap();
     failing_after(0, || disk.append("t", b"lost\n")).unwrap_err();
     assert_eq!(lines(&disk), ["created"]);
+    disk.append("t", b"kept\n").unwrap();
+    assert_eq!(lines(&disk), ["created", "kept"]);
+}
+
+#[test]
+fn a_change_that_could_not_be_cut_off_at_once_is_cut_off_before_the_next_one() {
+    let (disk, _directory) = disk(Durability::Record);
+    disk.begin("t", b"created\n").unwrap();
+    CUTS.set(false);
+    failing_after(0, || disk.append("t", b"lost\n")).unwrap_err();
+    disk.append("t", b"too early\n").unwrap_err();
+    CUTS.set(true);
     disk.append("t", b"kept\n").unwrap();
     assert_eq!(lines(&disk), ["created", "kept"]);
 }
