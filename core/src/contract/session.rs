@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Whether nothing narrows the connection to other methods than this.
-    pub(crate) fn allows(&self, method: &str) -> bool {
+    pub fn allows(&self, method: &str) -> bool {
         let allowed = self.standing.lock().allowed.clone();
         allowed.is_none_or(|allowed| allowed.allows(method))
     }

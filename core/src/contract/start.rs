@@ -1,7 +1,7 @@
 //! What a plugin may reach while it starts, and keep.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -43,6 +43,7 @@ pub(crate) struct Grounds {
     pub(crate) agent_id: Option<String>,
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) methods: BTreeMap<&'static str, &'static str>,
+    pub(crate) gated: BTreeSet<&'static str>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -145,6 +146,11 @@ impl StartContext<'_> {
     /// A host runs only when all its plugins have started, so each of them is there.
     pub fn methods(&self) -> &BTreeMap<&'static str, &'static str> {
         &self.grounds.methods
+    }
+
+    /// Whether a person has to agree to each call of this method.
+    pub fn needs_approval(&self, method: &str) -> bool {
+        self.grounds.gated.contains(method)
     }
 
     /// What all plugins have added to the view of hosts.

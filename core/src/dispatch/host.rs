@@ -24,7 +24,7 @@ use super::{
     config::{AuthMode, Config},
     panic_guard::report,
     registry::Registry,
-    route::{HostMetrics, Route},
+    route::{HostMetrics, Route, needs_approval},
     shared::{SHARED, Shared},
     tokens::Claims,
 };
@@ -279,6 +279,8 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
     );
     let started_at = clock.now();
     let stopping = watch::Sender::new(false);
+    let waits = |name, own| needs_approval(&settings, name, own);
+    let gated = registry.methods.iter().filter(|(name, (own, _))| waits(name, own.needs_approval));
     let grounds = Grounds {
         state_root: config.state_root.clone(),
         clock,
@@ -289,6 +291,7 @@ fn ground(registry: Registry, config: &Config) -> (Arc<Shared>, Services) {
         agent_id: config.agent_id.clone(),
         approvals: Arc::new(gate.clone()),
         methods: registry.methods.iter().map(|(name, (own, _))| (*name, own.name)).collect(),
+        gated: gated.map(|(name, _)| *name).collect(),
         stopping: stopping.subscribe(),
     };
     let (added_settings, added_events) = (settings.clone(), grounds.events.clone());

@@ -8,8 +8,9 @@ use std::{
 };
 
 use carport_core::{
-    Clock, Guarded, Identity, Result, RpcError, Session, StartContext, Tasks, Time,
+    Clock, Guarded, Identity, Method, Result, RpcError, Session, StartContext, Tasks, Time,
 };
+use carport_engine_api::CONNECTION_ENDED;
 use carport_engine_journal::Journals;
 use carport_engine_model::{Approval, ApprovalRecord, RuleBook, Tier};
 use carport_memory_api::{MEMORY, Memory};
@@ -18,6 +19,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
     Config, Runtime,
+    methods::Submit,
     permission::{
         inbox::{Inbox, note, own},
         ledger::Ledger,
@@ -35,6 +37,8 @@ pub(crate) struct Hub {
     pub(crate) tasks: Tasks,
     pub(crate) tool_timeout: Duration,
     pub(crate) default_tier: Tier,
+    /// Whether a person has to agree to each `proposal.submit`.
+    pub(crate) submit_waits: bool,
     /// Where the basic tools work; `None` on a host without a state root and without a setting.
     pub(crate) workspace: Option<PathBuf>,
     /// Basic tools that work now.
@@ -77,6 +81,7 @@ impl Hub {
             tasks: cx.tasks(),
             tool_timeout: config.tool_timeout(),
             default_tier: config.default_tier,
+            submit_waits: cx.needs_approval(Submit::NAME),
             workspace: workspace.or_else(|| Some(cx.state_root()?.join("workspace"))),
             basics: Arc::new(Semaphore::new(MAX_WORKING)),
             rules,
@@ -134,7 +139,7 @@ impl Hub {
         self.sessions.lock().remove(session.id());
         self.supervision.leave(session);
         if let Some(runtime) = Self::runtime_so_far(session) {
-            runtime.end("the connection ended").await;
+            runtime.end(CONNECTION_ENDED).await;
         }
     }
 
@@ -185,4 +190,13 @@ pub(crate) struct Who {
     pub(crate) identity: Identity,
     /// The connection whose tools are called, if there is one.
     pub(crate) session: Option<Arc<Session>>,
+    /// Whether that connection only lends its runtime: others propose.
+    pub(crate) lent: bool,
+}
+
+impl Who {
+    /// The connection that proposes, if one does.
+    pub(crate) fn proposer(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref().filter(|_| !self.lent)
+    }
 }

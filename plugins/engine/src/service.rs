@@ -3,14 +3,15 @@
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use carport_core::{Identity, Result, RpcError, Session, codes, mask_text};
-use carport_engine_api::{Engine, EngineRuntime, HostTool, Observed, Scope};
+use carport_core::{Identity, Method, Result, RpcError, Session, codes, mask_text};
+use carport_engine_api::{CONNECTION_ENDED, Engine, EngineRuntime, HostTool, Observed, Scope};
 use carport_engine_journal::{Kind, NewEvent};
 use serde_json::{Value, json};
 
 use crate::{
     hub::{Hub, Who},
     learning::{open_goal, tell},
+    methods::Submit,
     proposal::{Submission, report::without_nulls, submit},
     runtime::Runtime,
     tools::{basics, registry::Tool},
@@ -35,6 +36,20 @@ impl Engine for Service {
     async fn of_session(&self, session: &Arc<Session>) -> Result<Arc<dyn EngineRuntime>> {
         if session.is_closed() {
             return Err(ended());
+        }
+        if self.0.session(session.id()).is_err() {
+            return Err(RpcError::forbidden(
+                "a call from inside the process has no runtime that lasts: connect to lend one",
+            ));
+        }
+        may_submit(session)?;
+        if self.0.submit_waits {
+            let remedy = "have `proposal.submit` wait for nobody, or open a runtime of your own";
+            let why = format!(
+                "a person has to agree to each `proposal.submit`, and nobody would be asked: {remedy}"
+            );
+            let error = RpcError::new(codes::POLICY, why).with("reason", "needs_approval");
+            return Err(error.with("remedy", remedy));
         }
         let runtime = self.0.runtime(session).await?;
         let whose = Whose::Session(Arc::downgrade(session));
@@ -77,7 +92,19 @@ impl Engine for Service {
 }
 
 fn ended() -> RpcError {
-    RpcError::new(codes::GONE, "the connection has ended")
+    RpcError::new(codes::GONE, CONNECTION_ENDED)
+}
+
+/// What a connection may not do, others do not do with its runtime either.
+fn may_submit(session: &Session) -> Result<()> {
+    match session.allows(Submit::NAME) {
+        true => Ok(()),
+        false => {
+            let why =
+                "the connection may not call `proposal.submit`, so others cannot by its runtime";
+            Err(RpcError::forbidden(why))
+        }
+    }
 }
 
 /// Whose runtime a plugin has in its hands.
@@ -98,11 +125,14 @@ struct Handle {
 impl Handle {
     fn who(&self) -> Result<Who> {
         match &self.whose {
-            Whose::Plugin(identity) => Ok(Who { identity: identity.clone(), session: None }),
+            Whose::Plugin(identity) => {
+                Ok(Who { identity: identity.clone(), session: None, lent: false })
+            }
             Whose::Session(session) => {
                 let session = session.upgrade().filter(|session| !session.is_closed());
                 let session = session.ok_or_else(ended)?;
-                Ok(Who { identity: session.identity(), session: Some(session) })
+                may_submit(&session)?;
+                Ok(Who { identity: session.identity(), session: Some(session), lent: true })
             }
         }
     }

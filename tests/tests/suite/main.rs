@@ -7,6 +7,7 @@ mod golden;
 mod laws;
 mod meetings;
 mod peers_draw;
+mod peers_lent;
 mod peers_share;
 mod peers_work;
 mod transcripts;

@@ -16,11 +16,11 @@ use crate::peers_work::{accept, at_once, calling, ended, reply, saying, seen, un
 
 /// A listener, as a peer has it.
 #[derive(Clone)]
-struct Listener(String);
+pub(crate) struct Listener(String);
 
 impl Listener {
     /// Has a connection start one that shares its runtime.
-    async fn of(client: &mut TestClient) -> Self {
+    pub(crate) async fn of(client: &mut TestClient) -> Self {
         let params = json!({ "bind": "127.0.0.1:0", "share_session_runtime": true });
         let started = client.raw("a2a.start", params).await.expect("starts");
         Self(started["bound"].as_str().unwrap().to_owned())
@@ -53,7 +53,7 @@ impl Listener {
     }
 
     /// Sends a message; its task.
-    async fn send(&self, params: Value) -> Value {
+    pub(crate) async fn send(&self, params: Value) -> Value {
         self.call("SendMessage", params).await["result"]["task"].take()
     }
 
@@ -63,7 +63,7 @@ impl Listener {
 }
 
 /// A connection with the tools `ask` and `denied`, of which its policy forbids one.
-async fn sharer(host: &TestHost) -> TestClient {
+pub(crate) async fn sharer(host: &TestHost) -> TestClient {
     let mut client = host.agent("sharer").await;
     let init = json!({
         "tools": [{ "name": "ask", "description": "Asks." }, { "name": "denied" }],
@@ -74,7 +74,7 @@ async fn sharer(host: &TestHost) -> TestClient {
 }
 
 /// Awaits the next tool call of the daemon: the frame.
-async fn asked(client: &mut TestClient) -> Value {
+pub(crate) async fn asked(client: &mut TestClient) -> Value {
     client.frame(|it| it["method"] == "tools.execute").await
 }
 

@@ -2,22 +2,24 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
 };
 
 use async_trait::async_trait;
 use carport_a2a_api::{End, Ending, Executor, Turn, Updates};
+use carport_a2a_types::{Content, Part};
 use carport_agents_api::{Agents, Target};
 use carport_core::{Result, RpcError, Session};
-use carport_engine_api::{Engine, EngineRuntime};
+use carport_engine_api::{CONNECTION_ENDED, Engine, EngineRuntime};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::EngineExecutor;
 use crate::drawing::Drawing;
 
+/// Turns that are done at once; the others wait. Each has one action run at a time, of the 32 that the
+/// connection's runtime runs at once: the others are the connection's own.
+const TURNS: usize = 8;
 /// What a message is told whose listener stopped before its turn.
 const STOPPED: &str =
     "the listener that the message came by has stopped, and shares its tools no more";
@@ -44,7 +46,7 @@ impl Sharing {
             session: Arc::downgrade(session),
             work: EngineExecutor::new(runtime.clone(), chat, self.drawing.clone()),
             runtime,
-            stopped: AtomicBool::new(false),
+            turns: Semaphore::new(TURNS),
         })
     }
 
@@ -62,7 +64,8 @@ pub(crate) struct Shared {
     session: Weak<Session>,
     runtime: Arc<dyn EngineRuntime>,
     work: EngineExecutor,
-    stopped: AtomicBool,
+    /// Places of turns; closed when the listener stops.
+    turns: Semaphore,
 }
 
 impl Shared {
@@ -78,7 +81,7 @@ impl Shared {
 
     /// Begins no turn from now on.
     pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
+        self.turns.close();
     }
 
     /// Whether the connection has ended.
@@ -89,26 +92,37 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("stopped", &self.stopped).finish_non_exhaustive()
+        f.debug_struct("Shared").field("stopped", &self.turns.is_closed()).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Executor for Shared {
     async fn turn(&self, turn: Turn, updates: &dyn Updates) -> Ending {
+        let place = self.turns.acquire().await;
         if self.is_left() {
             return Ending::saying(End::Failed, LEFT);
         }
-        if self.stopped.load(Ordering::Acquire) {
-            return Ending::saying(End::Failed, STOPPED);
-        }
+        let Ok(_place) = place else { return Ending::saying(End::Failed, STOPPED) };
         let ending = self.work.turn(turn, updates).await;
-        // What was done before the connection ended stays done; that nobody took a chat is no such thing.
-        let is_done = ending.end == End::Completed && ending != super::acknowledged();
-        if !is_done && self.is_left() {
+        if !stands(&ending) && self.is_left() {
             return Ending::saying(End::Failed, LEFT);
         }
         ending
+    }
+}
+
+/// Whether a turn ended so by itself, whatever became of its connection meanwhile: what was done stays done and
+/// what was refused stays refused. That nobody took a chat is no such thing.
+fn stands(ending: &Ending) -> bool {
+    let of_the_end = |part: &Part| match &part.content {
+        Content::Text(text) => text.contains(CONNECTION_ENDED),
+        _ => false,
+    };
+    match ending.end {
+        End::Completed => *ending != super::acknowledged(),
+        End::Rejected => !ending.says.iter().any(of_the_end),
+        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use carport_core::{Access, Caller, Method, Result, bounds};
+use carport_core::{Access, Caller, Method, Result, RpcError, bounds, codes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +38,15 @@ pub struct Start {
     #[serde(default)]
     #[schemars(length(max = 2048))]
     pub organization_url: Option<String>,
-    /// Whether peers work with the tools, policies and state of this connection, whose client then runs its tools
-    /// for them and is asked for replies to their words. The listener ends with the connection.
+    /// Whether peers work with the runtime of this connection: its tools, which its client then runs for them, its
+    /// policies without those of policy sessions, its state and its tier; what was approved anywhere counts for
+    /// them as well. Its client is asked for replies to their words. They are not the connection: it hears of what
+    /// they propose if it supervises, is asked neither for approvals in its own name nor for corrections, and its
+    /// current run records nothing of theirs; `caller_id` in `tools.execute` tells their calls from its own. Eight
+    /// messages are worked on at once. The listener ends with the connection.
+    ///
+    /// The connection must be one that may call `proposal.submit`, and that method must wait for nobody's approval.
+    /// With the host role it needs `auth` "bearer": any process of this machine would have its tools else.
     #[serde(default)]
     pub share_session_runtime: bool,
     /// What a request has to show.
@@ -57,6 +64,20 @@ impl From<Listen> for Start {
 impl Start {
     pub(crate) fn address(&self) -> Result<SocketAddr> {
         parse_bind(&self.bind)
+    }
+
+    /// # Errors
+    /// Policy: the host role would share with whoever reaches the listener.
+    fn check_host(&self, caller: &Caller) -> Result<()> {
+        if !caller.is_host() || self.auth == AuthMode::Bearer {
+            return Ok(());
+        }
+        let remedy = "have it ask for a token with `auth` \"bearer\", or share a connection without the host role";
+        let why = format!(
+            "any process of this machine could work with the tools of a connection that has the host role: {remedy}"
+        );
+        let error = RpcError::new(codes::POLICY, why).with("reason", "host_shares");
+        Err(error.with("missing", ["auth"]).with("remedy", remedy))
     }
 
     pub(crate) fn place(&self) -> Result<Place> {
@@ -100,6 +121,7 @@ impl Method for Start {
     async fn run(self, a2a: &A2a, caller: &Caller) -> Result<ListenerStarted> {
         let mut place = self.place()?;
         if self.share_session_runtime {
+            self.check_host(caller)?;
             let sharing = a2a.sharing.as_ref().ok_or_else(Sharing::refused)?;
             place.shared = Some(Arc::new(sharing.of(caller.session()).await?));
         }

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// The key of the service.
 pub const ENGINE: ServiceKey<dyn Engine> = ServiceKey::named("engine");
 
+/// Why a proposal ends whose connection did; the errors of what it ended hold these words.
+pub const CONNECTION_ENDED: &str = "the connection ended";
+
 /// The engine, as other plugins see it.
 #[async_trait]
 pub trait Engine: Send + Sync {
@@ -19,13 +22,19 @@ pub trait Engine: Send + Sync {
     /// Invalid parameters: no file can have that name. Conflict: a runtime of that name is there.
     async fn open(&self, name: &str, identity: Identity) -> Result<Arc<dyn EngineRuntime>>;
 
-    /// The runtime of a connection, for plugins that have others work with it: its tools, policies, state, tier
-    /// and journal, and it is the connection's client that is asked to run its tools. It ends with the
+    /// The runtime of a connection, for plugins that have others work with it: its tools, its policies without
+    /// those of its policy sessions, its state, tier, limits, caches and journal, and it is the connection's
+    /// client that is asked to run its tools. What was approved anywhere counts here as well. It ends with the
     /// connection and not with this handle.
     ///
+    /// The others are not the connection: it hears and decides their proposals if it supervises, is not asked to
+    /// correct them, and they are not recorded in its run. What of theirs needs an approval is refused with its
+    /// fingerprint, and nobody is asked in the connection's name.
+    ///
     /// # Errors
-    /// Gone: the connection has ended. Unavailable: this engine lends none. What keeps the runtime from being
-    /// made.
+    /// Gone: the connection has ended. Forbidden: it may not call `proposal.submit`, or is no connection but a
+    /// call from inside the process. Policy: `proposal.submit` waits for a person here. Unavailable: this engine
+    /// lends none. What keeps the runtime from being made.
     async fn of_session(&self, _session: &Arc<Session>) -> Result<Arc<dyn EngineRuntime>> {
         let remedy = "open a runtime of your own: this engine lends none of a connection";
         Err(RpcError::unavailable("the runtime of a connection", remedy))
@@ -95,7 +104,7 @@ pub trait EngineRuntime: Send + Sync {
     ///
     /// # Errors
     /// Invalid parameters: the proposal has a structural fault. Gone: the connection whose runtime it is has
-    /// ended. Nothing ran.
+    /// ended. Forbidden: it may no longer call `proposal.submit`. Nothing ran.
     async fn execute(&self, proposal: Value, scope: Option<Scope>) -> Result<Value>;
 
     /// Ends the running proposals of this id as an abort does; `false` if there is none.

@@ -43,8 +43,8 @@ impl Method for Submit {
 
     async fn run(self, engine: &Engine, caller: &Caller) -> Result<ProposalResult> {
         let runtime = engine.hub.runtime(caller.session()).await?;
-        let who =
-            Who { identity: caller.identity().clone(), session: Some(caller.session().clone()) };
+        let (identity, session) = (caller.identity().clone(), Some(caller.session().clone()));
+        let who = Who { identity, session, lent: false };
         let Self { proposal, session_id: policy_session, scope } = self;
         let given_up = "the deadline passed";
         let submission = Submission { proposal, scope, policy_session, who, given_up };

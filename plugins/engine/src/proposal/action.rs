@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use carport_engine_api::CONNECTION_ENDED;
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{
     Action, ActionResult, ActionType, Assertion, FailureBehavior, Refusal, StateView, Status,
@@ -66,7 +67,7 @@ impl Batch<'_> {
         }
         if self.run.who.session.as_ref().is_some_and(|session| session.is_closed()) {
             // Nothing further starts.
-            self.run.entered.halt.now("the connection ended");
+            self.run.entered.halt.now(CONNECTION_ENDED);
             return std::future::pending().await;
         }
         let (action, began) = (&self.proposal.actions[at], Instant::now());

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use carport_engine_api::ToolCall;
+use carport_engine_api::{CONNECTION_ENDED, ToolCall};
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{Action, InvocationMode, Refusal, digest};
 use chrono::TimeDelta;
@@ -221,7 +221,7 @@ impl Batch<'_> {
             Some(answer) => answer,
             None => {
                 // Nothing further starts.
-                self.run.entered.halt.now("the connection ended");
+                self.run.entered.halt.now(CONNECTION_ENDED);
                 std::future::pending().await
             }
         }
@@ -259,6 +259,7 @@ impl Batch<'_> {
             session_id: self.run.runtime.id.clone(),
             proposal_id: self.proposal.id.clone(),
             run_id: self.run.run_id.clone(),
+            caller_id: self.run.scope.caller_id.clone(),
             invocation_mode: mode.map(str::to_owned),
             handle: handle.map(str::to_owned),
         }

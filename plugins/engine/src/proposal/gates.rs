@@ -74,7 +74,7 @@ impl Run {
         proposal: &ActionProposal,
         rows: &[Decision],
     ) -> Result<(), Refused> {
-        let serial = self.who.session.as_ref().map(|session| session.serial());
+        let serial = self.who.proposer().map(|session| session.serial());
         let scope = self.scoped.then(|| self.scope.shown());
         let seen = Seen { proposal, serial, session_id: &self.runtime.id, scope };
         let now = self.hub.now();
@@ -119,9 +119,9 @@ impl Run {
         self.note(NewEvent::new(Kind::GateRejected, data).of_proposal(&proposal.id)).await;
     }
 
-    /// Who asks for an approval; only a connection does.
+    /// Who asks for an approval; only a connection that proposes itself does.
     pub(super) fn asker(&self) -> Option<Asker<'_>> {
-        let session = self.who.session.as_ref()?;
+        let session = self.who.proposer()?;
         let agent = self.who.identity.agent_id();
         Some(Asker { session, agent, journal: &self.runtime.journal })
     }

@@ -13,6 +13,7 @@ pub(crate) mod scope;
 use std::sync::Arc;
 
 use carport_core::{Result, RpcError, Session};
+use carport_engine_api::CONNECTION_ENDED;
 use carport_engine_journal::{Kind, NewEvent};
 use carport_engine_model::{ActionProposal, Order, ProposalResult};
 use serde_json::json;
@@ -20,12 +21,10 @@ use tokio::{sync::oneshot, time::Instant};
 
 use self::{report::fit, scope::ProposalScope};
 use crate::{
+    SetReplanConfig,
     hub::{Hub, Who},
     runtime::{Entered, Halt, Runtime},
 };
-
-/// Why a proposal ends whose connection did.
-const CONNECTION_ENDED: &str = "the connection ended";
 
 /// A proposal and what goes with it.
 pub(crate) struct Submission {
@@ -45,7 +44,7 @@ pub(crate) struct Run {
     pub(crate) scoped: bool,
     pub(crate) policy_session: Option<String>,
     pub(crate) who: Who,
-    /// The run that was current on the connection when the proposal came.
+    /// The run that was current on the connection that proposes, when the proposal came.
     pub(crate) run_id: Option<String>,
     pub(crate) entered: Entered,
 }
@@ -104,7 +103,7 @@ pub(crate) async fn submit(
     let scoped = scope.is_some();
     let scope = scope.unwrap_or_default();
     let order = prepare(hub, runtime, scope.tenant(), &mut proposal)?;
-    let run_id = who.session.as_ref().and_then(|session| hub.runs.as_ref()?.current(session));
+    let run_id = who.proposer().and_then(|session| hub.runs.as_ref()?.current(session));
     let entered = runtime.enter(&proposal.id);
     let given_up = GivenUp { halt: entered.halt.clone(), session: who.session.clone(), reason };
     if who.session.as_ref().is_some_and(|session| session.is_closed()) {
@@ -147,7 +146,10 @@ impl Drop for GivenUp {
 impl Run {
     /// Executes a proposal, then the corrections that the client sends.
     async fn execute(self, proposal: ActionProposal, order: Order) -> ProposalResult {
-        let config = self.runtime.replan.lock().clone();
+        let config = match self.who.proposer() {
+            Some(_) => self.runtime.replan.lock().clone(),
+            None => SetReplanConfig::default(),
+        };
         let original = proposal.id.clone();
         let (mut proposal, mut order, mut replans, mut replaced) = (proposal, order, 0, false);
         let round = loop {

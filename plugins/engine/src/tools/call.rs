@@ -40,6 +40,9 @@ pub struct ExecuteTool {
     /// The run that is current on the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
+    /// Who asks, as the scope of the proposal says; a peer to whom the connection lends its tools, for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<String>,
     /// `streaming` or `long_running`, for a detached call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invocation_mode: Option<String>,

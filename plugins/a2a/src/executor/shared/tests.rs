@@ -172,15 +172,51 @@ async fn a_turn_under_way_outlives_the_listener() {
 
 #[tokio::test]
 async fn a_turn_under_way_fails_with_its_connection_unless_all_was_done() {
-    for status in ["failed", "skipped", "rejected"] {
+    for (status, error) in [
+        ("failed", "stopped"),
+        ("skipped", "stopped"),
+        ("rejected", "supervision gate: the connection ended"),
+    ] {
         let (session, scripted, shared) = scene().await;
-        *scripted.result.lock() = json!({ "status": status, "error": "stopped" });
+        *scripted.result.lock() = json!({ "status": status, "error": error });
         let ending = meanwhile(&scripted, &shared, tool(), || session.hang_up()).await;
         assert_eq!(ending, failed(LEFT), "{status}");
     }
     let (session, scripted, shared) = scene().await;
     let ending = meanwhile(&scripted, &shared, tool(), || session.hang_up()).await;
     assert_eq!(ending, Ending::saying(End::Completed, ""));
+    let (session, scripted, shared) = scene().await;
+    *scripted.result.lock() = json!({ "status": "rejected", "error": "policy 'no': not here" });
+    let ending = meanwhile(&scripted, &shared, tool(), || session.hang_up()).await;
+    assert_eq!(ending, Ending::saying(End::Rejected, "policy 'no': not here"), "the reason stays");
+}
+
+/// Waits until so many turns have begun, then gives every other task its chance.
+async fn begun(scripted: &Scripted, wanted: usize) {
+    while *scripted.executed.lock() < wanted {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*scripted.executed.lock(), wanted);
+}
+
+#[tokio::test]
+async fn so_many_turns_are_done_at_once_and_who_waits_hears_of_a_stop() {
+    let (_session, scripted, shared) = scene().await;
+    let mut turns = tokio::task::JoinSet::new();
+    for _ in 0..TURNS + 2 {
+        let shared = shared.clone();
+        turns.spawn(async move { shared.turn(tool(), &Kept).await });
+    }
+    begun(&scripted, TURNS).await;
+    scripted.go.notify_one();
+    assert_eq!(turns.join_next().await.unwrap().unwrap().end, End::Completed);
+    begun(&scripted, TURNS + 1).await;
+    shared.stop();
+    assert_eq!(turns.join_next().await.unwrap().unwrap(), failed(STOPPED));
+    assert_eq!(turns.len(), TURNS, "the others go on");
 }
 
 #[tokio::test]
