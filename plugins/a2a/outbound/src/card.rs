@@ -30,7 +30,11 @@ pub async fn find_card(
     let mut why = Failure::NoCard;
     for place in itself.into_iter().chain(PLACES.map(|path| url.at(path))) {
         let request = Request { to: &place, headers: Vec::new(), body: None };
-        let reply = carrier.carry(request).await?;
+        let reply = match carrier.carry(request).await {
+            Ok(reply) => reply,
+            Err(_) if why != Failure::NoCard => return Err(why),
+            Err(unmet) => return Err(unmet.into()),
+        };
         if reply.status == 200 {
             match whole(reply, CARD_BYTES).await.map(|it| read_card(&it)) {
                 Ok(Some(read)) => return Ok(read),
