@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::{
     runtime::Builder,
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc,
     task::{spawn_blocking, yield_now},
 };
 
@@ -25,14 +25,14 @@ use crate::{caller::Caller, index::Index, log::Change};
 struct Held {
     memory: Memory,
     /// What is about to be written or removed.
-    begun: UnboundedSender<&'static str>,
+    begun: mpsc::Sender<&'static str>,
     /// Lets a write go on; whether it goes well.
     go: Guarded<Receiver<bool>>,
 }
 
 impl Held {
     fn wait(&self, what: &'static str) -> io::Result<()> {
-        self.begun.send(what).unwrap();
+        self.begun.try_send(what).unwrap();
         match self.go.lock().recv().unwrap() {
             true => Ok(()),
             false => Err(io::Error::other("as the test wants it")),
@@ -59,7 +59,7 @@ impl Backing for Held {
     }
 
     fn remove(&self, id: &str) -> io::Result<()> {
-        self.begun.send("remove").unwrap();
+        self.begun.try_send("remove").unwrap();
         self.memory.remove(id)
     }
 
@@ -79,7 +79,7 @@ impl Backing for Held {
 
 struct Scene {
     store: Kept<Held>,
-    begun: UnboundedReceiver<&'static str>,
+    begun: mpsc::Receiver<&'static str>,
     go: Sender<bool>,
 }
 
@@ -105,7 +105,7 @@ fn receiver(id: &str) -> PushEntry {
 
 impl Scene {
     fn new() -> Self {
-        let (begun_at, begun) = unbounded_channel();
+        let (begun_at, begun) = mpsc::channel(16);
         let (go, goes) = channel();
         let held = Held { memory: Memory::default(), begun: begun_at, go: Guarded::new(goes) };
         let settings = StoreSettings { task_ttl: TimeDelta::zero(), ..StoreSettings::default() };
