@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use tokio::{
     runtime::Builder,
-    sync::mpsc as events,
+    sync::mpsc,
     task::{spawn_blocking, yield_now},
 };
 
@@ -25,7 +25,7 @@ use crate::{caller::Caller, index::Index, log::Change};
 struct Held {
     memory: Memory,
     /// What is about to be written or removed.
-    begun: events::Sender<&'static str>,
+    begun: mpsc::Sender<&'static str>,
     /// Lets a write go on; whether it goes well.
     go: Guarded<Receiver<bool>>,
 }
@@ -79,7 +79,7 @@ impl Backing for Held {
 
 struct Scene {
     store: Kept<Held>,
-    begun: events::Receiver<&'static str>,
+    begun: mpsc::Receiver<&'static str>,
     go: Sender<bool>,
 }
 
@@ -105,7 +105,7 @@ fn receiver(id: &str) -> PushEntry {
 
 impl Scene {
     fn new() -> Self {
-        let (begun_at, begun) = events::channel(16);
+        let (begun_at, begun) = mpsc::channel(16);
         let (go, goes) = channel();
         let held = Held { memory: Memory::default(), begun: begun_at, go: Guarded::new(goes) };
         let settings = StoreSettings { task_ttl: TimeDelta::zero(), ..StoreSettings::default() };
