@@ -13,12 +13,6 @@ use super::{
     lines::{Log, encode, fold_of, json_bytes, weight},
     push,
 };
-
-/// Bytes of the JSON of the tasks of a page, unless it is a single one.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
-
-/// Tasks that are tried for the place of a new one, if they cannot be removed.
-const MOST_STUCK: usize = 8;
 use crate::{
     caller::Caller,
     index::{Index, Row},
@@ -26,6 +20,12 @@ use crate::{
     page::Place,
     progress::{Progress, Refused},
 };
+
+/// Bytes of the JSON of the tasks of a page, unless it is a single one.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Tasks that are tried for the place of a new one, if they cannot be removed.
+const MOST_STUCK: usize = 8;
 
 /// A store over a backing. Clones are the same store.
 pub struct Kept<B>(Arc<Shelf<B>>);
