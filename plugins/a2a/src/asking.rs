@@ -52,9 +52,16 @@ impl<'a> Asking<'a> {
     /// # Errors
     /// There is no card that says it, or the time is up.
     pub(crate) async fn find(self, endpoint: &Target) -> Result<Peer<'a>, Failure> {
-        let found = timeout_at(self.until, Agent::find(self, endpoint)).await;
-        found.unwrap_or_else(|_| Err(Unmet::Late.into()))
+        in_time(self.until, Agent::find(self, endpoint)).await
     }
+}
+
+/// What is asked, or that it took too long.
+pub(crate) async fn in_time<T>(
+    until: Instant,
+    asked: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout_at(until, asked).await.unwrap_or_else(|_| Err(Unmet::Late.into()))
 }
 
 impl Carrier for Asking<'_> {

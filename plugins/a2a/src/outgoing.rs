@@ -14,11 +14,10 @@ use carport_a2a_outbound::{
     Attempt, Consent, Refusal, Reply, Screen, Target, Unmet, parse_retry_after,
 };
 use carport_core::{Result, RpcError, Time};
-use futures_util::{StreamExt, stream};
 use reqwest::{
     Client,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 use tokio::{net::lookup_host, time::timeout};
@@ -161,9 +160,7 @@ impl Outgoing {
             Err(_) => Ok(Attempt::NoAnswer),
         }
     }
-}
 
-impl Outgoing {
     /// Asks for something and waits until the answer begins; after `total` it is over, wherever it is. One that
     /// may take longer than a post waits for the work before it begins.
     ///
@@ -176,45 +173,24 @@ impl Outgoing {
         body: Option<Vec<u8>>,
         total: Duration,
     ) -> std::result::Result<Reply, Unmet> {
-        let replied = self.reply(target, headers, body, total).await;
-        if let Err(Unmet::Refused(refusal)) = &replied {
-            tracing::warn!(
-                host = refusal.host(),
-                reason = refusal.reason(),
-                "a request was refused"
-            );
-        }
-        replied
-    }
-
-    async fn reply(
-        &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Option<Vec<u8>>,
-        total: Duration,
-    ) -> std::result::Result<Reply, Unmet> {
-        self.judge(target).await?;
-        let (url, client) = (target.url().clone(), self.client_for(target));
-        let request = match body {
-            Some(body) => client.post(url).body(body),
-            None => client.get(url),
+        let asked = async {
+            self.judge(target).await?;
+            let (url, client) = (target.url().clone(), self.client_for(target));
+            let request = match body {
+                Some(body) => client.post(url).body(body),
+                None => client.get(url),
+            };
+            let first = if total > POST { total } else { total.min(FIRST_BYTE) };
+            let request = request.headers(headers).timeout(total);
+            let answered = timeout(first, request.send()).await.map_err(|_| Unmet::Late)?;
+            answered.map_err(|error| unmet(&error))
         };
-        let first = if total > POST { total } else { total.min(FIRST_BYTE) };
-        let request = request.headers(headers).timeout(total);
-        let answered = timeout(first, request.send()).await.map_err(|_| Unmet::Late)?;
-        let response = answered.map_err(|error| unmet(&error))?;
-        let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        Ok(Reply {
-            status: response.status().as_u16(),
-            is_stream: kind.is_some_and(|it| it.starts_with(b"text/event-stream")),
-            length: response.content_length(),
-            pieces: stream::try_unfold(response, async |mut response| {
-                let piece = response.chunk().await.map_err(|error| unmet(&error))?;
-                Ok(piece.map(|piece| (piece, response)))
-            })
-            .boxed(),
-        })
+        let asked = asked.await.inspect_err(|why| {
+            if let Unmet::Refused(it) = why {
+                tracing::warn!(host = it.host(), reason = it.reason(), "a request was refused");
+            }
+        });
+        Ok(Reply::of(asked?, unmet))
     }
 }
 

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carport_a2a_outbound::{Ask, Consent, Failure, Refusal, Target, Unmet, within_bounds};
+use carport_a2a_outbound::{Ask, Consent, Failure, Refusal, Target, within_bounds};
 use carport_a2a_types::{Content, Kind, Message, Part, Role, SendResult, StreamResponse, Version};
 use carport_a2ui_api::{Delivered, Delivery, Router};
 use carport_core::{Result, RpcError};
 use serde_json::{Map, Value};
-use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::{
-    asking::{Asking, Peer},
+    asking::{Asking, Peer, in_time},
     credential::Credential,
     drawing::{ASKED_FOR, Keys},
     outgoing::Outgoing,
@@ -115,8 +114,7 @@ impl Router for Routes {
         };
         let peer = Asking::new(&self.outgoing, credential, true).find(&target).await?;
         let peer = peer.with_extensions(Some(ASKED_FOR));
-        let asked = timeout_at(peer.carrier().until, ask(&peer, message)).await;
-        let (result, version) = asked.unwrap_or_else(|_| Err(Unmet::Late.into()))?;
+        let (result, version) = in_time(peer.carrier().until, ask(&peer, message)).await?;
         let task_id = match &result {
             SendResult::Task(task) => Some(task.id.clone()),
             SendResult::Message(message) => message.task_id.clone(),

@@ -8,10 +8,9 @@ use carport_a2a_outbound::{
 };
 use carport_a2a_types::{StreamResponse, card::AgentCard, read::Read};
 use carport_core::codes;
-use futures_util::{StreamExt, stream};
 use reqwest::{
     Client,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    header::{AUTHORIZATION, HeaderValue},
     redirect::Policy,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -124,17 +123,7 @@ impl Carrier for Http {
             sending = sending.header(name, value);
         }
         let response = sending.send().await.map_err(|error| unmet(&error))?;
-        let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        Ok(Reply {
-            status: response.status().as_u16(),
-            is_stream: kind.is_some_and(|it| it.starts_with(b"text/event-stream")),
-            length: response.content_length(),
-            pieces: stream::try_unfold(response, async |mut response| {
-                let piece = response.chunk().await.map_err(|error| unmet(&error))?;
-                Ok(piece.map(|piece| (piece, response)))
-            })
-            .boxed(),
-        })
+        Ok(Reply::of(response, unmet))
     }
 }
 

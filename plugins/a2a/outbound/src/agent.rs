@@ -174,9 +174,7 @@ impl<C: Carrier> Agent<C> {
             _ => Ok(reply),
         }
     }
-}
 
-impl<C: Carrier> Agent<C> {
     /// The result in an answer that came whole.
     async fn answer(&self, reply: Reply) -> Result<Value, Failure> {
         let status = reply.status;

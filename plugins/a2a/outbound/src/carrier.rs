@@ -1,7 +1,11 @@
 //! What carries requests to agents of others, whatever it is.
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 
 use crate::{failure::Unmet, target::Target};
@@ -30,6 +34,23 @@ pub struct Reply {
     pub length: Option<u64>,
     /// The body.
     pub pieces: Pieces,
+}
+
+impl Reply {
+    /// That of a response whose body is still to come; `unmet` says why it comes no further.
+    pub fn of(response: reqwest::Response, unmet: fn(&reqwest::Error) -> Unmet) -> Self {
+        let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        Self {
+            status: response.status().as_u16(),
+            is_stream: kind.is_some_and(|it| it.starts_with(b"text/event-stream")),
+            length: response.content_length(),
+            pieces: stream::try_unfold(response, move |mut response| async move {
+                let piece = response.chunk().await.map_err(|error| unmet(&error))?;
+                Ok(piece.map(|piece| (piece, response)))
+            })
+            .boxed(),
+        }
+    }
 }
 
 /// Carries requests, without following redirects.

@@ -228,11 +228,8 @@ impl Calls {
             let follow = self.desk.follow_task(caller, &id, after).await?;
             return Ok(Streamed::Follow(Box::new(follow)));
         }
-        let params: SendMessage = read(params, version)?;
-        let configuration = params.configuration.clone().unwrap_or_default();
-        let receiver = self.check(&params, &configuration, version)?;
-        let (desk, who, by) = (self.desk.clone(), caller.clone(), place.executor());
-        match apart(async move { desk.send(&who, params, receiver, by).await }).await? {
+        let (sent, configuration) = self.send(params, version, caller, Some(place)).await?;
+        match sent {
             Sent::Message(message) => Ok(Streamed::Message(Box::new(message))),
             Sent::Turn(begun) => {
                 let mut begun = *begun;
@@ -254,8 +251,10 @@ impl Calls {
         let params = Value::Object(params);
         match operation {
             Operation::Send => {
-                let params = read(params, version)?;
-                self.send(params, version, caller, place).await.map(Answer::Sent)
+                let (sent, how) = self.send(params, version, caller, place).await?;
+                let Configuration { history_length, return_immediately, .. } = how;
+                let result = self.desk.result(caller, sent, history_length, return_immediately);
+                result.await.map(Answer::Sent)
             }
             Operation::Get => {
                 let GetTask { id, history_length } = read(params, version)?;
@@ -289,20 +288,21 @@ impl Calls {
         }
     }
 
+    /// Takes a message; how it is to be answered goes along.
     async fn send(
         &self,
-        params: SendMessage,
+        params: Value,
         version: Version,
         caller: &Caller,
         place: Option<&Place>,
-    ) -> A2aResult<SendResult> {
+    ) -> A2aResult<(Sent, Configuration)> {
+        let params: SendMessage = read(params, version)?;
         let configuration = params.configuration.clone().unwrap_or_default();
         let receiver = self.check(&params, &configuration, version)?;
-        let Configuration { history_length, return_immediately, .. } = configuration;
         let (desk, who) = (self.desk.clone(), caller.clone());
         let by = place.and_then(Place::executor);
         let sent = apart(async move { desk.send(&who, params, receiver, by).await }).await?;
-        self.desk.result(caller, sent, history_length, return_immediately).await
+        Ok((sent, configuration))
     }
 
     /// Whether a message may make or change a task at all; the receiver that it names.

@@ -1,6 +1,6 @@
 //! What the listener bounds: connections, streams, how far a stream may be behind, and its own end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use carport_core::testing::TestHost;
 use serde_json::{Value, json};
@@ -20,6 +20,15 @@ async fn waiting(listener: &Listener, obedient: &Obedient, text: &str) -> Value 
     let sent = listener.call("SendMessage", at_once(say(text))).await;
     obedient.waits.acquire().await.unwrap().forget();
     sent["result"]["task"]["id"].clone()
+}
+
+/// A host with a listener, and a task that a turn waits in.
+async fn with_task(text: &str) -> (TestHost, Listener, Arc<Obedient>, Value) {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let listener = Listener::of(&host, json!({})).await;
+    let id = waiting(&listener, &obedient, text).await;
+    (host, listener, obedient, id)
 }
 
 async fn subscribe(listener: &Listener, id: &Value) -> Answer {
@@ -82,10 +91,7 @@ async fn a_connection_is_kept_only_while_there_are_places() {
 
 #[tokio::test]
 async fn the_65th_stream_is_told_to_come_again() {
-    let (builder, obedient) = with_obedient();
-    let host = builder.start().await;
-    let listener = Listener::of(&host, json!({})).await;
-    let id = waiting(&listener, &obedient, "wait").await;
+    let (_host, listener, obedient, id) = with_task("wait").await;
     let mut streams = Vec::new();
     for _ in 0..64 {
         let mut stream = subscribe(&listener, &id).await;
@@ -106,10 +112,7 @@ async fn the_65th_stream_is_told_to_come_again() {
 
 #[tokio::test]
 async fn a_stream_that_is_1024_events_behind_is_closed_and_can_be_taken_up() {
-    let (builder, obedient) = with_obedient();
-    let host = builder.start().await;
-    let listener = Listener::of(&host, json!({})).await;
-    let id = waiting(&listener, &obedient, "wait-and-chunk 2500").await;
+    let (host, listener, obedient, id) = with_task("wait-and-chunk 2500").await;
     // The id of the request stands in each event: so few of them fill what the kernel holds for a reader who
     // does not read.
     let long = "i".repeat(128 * 1024);
@@ -140,10 +143,7 @@ async fn a_stream_that_is_1024_events_behind_is_closed_and_can_be_taken_up() {
 
 #[tokio::test]
 async fn a_stream_with_nothing_to_tell_says_so_every_15_seconds() {
-    let (builder, obedient) = with_obedient();
-    let host = builder.start().await;
-    let listener = Listener::of(&host, json!({})).await;
-    let id = waiting(&listener, &obedient, "wait").await;
+    let (_host, listener, obedient, id) = with_task("wait").await;
     let before = Instant::now();
     let mut stream = subscribe(&listener, &id).await;
     assert!(stream.event().await.is_some());
@@ -185,10 +185,7 @@ async fn a_stop_lets_running_calls_end() {
 
 #[tokio::test]
 async fn a_stop_waits_5_seconds_for_calls_and_no_longer() {
-    let (builder, obedient) = with_obedient();
-    let host = builder.start().await;
-    let listener = Listener::of(&host, json!({})).await;
-    let id = waiting(&listener, &obedient, "wait").await;
+    let (host, listener, obedient, id) = with_task("wait").await;
     let mut stream = subscribe(&listener, &id).await;
     assert!(stream.event().await.is_some());
     let mut client = host.client().await;
