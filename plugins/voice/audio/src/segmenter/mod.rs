@@ -271,7 +271,8 @@ impl Segmenter {
         let (Some(first), Some(last)) =
             (rest.iter().position(|it| *it >= stay), rest.iter().rposition(|it| *it >= stay))
         else {
-            self.warm_to = open.voiced_to + frames(self.options.end_ms) - 1;
+            // The last frame that would have kept the segment open: speech in it ends the silence in time.
+            self.warm_to = open.voiced_to + frames(self.options.end_ms);
             return;
         };
         self.begin(end + first as u64, end, rest.to_vec(), events);

@@ -105,6 +105,18 @@ fn a_cut_with_nothing_after_it_begins_no_segment() {
 }
 
 #[test]
+fn speech_in_the_last_frame_of_a_silence_that_was_cut_away_goes_on() {
+    // 2000 ms are 125 frames, the cut comes at once, and the silence of 32 frames lasts to frame 131.
+    let options = VadOptions { max_segment_ms: 2000, ..VadOptions::default() };
+    let (end, voiced) = (frames(options.end_ms) as usize, 100);
+    let begun = |silence: usize| {
+        let (_, events) = run(options, scores(&[(0.9, voiced), (0.0, silence), (0.9, 1), (0.0, 9)]));
+        events.iter().filter(|it| matches!(it, Event::Started { .. })).count()
+    };
+    assert_eq!((begun(end - 1), begun(end)), (2, 1));
+}
+
+#[test]
 fn a_flush_ends_the_segment_and_the_next_does_not_reach_back() {
     let (mut machine, mut events) = (Segmenter::new(VadOptions::default()), Vec::new());
     assert!(!machine.flush(Reason::Flush, &mut events));
