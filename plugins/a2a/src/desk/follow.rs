@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use carport_a2a_tasks::{Caller, Change, Fold, Stored};
+use carport_a2a_tasks::{Caller, Change, Fold, StoreError, Stored};
 use carport_a2a_types::{
     A2aError, A2aResult, ArtifactUpdate, Kind, StatusUpdate, StreamResponse, TaskStatus,
 };
@@ -92,9 +92,12 @@ impl Desk {
         caller: &Caller,
         id: &str,
     ) -> A2aResult<(Fold, watch::Receiver<u64>)> {
-        let seen = self.store.get(caller, id, None).await?;
-        let mark = self.rows.lock().subscribe(id, &seen.owner, seen.seq);
-        // Read once more: what happened before the row was there was told to nobody.
+        let mark = {
+            let mut rows = self.rows.lock();
+            let (owner, seq) =
+                self.store.last(caller, id).ok_or_else(|| StoreError::NoTask(id.into()))?;
+            rows.subscribe(id, &owner, seq)
+        };
         let now = self.store.get(caller, id, None).await;
         if now.as_ref().is_ok_and(|now| !now.task.status.state.is_terminal()) {
             return now.map(|now| (now, mark)).map_err(A2aError::from);

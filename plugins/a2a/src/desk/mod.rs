@@ -111,6 +111,9 @@ impl Desk {
 
     /// Keeps a change and then tells of it: if it is kept half way, it has to be polled to its end, or whoever
     /// follows waits for ever. Only after the change `after`, where that is given.
+    ///
+    /// There is a row from before it is kept until it is noted. So a row that is made begins at the last change
+    /// that the store has: whatever was kept without it is noted.
     async fn keep(
         &self,
         caller: &Caller,
@@ -118,9 +121,16 @@ impl Desk {
         after: Option<u64>,
         change: Change,
     ) -> Result<Kept, StoreError> {
-        let stored = self.store.append_after(caller, id, after, change, self.now()).await?;
-        let running = self.rows.lock().note(id, &stored);
-        Ok(Kept { stored, running })
+        let held = {
+            let mut rows = self.rows.lock();
+            let last = self.store.last(caller, id);
+            last.map(|(owner, seq)| rows.hold(id, &owner, seq))
+        };
+        let kept = self.store.append_after(caller, id, after, change, self.now()).await;
+        let mut rows = self.rows.lock();
+        let kept = kept.map(|stored| Kept { running: rows.note(id, &stored), stored });
+        held.into_iter().for_each(|number| rows.release(id, number));
+        kept
     }
 
     /// Keeps a change and tells of it, even if whoever asks is dropped meanwhile.
@@ -204,7 +214,11 @@ impl Desk {
         if state.is_terminal() {
             return Err(StoreError::Refused(Refused::Ended(state)).into());
         }
-        let number = self.rows.lock().announce(id, &fold.owner, fold.seq)?;
+        let number = {
+            let mut rows = self.rows.lock();
+            let seq = self.store.last(caller, id).map_or(fold.seq, |it| it.1);
+            rows.announce(id, &fold.owner, seq)?
+        };
         let give_up = || self.rows.lock().give_up(id, number);
         let added = self.add_receiver(caller, &fold, receiver).await;
         added.inspect_err(|_| give_up())?;

@@ -38,6 +38,8 @@ struct Row {
     in_turn: bool,
     /// Messages that are being kept and will wait.
     arriving: usize,
+    /// Changes that are being kept and will be noted.
+    writing: usize,
     waiting: VecDeque<Job>,
     /// The change that ended each turn of this process.
     ended: Vec<u64>,
@@ -78,16 +80,17 @@ impl Row {
     }
 
     fn note(&mut self, stored: &Stored) {
+        let mut mark = *self.mark.borrow();
+        if stored.seq <= mark {
+            return;
+        }
         if let Change::Status(status) = &stored.change
             && status.state.ends_turn()
         {
             self.ended.push(stored.seq);
             self.in_turn = false;
         }
-        let mut mark = *self.mark.borrow();
-        if stored.seq > mark {
-            self.ahead.insert(stored.seq);
-        }
+        self.ahead.insert(stored.seq);
         while self.ahead.remove(&(mark + 1)) {
             mark += 1;
         }
@@ -96,7 +99,7 @@ impl Row {
 }
 
 impl Rows {
-    /// The row of a task; a new one may tell all up to `seq`.
+    /// The row of a task; a new one may tell all up to `seq`, the last change that the store has now.
     fn row(&mut self, id: &str, owner: &str, seq: u64) -> &mut Row {
         self.rows.entry(id.to_owned()).or_insert_with(|| {
             self.made += 1;
@@ -106,6 +109,7 @@ impl Rows {
                 running: None,
                 in_turn: false,
                 arriving: 0,
+                writing: 0,
                 waiting: VecDeque::new(),
                 ended: Vec::new(),
                 ahead: BTreeSet::new(),
@@ -134,6 +138,22 @@ impl Rows {
             }
         }
         Ok(())
+    }
+
+    /// A change of a task of `owner` is about to be kept after `seq`: its row stays until it is released.
+    /// Answers with the number of the row.
+    pub(super) fn hold(&mut self, id: &str, owner: &str, seq: u64) -> u64 {
+        let row = self.row(id, owner, seq);
+        row.writing += 1;
+        row.number
+    }
+
+    /// A change was noted, or is none.
+    pub(super) fn release(&mut self, id: &str, number: u64) {
+        if let Some(row) = self.still(id, number) {
+            row.writing = row.writing.saturating_sub(1);
+        }
+        self.forget_idle(id);
     }
 
     /// A message is about to be kept, of a task of `owner` with `seq` changes: there must be room for it.
@@ -225,9 +245,10 @@ impl Rows {
         self.row(id, owner, seq).mark.subscribe()
     }
 
-    /// Forgets the row of a task that nobody works on and nobody follows.
+    /// Forgets the row of a task that nobody works on, nobody writes of and nobody follows.
     pub(super) fn forget_idle(&mut self, id: &str) {
-        if self.rows.get(id).is_some_and(|row| row.turns() == 0 && row.mark.is_closed()) {
+        let idle = |row: &Row| row.turns() + row.writing == 0 && row.mark.is_closed();
+        if self.rows.get(id).is_some_and(idle) {
             self.rows.remove(id);
         }
     }

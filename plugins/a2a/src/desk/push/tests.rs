@@ -69,6 +69,10 @@ impl TaskStore for Counting {
         self.inner.append_after(by, id, after, it, now).await
     }
 
+    fn last(&self, caller: &Caller, id: &str) -> Option<(String, u64)> {
+        self.inner.last(caller, id)
+    }
+
     async fn events_since(&self, by: &Caller, id: &str, seq: u64) -> Outcome<Vec<Arc<Stored>>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.events_since(by, id, seq).await

@@ -123,6 +123,37 @@ fn a_row_stays_as_long_as_somebody_follows_it() {
     assert!(rows.rows.is_empty());
 }
 
+#[test]
+fn a_row_stays_while_a_change_is_written_and_whoever_comes_meanwhile_is_told_of_it() {
+    let mut rows = Rows::default();
+    let writer = rows.hold("t", "me", 3);
+    drop(rows.subscribe("t", "me", 3));
+    rows.forget_idle("t");
+    // The store has it already, and nothing took note of it.
+    let mark = rows.subscribe("t", "me", 4);
+    assert_eq!(*mark.borrow(), 3);
+    rows.note("t", &stored(4, TaskState::Working));
+    assert_eq!(*mark.borrow(), 4);
+    rows.release("t", writer);
+    assert!(rows.rows.contains_key("t"), "it is followed");
+    drop(mark);
+    let writer = rows.hold("t", "me", 4);
+    rows.release("t", writer);
+    assert!(rows.rows.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_noted_after_the_end_changes_nothing_of_the_row_that_came_then() {
+    let mut rows = Rows::default();
+    let (late, last) = (rows.hold("t", "me", 4), rows.hold("t", "me", 4));
+    rows.note("t", &stored(6, TaskState::Canceled));
+    rows.release("t", last);
+    let (_, place) = take(&mut rows, 6);
+    rows.note("t", &stored(5, TaskState::InputRequired));
+    rows.release("t", late);
+    assert!(!rows.is_over(&place) && *place.mark.borrow() == 6);
+}
+
 proptest! {
     #[test]
     fn the_mark_moves_on_only_when_no_change_is_missing(

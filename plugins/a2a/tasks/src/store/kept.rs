@@ -8,7 +8,7 @@ use carport_core::{Guarded, Time, blocking_io};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    EVENTS_AT_ONCE, NewTask, PushEntry, StoreError, StoreSettings, Swept, TaskStore,
+    EVENTS_AT_ONCE, EVENTS_BYTES, NewTask, PushEntry, StoreError, StoreSettings, Swept, TaskStore,
     backing::Backing,
     lines::{Log, encode, fold_of, json_bytes, weight},
     push,
@@ -71,11 +71,9 @@ impl<B: Backing> Kept<B> {
 
     /// The last change of a task, for those for whom it exists. What its log holds beyond that is not kept
     /// yet, and may never be.
-    fn last(&self, caller: &Caller, id: &str) -> Outcome<u64> {
-        match self.0.index.lock().get(caller, id) {
-            Some(row) => Ok(row.progress.seq),
-            None => Err(StoreError::NoTask(id.into())),
-        }
+    fn last_of(&self, caller: &Caller, id: &str) -> Outcome<u64> {
+        let last = self.last(caller, id).ok_or_else(|| StoreError::NoTask(id.into()))?;
+        Ok(last.1)
     }
 
     /// Reads of a task; one that was let go meanwhile is none.
@@ -238,7 +236,7 @@ impl<B: Backing> TaskStore for Kept<B> {
     }
 
     async fn get(&self, caller: &Caller, id: &str, at: Option<u64>) -> Outcome<Fold> {
-        let last = self.last(caller, id)?;
+        let last = self.last_of(caller, id)?;
         let upto = at.map_or(last, |at| at.min(last));
         self.read(id, move |shelf, id| fold_of(id, shelf.backing.read(id, 0)?, upto, true)).await
     }
@@ -300,6 +298,11 @@ impl<B: Backing> TaskStore for Kept<B> {
         appended.await?
     }
 
+    fn last(&self, caller: &Caller, id: &str) -> Option<(String, u64)> {
+        let index = self.0.index.lock();
+        index.get(caller, id).map(|row| (row.owner.clone(), row.progress.seq))
+    }
+
     async fn events_since(&self, caller: &Caller, id: &str, seq: u64) -> Outcome<Vec<Arc<Stored>>> {
         let (tail, place, last) = match self.0.index.lock().get(caller, id) {
             Some(row) => (row.tail_after(seq), row.place_of(seq), row.progress.seq),
@@ -309,14 +312,23 @@ impl<B: Backing> TaskStore for Kept<B> {
             return Ok(events);
         }
         let missed = move |shelf: &Shelf<B>, id: &str| {
-            let log = match place {
+            let mut log = match place {
                 Some((known, from)) => Log::after(id, shelf.backing.read(id, from)?, known),
                 None => Log::open(id, shelf.backing.read(id, 0)?)?.1,
             };
-            let skipped = |it: &io::Result<Stored>| it.as_ref().is_ok_and(|it| it.seq <= seq);
-            let kept = |it: &io::Result<Stored>| it.as_ref().map_or(true, |it| it.seq <= last);
-            let events = log.skip_while(skipped).take_while(kept).take(EVENTS_AT_ONCE);
-            events.map(|it| it.map(Arc::new)).collect()
+            let (mut events, mut bytes) = (Vec::new(), 0);
+            while events.len() < EVENTS_AT_ONCE && bytes < EVENTS_BYTES {
+                let before = log.whole;
+                match log.next().transpose()?.filter(|it| it.seq <= last) {
+                    Some(stored) if stored.seq > seq => {
+                        bytes += log.whole - before;
+                        events.push(Arc::new(stored));
+                    }
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            Ok(events)
         };
         self.read(id, missed).await
     }
@@ -340,7 +352,7 @@ impl<B: Backing> TaskStore for Kept<B> {
     }
 
     async fn list_push(&self, caller: &Caller, id: &str) -> Outcome<Vec<PushEntry>> {
-        self.last(caller, id)?;
+        self.last_of(caller, id)?;
         let id = id.to_owned();
         self.blocking(move |shelf| push::read(&shelf.backing, &id)).await
     }
@@ -374,7 +386,7 @@ impl<B: Backing> TaskStore for Kept<B> {
 
     async fn with_push(&self, caller: &Caller) -> Outcome<Vec<String>> {
         let mut ids = self.blocking(|shelf| shelf.backing.with_push()).await?;
-        ids.retain(|id| self.last(caller, id).is_ok());
+        ids.retain(|id| self.last(caller, id).is_some());
         Ok(ids)
     }
 

@@ -34,6 +34,9 @@ pub const MAX_PUSH_CONFIGS: usize = 16;
 /// Changes that [`TaskStore::events_since`] answers with at most.
 pub const EVENTS_AT_ONCE: usize = 256;
 
+/// Bytes of their lines from which on it reads no further one.
+const EVENTS_BYTES: usize = 4 * 1024 * 1024;
+
 /// How much is kept, and how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StoreSettings {
@@ -188,7 +191,10 @@ pub trait TaskStore: Send + Sync {
         now: Time,
     ) -> Result<Arc<Stored>, StoreError>;
 
-    /// The first 256 changes after `seq`.
+    /// Whose task it is, and its last change; `None` if it does not exist for the caller.
+    fn last(&self, caller: &Caller, id: &str) -> Option<(String, u64)>;
+
+    /// The first changes after `seq`: 256 at most, and no more after 4 MiB of their lines.
     async fn events_since(
         &self,
         caller: &Caller,
