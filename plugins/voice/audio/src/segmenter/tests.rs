@@ -112,7 +112,8 @@ fn speech_in_the_last_frame_of_a_silence_that_was_cut_away_goes_on() {
     let options = VadOptions { max_segment_ms: 2000, ..VadOptions::default() };
     let (end, voiced) = (frames(options.end_ms) as usize, 100);
     let begun = |silence: usize| {
-        let (_, events) = run(options, scores(&[(0.9, voiced), (0.0, silence), (0.9, 1), (0.0, 9)]));
+        let (_, events) =
+            run(options, scores(&[(0.9, voiced), (0.0, silence), (0.9, 1), (0.0, 9)]));
         events.iter().filter(|it| matches!(it, Event::Started { .. })).count()
     };
     assert_eq!((begun(end - 1), begun(end)), (2, 1));
