@@ -14,6 +14,7 @@ use super::{
     BoxFuture,
     access::{Access, Owner},
     caller::Caller,
+    params::read_params,
     plugin::{Plugin, Running},
 };
 use crate::wire::error::{Result, RpcError};
@@ -184,100 +185,4 @@ fn prepare<M: Method>(plugin: &dyn Any, params: &str) -> Result<Box<dyn Prepared
 
 fn state<P: Plugin>(plugin: &dyn Any) -> &P {
     plugin.downcast_ref().expect("the registry joins each method to its own plugin")
-}
-
-/// Reads parameters; an error names the path of the offending field.
-pub(crate) fn read_params<T: DeserializeOwned>(params: &str, takes: Takes) -> Result<T> {
-    let Takes { object, array } = takes;
-    if !(object && params.starts_with('{') || array && params.starts_with('[')) {
-        let what = match (object, array) {
-            (true, true) => "an object or an array",
-            (_, true) => "an array",
-            _ => "an object",
-        };
-        return Err(RpcError::invalid_params("params", format!("must be {what}")));
-    }
-    serde_json::from_str(params).map_err(|_| explain::<T>(params))
-}
-
-/// Reads once more, now keeping track of the path: only a call that failed pays for it.
-fn explain<T: DeserializeOwned>(params: &str) -> RpcError {
-    let mut reader = serde_json::Deserializer::from_str(params);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
-        return RpcError::invalid_params("params", "not a single value");
-    };
-    let path = error.path().to_string();
-    let text = error.inner().to_string();
-    let why = text.rsplit_once(" at line ").map_or(&*text, |(why, _)| why);
-    let missing = why.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-    let field = match (path.as_str(), missing) {
-        (".", Some(missing)) => missing.to_owned(),
-        (path, Some(missing)) => format!("{path}.{missing}"),
-        (".", None) => "params".to_owned(),
-        (path, None) => path.to_owned(),
-    };
-    RpcError::invalid_params(&field, why)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only read")]
-    struct Proposal {
-        actions: Vec<Action>,
-        #[serde(default)]
-        note: Option<String>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only read")]
-    struct Action {
-        r#type: String,
-    }
-
-    const OBJECT: Takes = Takes { object: true, array: false };
-    const ARRAY: Takes = Takes { object: false, array: true };
-
-    #[test]
-    fn parameters_are_what_the_method_takes() {
-        let either = Takes { object: true, array: true };
-        for (params, takes, fits) in [
-            ("{}", OBJECT, true),
-            ("[]", OBJECT, false),
-            ("{}", ARRAY, false),
-            ("[]", ARRAY, true),
-            ("{}", either, true),
-            ("[]", either, true),
-            ("7", either, false),
-        ] {
-            let read = read_params::<serde_json::Value>(params, takes);
-            assert_eq!(read.is_ok(), fits, "{params} {takes:?}");
-        }
-    }
-
-    #[test]
-    fn an_error_names_the_path() {
-        for (params, field) in [
-            ("[]", "params"),
-            ("7", "params"),
-            ("{}", "actions"),
-            (r#"{"actions":7}"#, "actions"),
-            (r#"{"actions":[{"type":"a"},{}]}"#, "actions[1].type"),
-            (r#"{"actions":[{"type":7}]}"#, "actions[0].type"),
-            (r#"{"actions":[],"note":[]}"#, "note"),
-        ] {
-            let error = read_params::<Proposal>(params, OBJECT).unwrap_err();
-            assert_eq!(error.field(), Some(field), "{params}");
-            assert!(!error.message.contains("line"), "{}", error.message);
-        }
-        let good = r#"{"actions":[],"note":null,"more":1}"#;
-        assert!(read_params::<Proposal>(good, OBJECT).is_ok());
-        let error = read_params::<Vec<Action>>(r#"[{"type":"a"},{}]"#, ARRAY).unwrap_err();
-        assert_eq!(error.field(), Some("[1].type"));
-        assert_eq!(read_params::<Vec<Action>>("{}", ARRAY).unwrap_err().field(), Some("params"));
-    }
 }

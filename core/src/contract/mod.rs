@@ -15,6 +15,7 @@ pub(crate) mod metrics;
 pub(crate) mod names;
 pub(crate) mod notification;
 pub mod object;
+pub(crate) mod params;
 pub(crate) mod plugin;
 pub(crate) mod presence;
 pub(crate) mod roll;

@@ -12,9 +12,14 @@ pub(crate) fn admit(access: Access, identity: &Identity) -> Result<()> {
     match (access, identity) {
         (Access::Public, _) | (_, Identity::Host) => Ok(()),
         (_, Identity::Nobody) => {
-            Err(RpcError::new(codes::NOT_AUTHENTICATED, "not authenticated: call session.auth"))
+            let refused =
+                RpcError::new(codes::NOT_AUTHENTICATED, "not authenticated: call session.auth");
+            Err(refused.with("remedy", "call session.auth first"))
         }
-        (Access::Host, _) => Err(RpcError::forbidden("only a connection with the host role may")),
+        (Access::Host, _) => {
+            let refused = RpcError::forbidden("only a connection with the host role may");
+            Err(refused.with("role", "host"))
+        }
         (Access::Authenticated | Access::AgentOwner, _) => Ok(()),
     }
 }
@@ -25,7 +30,7 @@ pub(crate) fn narrowed(method: &str, caller: &Caller) -> Result<()> {
         Some(agent) if !caller.session().allows(method) => {
             let why =
                 format!("agent `{agent}` may not call `{method}`: its allow list is narrower");
-            Err(RpcError::forbidden(why))
+            Err(RpcError::forbidden(why).with("method", method))
         }
         _ => Ok(()),
     }
@@ -41,6 +46,23 @@ pub(crate) fn authorize(route: &Route, call: &Ready, caller: &Caller) -> Result<
         Owner::Agent(owner) if caller.agent() == Some(&*owner) => Ok(()),
         Owner::Agent(_) | Owner::Nobody => {
             Err(RpcError::forbidden("this belongs to another agent"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_data_by_which_it_is_told_from_a_plugins_own_of_the_same_code() {
+        for (access, identity, code, member) in [
+            (Access::Authenticated, Identity::Nobody, codes::NOT_AUTHENTICATED, "remedy"),
+            (Access::Host, Identity::Client, codes::FORBIDDEN, "role"),
+        ] {
+            let refused = admit(access, &identity).expect_err("it is not enough");
+            assert_eq!(refused.code, code);
+            assert!(refused.data.is_some_and(|data| data[member].is_string()));
         }
     }
 }

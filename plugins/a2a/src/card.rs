@@ -70,7 +70,8 @@ impl CardSource {
         Self { config, endpoint, sources }
     }
 
-    /// The extended card of the daemon's own connection: no streams, and every caller is known.
+    /// The extended card of the daemon's own connection where there is no listener: no streams, and every caller
+    /// is known.
     pub(crate) async fn of_connection(&self) -> AgentCard {
         let url = match (&self.config.url, self.endpoint.clone()) {
             (Some(url), _) => Some(url.clone()),

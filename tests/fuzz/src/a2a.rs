@@ -3,8 +3,8 @@
 
 use carport_a2a_outbound::{EventReader, Screen, Target, choose_interface, parse_retry_after};
 use carport_a2a_types::{
-    CancelTask, GetTask, ListTasks, PushConfig, PushConfigOf, PushConfigsOf, SendMessage,
-    SendResult, StreamResponse, SubscribeToTask, Task, Version,
+    CancelTask, GetTask, ListTasks, NewPushConfig, PushConfig, PushConfigOf, PushConfigsOf,
+    SendMessage, SendResult, StreamResponse, SubscribeToTask, Task, Version,
     card::AgentCard,
     decode_base64,
     read::{Read, read},
@@ -44,6 +44,7 @@ fn parameters(value: &Value, version: Version) {
     one::<CancelTask>(value, version);
     one::<SubscribeToTask>(value, version);
     one::<PushConfig>(value, version);
+    one::<NewPushConfig>(value, version);
     one::<PushConfigOf>(value, version);
     one::<PushConfigsOf>(value, version);
     one::<SendResult>(value, version);

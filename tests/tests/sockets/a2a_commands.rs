@@ -74,10 +74,12 @@ async fn a_listener_is_started_shown_and_stopped() {
     );
     assert_eq!(whole["supportedInterfaces"][0]["protocolVersion"], "1.0");
     let own = daemon.run(&["a2a", "card"]).await;
-    assert!(out(&own).contains("urn:carport:a2a:jsonrpc-websocket:1 1.0"), "{own:?}");
+    assert!(out(&own).contains(&format!("interface    {url}/  JSONRPC 1.0\n")), "{own:?}");
     assert!(err(&own).contains(&url), "{own:?}");
 
     assert_eq!(out(&serve(&["--stop"]).await), "stopped; tasks go on\n");
+    let own = out(&daemon.run(&["a2a", "card"]).await);
+    assert!(own.contains("urn:carport:a2a:jsonrpc-websocket:1 1.0"), "{own}");
     let gone = daemon.run(&["a2a", "card", &url]).await;
     assert_eq!(gone.status.code(), Some(1));
     assert!(err(&gone).contains("no agent answers at"), "{gone:?}");

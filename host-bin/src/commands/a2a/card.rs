@@ -35,7 +35,7 @@ impl Card {
     }
 }
 
-/// The card of this daemon's own connection, or of a peer that it knows.
+/// The card of this daemon, or of a peer that it knows.
 pub(super) async fn run(wanted: &Card, link: &Link, output: Output) -> Result<(), Exit> {
     if let Some(name) = wanted.whose.as_deref().filter(|it| *it != ".") {
         let peers = link.call(ListPeers {}).await?.peers;
@@ -50,7 +50,7 @@ pub(super) async fn run(wanted: &Card, link: &Link, output: Output) -> Result<()
     let card = read(whole, Version::V1);
     show(&card.map_err(|error| Exit::failed(error.message()))?, output)?;
     match card_url(&link.call(Status {}).await?) {
-        Some(url) => output.note(format_args!("its HTTP listener has a card of its own: {url}")),
+        Some(url) => output.note(format_args!("by HTTP it is at {url}")),
         None => output.note("by HTTP nobody reaches it: `carport a2a serve` starts a listener"),
     }
     Ok(())

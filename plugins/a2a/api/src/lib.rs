@@ -32,7 +32,7 @@ pub struct Ending {
 /// How a turn ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The task is done.
+    /// The task is done. With messages that wait for their turn it is not: it goes on with these.
     Completed,
     /// The task failed.
     Failed,

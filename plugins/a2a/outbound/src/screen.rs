@@ -150,7 +150,9 @@ impl Screen {
 /// Names that by their spelling are of this machine or its network.
 fn is_local_name(host: &str) -> bool {
     let under = |suffix: &str| host.strip_suffix(suffix).is_some_and(|it| it.ends_with('.'));
-    host == "localhost" || ["localhost", "local", "internal"].into_iter().any(under)
+    // The last two are metadata services of clouds.
+    ["localhost", "metadata", "instance-data"].contains(&host)
+        || ["localhost", "local", "internal"].into_iter().any(under)
 }
 
 #[cfg(test)]

@@ -94,6 +94,18 @@ pub(crate) enum Push {
     Delete,
 }
 
+/// What a call comes over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Over<'a> {
+    /// A listener.
+    Listener(&'a Place),
+    /// The daemon's own connection, beside a listener if one runs.
+    Connection {
+        /// That listener.
+        listener: Option<&'a Place>,
+    },
+}
+
 /// A stream that is to be told.
 pub(crate) enum Streamed {
     /// One message and no more.
@@ -161,9 +173,9 @@ impl Calls {
         Self { desk, card, config }
     }
 
-    /// Tasks that are kept.
-    pub(crate) fn task_count(&self) -> usize {
-        self.desk.store().count()
+    /// How many tasks there are for the caller.
+    pub(crate) fn task_count(&self, caller: &Caller) -> usize {
+        self.desk.store().count(caller)
     }
 
     /// Whether pages of an origin may call the listener.
@@ -239,18 +251,22 @@ impl Calls {
         }
     }
 
-    /// Answers a call, over a listener or, without a place, over the daemon's own connection.
+    /// Answers a call.
     pub(crate) async fn answer(
         &self,
         operation: Operation,
         version: Version,
         params: Map<String, Value>,
         caller: &Caller,
-        place: Option<&Place>,
+        over: Over<'_>,
     ) -> A2aResult<Answer> {
         let params = Value::Object(params);
         match operation {
             Operation::Send => {
+                let place = match over {
+                    Over::Listener(place) => Some(place),
+                    Over::Connection { .. } => None,
+                };
                 let (sent, how) = self.send(params, version, caller, place).await?;
                 let Configuration { history_length, return_immediately, .. } = how;
                 let result = self.desk.result(caller, sent, history_length, return_immediately);
@@ -275,10 +291,15 @@ impl Calls {
                 receivers::answer(&self.desk, push, version, params, caller).await
             }
             Operation::ExtendedCard => {
-                let card = match place {
-                    None => self.card.of_connection().await,
-                    Some(place) if self.card.shows_extended(place) => self.card.extended(place),
-                    Some(_) => return Err(unsupported("the extended card is not declared")),
+                let card = match over {
+                    Over::Connection { listener: None } => self.card.of_connection().await,
+                    Over::Connection { listener: Some(place) } => self.card.extended(place),
+                    Over::Listener(place) if self.card.shows_extended(place) => {
+                        self.card.extended(place)
+                    }
+                    Over::Listener(_) => {
+                        return Err(unsupported("the extended card is not declared"));
+                    }
                 };
                 Ok(Answer::Card(Box::new(card)))
             }

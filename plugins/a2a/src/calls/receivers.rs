@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use carport_a2a_tasks::{Caller, PushEntry};
 use carport_a2a_types::{
-    A2aError, A2aResult, PageOfPushConfigs, PushConfig, PushConfigOf, PushConfigsOf, Version,
-    read::read,
+    A2aError, A2aResult, NewPushConfig, PageOfPushConfigs, PushConfig, PushConfigOf, PushConfigsOf,
+    Version, read::read,
 };
 use serde_json::Value;
 
@@ -42,13 +42,11 @@ pub(super) async fn answer(
 
 async fn create(
     desk: &Arc<Desk>,
-    config: PushConfig,
+    params: NewPushConfig,
     version: Version,
     caller: &Caller,
 ) -> A2aResult<Answer> {
-    let Some(task_id) = config.task_id.clone() else {
-        return Err(A2aError::field("taskId", "is required"));
-    };
+    let NewPushConfig { task_id, config } = params;
     let fold = desk.store().get(caller, &task_id, None).await?;
     let entry = desk.receiver(config, version)?;
     let shown = PushConfig { task_id: Some(task_id), ..entry.config.clone() }.redacted();

@@ -83,9 +83,9 @@ fn answer(message: Message) -> A2aResult<Message> {
     again.map_err(|why| A2aError::new(Kind::InvalidAgentResponse, format!("no message: {why}")))
 }
 
-fn never_began() -> A2aError {
+fn never_began(id: &str) -> A2aError {
     let why = "the task ended before the message got its turn";
-    A2aError::new(Kind::UnsupportedOperation, why)
+    A2aError::new(Kind::UnsupportedOperation, why).with("taskId", id)
 }
 
 impl Desk {
@@ -244,7 +244,7 @@ impl Desk {
             self.tasks.spawn("turn", turns)
         };
         // Without a place it was kept, and the task ended before its turn.
-        self.rows.lock().take_place(id, number, job, run).ok_or_else(never_began)
+        self.rows.lock().take_place(id, number, job, run).ok_or_else(|| never_began(id))
     }
 
     /// Waits until a turn is over, or as long as a call may wait.
@@ -261,7 +261,7 @@ impl Desk {
         let _ = timeout(self.settings.blocking_limit, over).await;
     }
 
-    /// What a call answers: the message, or the task when its turn is over.
+    /// What a call answers: the message, or the task when its turn ended.
     pub(crate) async fn result(
         &self,
         caller: &Caller,
@@ -276,10 +276,13 @@ impl Desk {
         if !at_once {
             self.over(&mut begun.place).await;
             if begun.place.never_began() {
-                return Err(never_began());
+                return Err(never_began(&begun.place.task));
             }
         }
-        let task = self.store.get(caller, &begun.place.task, None).await?.task;
+        // As it was when the turn ended, whatever the next one has made of it.
+        let Place { task: id, turn, .. } = &begun.place;
+        let end = self.rows.lock().end_of(id, *turn);
+        let task = self.store.get(caller, id, end).await?.task;
         Ok(SendResult::Task(task.with_history_of(history_length)))
     }
 

@@ -200,6 +200,11 @@ impl Rows {
         Some(Place { task: id.to_owned(), turn, mark, begun })
     }
 
+    /// Whether messages wait for their turn of a task, or are about to.
+    pub(super) fn has_waiting(&self, id: &str) -> bool {
+        self.rows.get(id).is_some_and(|row| row.arriving + row.waiting.len() > 0)
+    }
+
     /// The message whose turn begins after another one; without one, nothing runs any more.
     pub(super) fn next(&mut self, id: &str, number: u64) -> Option<Job> {
         let row = self.still(id, number)?;

@@ -40,7 +40,7 @@ async fn turn(desk: &Arc<Desk>, id: &str, job: Job) -> Result<(), StoreError> {
     let says = (!says.is_empty()).then(|| said(says));
     // What the executor began to tell, and did not wait for, comes before.
     let _order = pen.order.lock().await;
-    desk.change(&daemon, id, None, Change::state(end.into(), says)).await.map(drop)
+    desk.end_turn(id, end, says).await
 }
 
 /// What an executor says.
@@ -49,6 +49,31 @@ pub(super) fn said(parts: Vec<Part>) -> Message {
 }
 
 impl Desk {
+    /// Ends a turn. A task with messages that wait is not completed by it: it asks for input, which it has.
+    async fn end_turn(
+        self: &Arc<Self>,
+        id: &str,
+        end: End,
+        says: Option<Message>,
+    ) -> Result<(), StoreError> {
+        let daemon = Caller::daemon();
+        loop {
+            let (goes_on, last) = {
+                let rows = self.rows.lock();
+                (rows.has_waiting(id), self.store.last(&daemon, id).map(|it| it.1))
+            };
+            let end = match end {
+                End::Completed if goes_on => End::InputRequired,
+                end => end,
+            };
+            match self.change(&daemon, id, last, Change::state(end.into(), says.clone())).await {
+                // Something was kept in between, and that may have been a message.
+                Err(StoreError::Refused(Refused::WentOn)) => {}
+                kept => return kept.map(drop),
+            }
+        }
+    }
+
     /// A change could not be kept. The task fails and says why, unless it has ended by itself.
     async fn stop(self: &Arc<Self>, id: &str, error: &StoreError) {
         match error {

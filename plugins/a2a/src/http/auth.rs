@@ -29,13 +29,16 @@ impl Keys {
     /// Reads references: `env:NAME` or `file:/PATH`.
     ///
     /// # Errors
-    /// Internal: a reference is malformed, or its variable is not set. It names the key of the
+    /// Internal: a name is taken, a reference malformed, or its variable not set. It names the key of the
     /// configuration and never a value.
     pub(crate) fn read(tokens: &BTreeMap<String, String>, daemon: Option<PathBuf>) -> Result<Self> {
         let mut keys: Vec<_> =
             daemon.map(|it| (DAEMON.to_owned(), Token::File(it))).into_iter().collect();
         for (name, reference) in tokens {
             let wrong = |why: &str| Err(RpcError::internal(format!("`a2a.tokens.{name}` {why}")));
+            if name == DAEMON {
+                return wrong("has the name of whoever shows the daemon token: choose another");
+            }
             let token = match reference.split_once(':') {
                 Some(("file", path)) if path.starts_with('/') => Token::File(path.into()),
                 Some(("env", variable)) => match std::env::var(variable) {
@@ -84,6 +87,13 @@ mod tests {
         for bad in ["", "s3cret", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret"] {
             assert_eq!(holder(bad).await, None, "{bad}");
         }
+    }
+
+    #[test]
+    fn nobody_has_the_name_of_whoever_shows_the_daemon_token() {
+        let tokens = BTreeMap::from([("daemon".to_owned(), "file:/a/token".to_owned())]);
+        let error = Keys::read(&tokens, None).unwrap_err();
+        assert!(error.message.contains("`a2a.tokens.daemon` has the name"), "{}", error.message);
     }
 
     #[test]

@@ -61,10 +61,19 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Whether the request names one host, and that and the one of its target, if there is one, are the listener's.
+fn is_meant_here(app: &App, request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let target = request.uri().authority();
+    host.to_str().is_ok_and(|host| app.place.answers(host))
+        && target.is_none_or(|target| app.place.answers(target.as_str()))
+}
+
 /// Answers a request.
 pub(super) async fn enter(app: &App, request: Request) -> Response {
     let headers = request.headers();
-    if !text(headers, "host").is_some_and(|host| app.place.answers(host)) {
+    if !is_meant_here(app, &request) {
         return refuse(StatusCode::FORBIDDEN, "the header Host names another host\n");
     }
     if headers.contains_key(header::ORIGIN) && !app.calls.allows_origin(text(headers, "origin")) {

@@ -198,6 +198,11 @@ impl Listeners {
         Ok(())
     }
 
+    /// Where the listener is that runs.
+    pub(crate) fn place(&self) -> Option<Arc<Place>> {
+        self.running.lock().as_ref().map(|running| running.place.clone())
+    }
+
     /// What there is to tell of the listener.
     pub(crate) fn facts(&self) -> Option<Facts> {
         let running = self.running.lock();

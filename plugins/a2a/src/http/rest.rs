@@ -17,7 +17,7 @@ use super::{
     events::{self, Call, Wrapper},
     rpc::{is_json, named_extensions, said_version},
 };
-use crate::calls::{Operation, Push};
+use crate::calls::{Operation, Over, Push};
 
 /// The media type of what is answered.
 const MEDIA_TYPE: &str = "application/a2a+json";
@@ -152,7 +152,10 @@ async fn answer_called(
 ) -> A2aResult<Response> {
     let version = Version::V1;
     if !operation.streams() {
-        let answer = app.calls.answer(operation, version, params, caller, Some(&app.place)).await?;
+        let answer = app
+            .calls
+            .answer(operation, version, params, caller, Over::Listener(&app.place))
+            .await?;
         let result = answer.shaped(version)?;
         let result = if result.is_null() { Value::Object(Map::new()) } else { result };
         return Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], result.to_string()).into_response());

@@ -14,7 +14,7 @@ use super::{
     door::{self, text},
     events::{self, Call, Wrapper},
 };
-use crate::calls::Operation;
+use crate::calls::{Operation, Over};
 
 /// A request that is one.
 struct Asked {
@@ -152,8 +152,10 @@ async fn answer_asked(
     let answered = async {
         app.calls.check_extensions(&named_extensions(headers))?;
         if !operation.streams() {
-            let answer =
-                app.calls.answer(operation, version, params, caller, Some(&app.place)).await?;
+            let answer = app
+                .calls
+                .answer(operation, version, params, caller, Over::Listener(&app.place))
+                .await?;
             let result = answer.shaped(version)?;
             return Ok(reply(&json!({ "jsonrpc": "2.0", "id": id, "result": result })));
         }

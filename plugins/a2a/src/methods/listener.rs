@@ -187,7 +187,7 @@ impl Method for Status {
     type Plugin = A2a;
     type Reply = ListenerStatus;
 
-    async fn run(self, a2a: &A2a, _: &Caller) -> Result<ListenerStatus> {
+    async fn run(self, a2a: &A2a, caller: &Caller) -> Result<ListenerStatus> {
         let Some(facts) = a2a.listeners.facts() else { return Ok(ListenerStatus::default()) };
         Ok(ListenerStatus {
             running: true,
@@ -195,7 +195,7 @@ impl Method for Status {
             uptime_secs: Some(facts.uptime_secs),
             public_url: Some(facts.public_url),
             share_session_runtime: Some(facts.shares_session),
-            tasks: Some(a2a.calls.task_count()),
+            tasks: Some(a2a.calls.task_count(&carport_a2a_tasks::Caller::of(caller.identity()))),
         })
     }
 }

@@ -80,7 +80,7 @@ async fn a_line_that_does_not_read_costs_only_itself() {
     let fold = store.get(&me(), "t", None).await.unwrap();
     assert_eq!((fold.seq, fold.task.status.state), (3, TaskState::InputRequired));
     assert!(fold.task.artifacts.is_empty());
-    assert_eq!(store.count(), 1);
+    assert_eq!(store.count(&Caller::daemon()), 1);
     assert!(directory.path().join("tasks/other.jsonl").exists(), "left alone");
 }
 
@@ -111,7 +111,7 @@ async fn a_link_in_the_place_of_a_task_is_not_followed() {
     let (path, aside) = (directory.path().join("tasks/t.jsonl"), directory.path().join("aside"));
     fs::rename(&path, &aside).unwrap();
     std::os::unix::fs::symlink(&aside, &path).unwrap();
-    assert_eq!(open(directory.path()).await.count(), 0);
+    assert_eq!(open(directory.path()).await.count(&Caller::daemon()), 0);
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn what_a_kill_left_half_made_is_gone_and_what_is_whole_stays() {
     ] {
         fs::write(at(name), text).unwrap();
     }
-    assert_eq!(open(directory.path()).await.count(), 1);
+    assert_eq!(open(directory.path()).await.count(&Caller::daemon()), 1);
     let there = |directory: &str| {
         let names = fs::read_dir(at(directory)).unwrap().map(|it| it.unwrap().file_name());
         names.collect::<Vec<_>>()
@@ -194,7 +194,7 @@ async fn a_task_whose_file_somebody_removes_is_none_any_more() {
     let works = Change::state(TaskState::Working, None);
     let gone = store.append(&me(), "t", works, Time::default()).await.unwrap_err();
     assert!(matches!(gone, StoreError::NoTask(_)), "{gone}");
-    assert_eq!(store.count(), 0);
+    assert_eq!(store.count(&Caller::daemon()), 0);
 }
 
 #[tokio::test]
@@ -204,5 +204,5 @@ async fn what_cannot_be_removed_keeps_no_store_from_opening() {
     for name in ["push/.x", "push/strange.json"] {
         fs::create_dir(directory.path().join(name)).unwrap();
     }
-    assert_eq!(open(directory.path()).await.count(), 1);
+    assert_eq!(open(directory.path()).await.count(&Caller::daemon()), 1);
 }

@@ -52,7 +52,7 @@ async fn what_finds_no_room_leaves_no_half_line_and_no_task_without_one() {
     setrlimit(Resource::Fsize, before).unwrap();
     assert!(matches!(refused, StoreError::Disk(_)), "{refused}");
     assert_eq!(
-        (store.count(), names(&directory.path().join("tasks"))),
+        (store.count(&Caller::daemon()), names(&directory.path().join("tasks"))),
         (1, vec!["t.jsonl".into()])
     );
 
@@ -62,5 +62,5 @@ async fn what_finds_no_room_leaves_no_half_line_and_no_task_without_one() {
     store.append(&me, "t", end, now).await.unwrap();
     let again = open().await;
     let fold = again.get(&me, "t", None).await.unwrap();
-    assert_eq!((fold.seq, fold.task.history.len(), again.count()), (2, 2, 2));
+    assert_eq!((fold.seq, fold.task.history.len(), again.count(&Caller::daemon())), (2, 2, 2));
 }

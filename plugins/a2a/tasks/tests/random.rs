@@ -204,7 +204,7 @@ impl Scene {
                 assert_eq!(fold, now, "from {n} on");
             }
         }
-        assert_eq!(self.store.count(), self.told.len());
+        assert_eq!(self.store.count(&Caller::daemon()), self.told.len());
     }
 }
 

@@ -278,7 +278,7 @@ async fn a_full_store_lets_go_of_what_ended_first_and_of_nothing_that_lives() {
             NewTask { id: "f".into(), context_id: "x".into(), message: said("a"), metadata: None };
         let full = scene.store.create(&me, new, at(9)).await;
         assert!(matches!(full, Err(StoreError::Full(3))));
-        assert_eq!(scene.reopened().await.count(), 3);
+        assert_eq!(scene.reopened().await.count(&Caller::daemon()), 3);
         if let Some(directory) = &scene.directory {
             assert!(!directory.path().join("push/b.json").exists(), "its receivers went with it");
         }
@@ -375,7 +375,7 @@ async fn what_is_old_goes_and_what_waits_too_long_is_named() {
         assert_eq!(swept.gone, ["done"]);
         let swept = scene.store.sweep(&me, after(TimeDelta::days(30))).await.unwrap();
         assert_eq!((swept.gone.len(), swept.overdue), (0, vec![("waits".to_owned(), 2)]));
-        assert_eq!(scene.reopened().await.count(), 2);
+        assert_eq!(scene.reopened().await.count(&Caller::daemon()), 2);
         assert_eq!(scene.reopened().await.live(&me).await, ["works"]);
         let (heard, late) = (Change::Message(said("go on")), after(TimeDelta::days(30)));
         scene.store.append(&me, "waits", heard, late).await.unwrap();

@@ -149,6 +149,15 @@ async fn the_extended_card_says_more_to_known_callers_only() {
     let own = host.client().await.raw("GetExtendedAgentCard", json!({})).await.unwrap();
     judge::result("GetExtendedAgentCard", &own);
     assert_eq!(ids(&own), ["echo", "pay"], "on this connection everybody is known");
+    let told =
+        |card: &Value| (card["supportedInterfaces"][0].clone(), card["capabilities"].clone());
+    assert_eq!(told(&own), told(&public), "the listener is where peers come");
+    let mut client = host.client().await;
+    client.raw("a2a.stop", json!({})).await.unwrap();
+    let alone = client.raw("GetExtendedAgentCard", json!({})).await.unwrap();
+    let (interface, capabilities) = told(&alone);
+    assert_eq!(interface["protocolBinding"], "urn:carport:a2a:jsonrpc-websocket:1");
+    assert_eq!(capabilities["streaming"], false);
 }
 
 #[tokio::test]

@@ -92,6 +92,12 @@ async fn only_its_own_host_and_known_origins_get_in() {
     assert_eq!(status(&[("Host", "localhost:1")]).await, 200);
     assert_eq!(status(&[("Host", "agents.example")]).await, 200);
     assert_eq!(status(&[("Host", "evil.example")]).await, 403);
+    assert_eq!(status(&[("Host", "localhost"), ("Host", "evil.example")]).await, 403);
+    for (target, expected) in
+        [("http://localhost/healthz", 200), ("http://evil.example/healthz", 403)]
+    {
+        assert_eq!(listener.raw("GET", target, &[], "").await.status, expected, "{target}");
+    }
     assert_eq!(status(&[("Origin", "https://evil.example")]).await, 403);
     assert_eq!(status(&[("Origin", "null")]).await, 403);
     assert_eq!(status(&[("Origin", "https://app.example")]).await, 200);
@@ -137,8 +143,11 @@ async fn a_token_is_needed_and_says_whose_tasks_are_whose() {
     assert_eq!(own["result"]["id"], *id);
     let foreign = post("GetTask", json!({ "id": id }), "token-of-bob").await.json().await;
     assert_eq!(foreign["error"]["code"], -32001);
-    let mut client = host.client().await;
+    let (mut client, mut host) = (host.client().await, host.host().await);
     assert_eq!(client.raw("GetTask", json!({ "id": id })).await.unwrap_err().code, -32001);
+    for (who, tasks) in [(&mut client, 0), (&mut host, 1)] {
+        assert_eq!(who.raw("a2a.status", json!({})).await.unwrap()["tasks"], tasks);
+    }
 
     let card = listener.raw("GET", "/.well-known/agent-card.json", &[], "").await.json().await;
     assert_eq!(

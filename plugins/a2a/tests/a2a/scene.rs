@@ -118,6 +118,7 @@ impl Executor for Obedient {
         guard.0 = None;
         match word {
             "ask" | "wait-and-ask" => Ending::saying(End::InputRequired, "what?"),
+            "wait-and-fail" => Ending::saying(End::Failed, "no"),
             "panic" => panic!("as it was told"),
             "make" => {
                 let artifact = Artifact::of("a", Part::text(rest));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carport_core::testing::TestClient;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -9,6 +10,16 @@ use crate::scene::{at_once, go_on, say, send, state, with_obedient, words};
 
 fn id(task: &Value) -> String {
     task["id"].as_str().expect("an id").to_owned()
+}
+
+/// Waits until there are so many messages of the task.
+async fn has_said(client: &mut TestClient, task: &str, messages: usize) {
+    loop {
+        let got = client.raw("GetTask", json!({ "id": task })).await.unwrap();
+        if got["history"].as_array().unwrap().len() == messages {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -110,12 +121,7 @@ async fn messages_to_a_working_task_wait_for_their_turns_and_not_without_bound()
         send(&mut client, at_once(go_on(&task, &format!("ask {n}")))).await;
     }
     let last = client.send("SendMessage", go_on(&task, "ask last")).await;
-    loop {
-        let got = client.raw("GetTask", json!({ "id": task })).await.unwrap();
-        if got["history"].as_array().unwrap().len() == 17 {
-            break;
-        }
-    }
+    has_said(&mut client, &task, 17).await;
     let error = client.raw("SendMessage", go_on(&task, "one more")).await.unwrap_err();
     assert_eq!(error.code, -32603);
     assert_eq!(error.data.unwrap()[0]["reason"], "RESOURCE_EXHAUSTED");
@@ -132,19 +138,49 @@ async fn a_message_whose_turn_never_came_gets_no_task_for_an_answer() {
     let (builder, obedient) = with_obedient();
     let host = builder.start().await;
     let (mut client, mut other) = (host.client().await, host.client().await);
-    let task = id(&send(&mut client, at_once(say("wait"))).await);
+    let task = id(&send(&mut client, at_once(say("wait-and-fail"))).await);
     obedient.waits.acquire().await.unwrap().forget();
     let waiting = client.send("SendMessage", go_on(&task, "then")).await;
-    loop {
-        let got = other.raw("GetTask", json!({ "id": task })).await.unwrap();
-        if got["history"].as_array().unwrap().len() == 2 {
-            break;
-        }
-    }
+    has_said(&mut other, &task, 2).await;
     obedient.go.add_permits(1);
-    assert_eq!(client.reply(waiting).await.unwrap_err().code, -32004);
+    let refused = client.reply(waiting).await.unwrap_err();
+    assert_eq!(
+        (refused.code, &refused.data.unwrap()[0]["metadata"]["taskId"]),
+        (-32004, &json!(task))
+    );
     let ended = client.raw("GetTask", json!({ "id": task })).await.unwrap();
-    assert_eq!((state(&ended), words(&ended)), ("COMPLETED", "did wait as client"));
+    assert_eq!((state(&ended), words(&ended)), ("FAILED", "no"));
+}
+
+#[tokio::test]
+async fn a_task_with_messages_that_wait_is_completed_by_the_last_of_them() {
+    let (builder, obedient) = with_obedient();
+    let host = builder.start().await;
+    let (mut client, mut other) = (host.client().await, host.client().await);
+    let first = client.send("SendMessage", say("wait")).await;
+    obedient.waits.acquire().await.unwrap().forget();
+    let list = other.raw("ListTasks", json!({})).await.unwrap();
+    let task = id(&list["tasks"][0]);
+    send(&mut other, at_once(go_on(&task, "wait again"))).await;
+    let last = other.send("SendMessage", go_on(&task, "and then")).await;
+    has_said(&mut host.client().await, &task, 3).await;
+    obedient.go.add_permits(1);
+    let first = client.reply(first).await.unwrap();
+    let turn = (state(&first["task"]), words(&first["task"]));
+    assert_eq!(turn, ("INPUT_REQUIRED", "did wait as client"), "it has the input already");
+    obedient.go.add_permits(1);
+    let last = other.reply(last).await.unwrap();
+    assert_eq!(
+        (state(&last["task"]), words(&last["task"])),
+        ("COMPLETED", "did and then as client")
+    );
+    let said = last["task"]["history"].as_array().unwrap().iter();
+    let said: Vec<_> = said.map(|it| it["parts"][0]["text"].as_str().unwrap()).collect();
+    let [_, _, _, answers @ ..] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(
+        answers,
+        ["did wait as client", "did wait again as client", "did and then as client"]
+    );
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub use bytes::decode_base64;
 pub use error::{A2aError, A2aResult, Kind};
 pub use event::{ArtifactUpdate, SendResult, StatusUpdate, StreamResponse};
 pub use message::{Content, MAX_PARTS, Message, Part, Role};
-pub use push::{Authentication, PushConfig};
+pub use push::{Authentication, NewPushConfig, PushConfig};
 pub use request::{
     CancelTask, Configuration, GetTask, ListTasks, PageOfPushConfigs, PageOfTasks, PushConfigOf,
     PushConfigsOf, SendMessage, SubscribeToTask,

@@ -101,17 +101,34 @@ impl PushConfig {
 impl Read for PushConfig {
     fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
         let mut config = Object::open(value, at, reader)?;
-        if reader.is_v03() && config.has("pushNotificationConfig") {
-            let task_id = config.must_word("taskId", reader);
-            let inner: Option<Self> = config.must("pushNotificationConfig", reader);
-            return Some(Self { task_id: Some(task_id?), ..inner? });
-        }
         let id = config.short_word("id", reader);
         let task_id = config.short_word("taskId", reader);
         let url = config.must_word("url", reader);
         let token = config.short_word("token", reader);
         let authentication = config.maybe("authentication", reader);
         Some(Self { id, task_id, url: url?, token, authentication })
+    }
+}
+
+/// A receiver that a task is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPushConfig {
+    /// The task.
+    pub task_id: String,
+    /// The receiver.
+    pub config: PushConfig,
+}
+
+impl Read for NewPushConfig {
+    fn read(value: Value, at: &Path<'_>, reader: &mut Reader) -> Option<Self> {
+        let mut config = Object::open(value, at, reader)?;
+        let task_id = config.must_word("taskId", reader);
+        // In v0.3 it is a member; flat, as in v1.0, it is taken, too.
+        let config = match reader.is_v03() && !config.has("url") {
+            true => config.must("pushNotificationConfig", reader),
+            false => PushConfig::read(config.rest(), at, reader),
+        };
+        Some(Self { task_id: task_id?, config: config? })
     }
 }
 

@@ -165,6 +165,11 @@ impl<'a> Object<'a> {
         self.take_or_null(name).filter(|it| !it.is_null())
     }
 
+    /// The members that were not taken.
+    pub(crate) fn rest(self) -> Value {
+        Value::Object(self.members)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         let there = |name: &str| self.members.get(name).is_some_and(|it| !it.is_null());
         there(name) || snake(name).is_some_and(|name| there(&name))

@@ -3,8 +3,8 @@
 #![allow(clippy::needless_pass_by_value, reason = "what `json!` makes is handed on")]
 
 use carport_a2a_types::{
-    Content, GetTask, ListTasks, Message, PushConfig, PushConfigOf, Role, SendMessage, TaskState,
-    Version,
+    Content, GetTask, ListTasks, Message, NewPushConfig, PushConfig, PushConfigOf, Role,
+    SendMessage, TaskState, Version,
     read::{MAX_NESTING, MAX_WORD_BYTES, read},
     v03,
 };
@@ -179,11 +179,20 @@ fn push_configurations_nest_in_the_older_version() {
     assert_eq!(fields::<PushConfigOf>(json!({ "id": "c" }), Version::V1), ["taskId"]);
     let nested = json!({ "taskId": "t", "pushNotificationConfig": {
         "url": "https://a.example/", "authentication": { "schemes": ["Basic", "Bearer"] } } });
-    let config: PushConfig = read(nested, Version::V03).unwrap();
-    assert_eq!(config.authentication.unwrap().scheme, "Basic");
-    assert_eq!(config.task_id.as_deref(), Some("t"));
-    let without = json!({ "taskId": "t", "pushNotificationConfig": {} });
-    assert_eq!(fields::<PushConfig>(without, Version::V03), ["pushNotificationConfig.url"]);
+    let NewPushConfig { task_id, config } = read(nested, Version::V03).unwrap();
+    assert_eq!((config.authentication.unwrap().scheme.as_str(), task_id.as_str()), ("Basic", "t"));
+    for (version, without, expected) in [
+        (Version::V1, json!({}), vec!["taskId", "url"]),
+        (Version::V03, json!({}), vec!["taskId", "pushNotificationConfig"]),
+        (
+            Version::V03,
+            json!({ "taskId": "t", "pushNotificationConfig": {} }),
+            vec!["pushNotificationConfig.url"],
+        ),
+        (Version::V03, json!({ "taskId": "t", "url": 1 }), vec!["url"]),
+    ] {
+        assert_eq!(fields::<NewPushConfig>(without, version), expected);
+    }
 }
 
 fn nested(levels: usize) -> Value {
@@ -230,7 +239,7 @@ fn a_scheme_is_a_short_name() {
         let older =
             json!({ "taskId": "t", "pushNotificationConfig": at(json!({ "schemes": [scheme] })) });
         let field = "pushNotificationConfig.authentication.schemes";
-        assert_eq!(fields::<PushConfig>(older, Version::V03), [field], "{scheme}");
+        assert_eq!(fields::<NewPushConfig>(older, Version::V03), [field], "{scheme}");
     }
     let longest =
         json!({ "url": "https://a.example/", "authentication": { "scheme": &long[1..] } });

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use carport_a2a_types::{
-    Message, PushConfig, StreamResponse, Task, TaskStatus, Version,
+    Message, NewPushConfig, PushConfig, StreamResponse, Task, TaskStatus, Version,
     card::AgentCard,
     read::{Read, read},
     v03,
@@ -58,7 +58,13 @@ fn events_of_streams_agree() {
 
 #[test]
 fn push_configurations_agree() {
-    agree::<PushConfig, _>("push", v03::TaskPushConfig::from);
+    for (v1, v03) in samples("push") {
+        let new: NewPushConfig = read(v1.clone(), Version::V1).unwrap();
+        assert_eq!(read::<NewPushConfig>(v03.clone(), Version::V03).unwrap(), new);
+        let config = PushConfig { task_id: Some(new.task_id), ..new.config };
+        assert_eq!(serde_json::to_value(&config).unwrap(), v1);
+        assert_eq!(serde_json::to_value(v03::TaskPushConfig::from(config)).unwrap(), v03);
+    }
 }
 
 #[test]

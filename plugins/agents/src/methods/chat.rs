@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::{check_session_id, default_if_null};
+use super::check_session_id;
 use crate::{
     Agents,
     chat::{AskApprove, AskChat, ChatContext, EVENT_BYTES, Goal, PROMPT_BYTES, fresh_id},
@@ -30,10 +30,10 @@ pub struct BeginChat {
     #[schemars(length(min = 1, max = 128))]
     pub session_id: Option<String>,
     /// Whether `token` events are wanted.
-    #[serde(default = "yes", deserialize_with = "yes_if_null")]
+    #[serde(default = "yes")]
     pub stream: bool,
     /// Whether the prompt was spoken.
-    #[serde(default, deserialize_with = "default_if_null")]
+    #[serde(default)]
     pub voice_input: bool,
     /// The model to use, in the agent's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,10 +51,6 @@ pub struct BeginChat {
 
 fn yes() -> bool {
     true
-}
-
-fn yes_if_null<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(true))
 }
 
 /// The agent takes the turn.

@@ -74,7 +74,10 @@ async fn an_allow_list_narrows_at_once_and_what_answers_a_chat_stays() {
     narrow["method_allowlist"] = json!(["registry.*"]);
     upsert(&host, narrow).await;
     let error = agent.raw("agents.list", json!({})).await.unwrap_err();
-    assert_eq!(error.code, codes::FORBIDDEN);
+    assert_eq!(
+        (error.code, &error.data.unwrap()["method"]),
+        (codes::FORBIDDEN, &json!("agents.list"))
+    );
     assert!(agent.raw("registry.list", json!({})).await.is_ok());
     let event = json!({ "session_id": "none", "kind": "done" });
     assert_eq!(agent.raw("agent.chat.event", event).await.unwrap()["ok"], false);

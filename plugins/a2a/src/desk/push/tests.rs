@@ -114,8 +114,8 @@ impl TaskStore for Counting {
         self.inner.live(caller).await
     }
 
-    fn count(&self) -> usize {
-        self.inner.count()
+    fn count(&self, caller: &Caller) -> usize {
+        self.inner.count(caller)
     }
 }
 

@@ -417,8 +417,8 @@ impl<B: Backing> TaskStore for Kept<B> {
         live.map(|(id, _)| id.clone()).collect()
     }
 
-    fn count(&self) -> usize {
-        self.0.index.lock().len()
+    fn count(&self, caller: &Caller) -> usize {
+        self.0.index.lock().of(caller).count()
     }
 
     async fn sync(&self) {

@@ -243,8 +243,8 @@ pub trait TaskStore: Send + Sync {
     /// in no order. After a boot these are orphans.
     async fn live(&self, caller: &Caller) -> Vec<String>;
 
-    /// How many tasks there are, of everybody.
-    fn count(&self) -> usize;
+    /// How many tasks there are for the caller.
+    fn count(&self, caller: &Caller) -> usize;
 
     /// Brings to the disk what may wait for it.
     async fn sync(&self) {}

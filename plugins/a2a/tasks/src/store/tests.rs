@@ -166,7 +166,7 @@ fn nothing_is_removed_while_it_is_written_and_nothing_written_after_it_was_remov
         assert!(matches!(second.await.unwrap(), Err(StoreError::NoTask(_))));
         assert_eq!((begun.try_recv(), begun.try_recv().ok()), (Ok("remove"), None));
         assert!(store.with_push(&Caller::daemon()).await.unwrap().is_empty());
-        assert_eq!(store.count(), 0);
+        assert_eq!(store.count(&Caller::daemon()), 0);
     });
 }
 
@@ -205,11 +205,11 @@ fn a_task_that_cannot_be_made_takes_no_place_and_one_that_is_being_made_is_in_no
         let maker = store.clone();
         let making = tokio::spawn(async move { maker.create(&me(), new_task(), now()).await });
         assert_eq!(begun.recv().await, Some("begin"));
-        assert_eq!(store.count(), 1, "its place is taken");
+        assert_eq!(store.count(&Caller::daemon()), 1, "its place is taken");
         assert!(store.list(&me(), &ListTasks::default()).await.unwrap().tasks.is_empty());
         assert!(matches!(store.get(&me(), "t", None).await, Err(StoreError::NoTask(_))));
         go.send(false).unwrap();
         assert!(matches!(making.await.unwrap(), Err(StoreError::Disk(_))));
-        assert_eq!(store.count(), 0);
+        assert_eq!(store.count(&Caller::daemon()), 0);
     });
 }

@@ -9,7 +9,8 @@ mod official;
 mod schemas;
 
 use carport_a2a_types::{
-    PushConfig, SendMessage, StreamResponse, Version, card::AgentCard, read::read, v03,
+    NewPushConfig, PushConfig, SendMessage, StreamResponse, Version, card::AgentCard, read::read,
+    v03,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -63,8 +64,11 @@ proptest! {
         prop_assert!(read::<PushConfig>(json.clone(), Version::V1).unwrap() == config);
         prop_assert!(read::<PushConfig>(snake(json), Version::V1).unwrap() == config);
         let older = serde_json::to_value(v03::TaskPushConfig::from(config.clone())).unwrap();
-        prop_assert!(read::<PushConfig>(older.clone(), Version::V03).unwrap() == config);
-        prop_assert!(read::<PushConfig>(snake(older), Version::V03).unwrap() == config);
+        for older in [older.clone(), snake(older)] {
+            let NewPushConfig { task_id, config: read } = read(older, Version::V03).unwrap();
+            let again = PushConfig { task_id: Some(task_id), ..read };
+            prop_assert!(again == config);
+        }
     }
 
     #[test]
