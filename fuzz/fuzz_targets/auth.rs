@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|params: &str| carport_core::testing::fuzz::auth(params));
+fuzz_target!(|text: &str| carport_fuzz_bodies::auth(text));

@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| carport_core::testing::fuzz::frame(text));
+fuzz_target!(|text: &str| carport_fuzz_bodies::frame(text));

@@ -3,7 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
-    let (method, params) = text.split_once('\n').unwrap_or((text, "{}"));
-    carport_core::testing::fuzz::call(method, params);
-});
+fuzz_target!(|text: &str| carport_fuzz_bodies::params(text));

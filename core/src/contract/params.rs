@@ -1,16 +1,17 @@
 //! Reading parameters: an error names the path of the field that is wrong, and `null` means absent.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::de::DeserializeOwned;
-use serde_json::{Deserializer, Value};
+use serde_json::{Deserializer, value::RawValue};
 use serde_path_to_error::{Path, Segment};
 
 use super::method::Takes;
 use crate::wire::error::{Result, RpcError};
 
-/// Nulls in the way of one call that are left out.
-const MAX_NULLS: usize = 16;
+/// Bytes of parameters that are read once more for the sake of nulls, in all: a small call may have many, and a large
+/// one costs its time once.
+const MOST_AGAIN: usize = 4 << 20;
 
 /// Reads parameters; an error names the path of the offending field.
 pub(crate) fn read_params<T: DeserializeOwned>(params: &str, takes: Takes) -> Result<T> {
@@ -26,11 +27,11 @@ pub(crate) fn read_params<T: DeserializeOwned>(params: &str, takes: Takes) -> Re
     serde_json::from_str(params).or_else(|_| read_again(params))
 }
 
-/// Reads once more, now keeping track of the path: only a call that failed pays for it. A member that is `null`
-/// where its type has no such value is as good as absent.
+/// Reads once more, now keeping track of the path: only a call that failed pays for it. A parameter that is `null`
+/// where its type has no such value is as good as absent; what is inside of one is not looked at.
 fn read_again<T: DeserializeOwned>(params: &str) -> Result<T> {
     let mut text = Cow::Borrowed(params);
-    let mut nulls = 0;
+    let mut room = MOST_AGAIN;
     loop {
         let mut reader = Deserializer::from_str(&text);
         let error = match serde_path_to_error::deserialize(&mut reader) {
@@ -40,29 +41,25 @@ fn read_again<T: DeserializeOwned>(params: &str) -> Result<T> {
             }
             Err(error) => error,
         };
-        nulls += 1;
-        match without_null(&text, error.path()).filter(|_| nulls <= MAX_NULLS) {
+        let less = room.checked_sub(text.len()).and_then(|left| {
+            room = left;
+            without_null(&text, error.path())
+        });
+        match less {
             Some(less) => text = Cow::Owned(less),
             None => return Err(explain(&error)),
         }
     }
 }
 
-/// The text without the member of this path, if that is `null`.
+/// The text without the parameter of this path, if that is `null`. The others are as they were, byte for byte.
 fn without_null(text: &str, path: &Path) -> Option<String> {
-    // Most calls that fail have none, and are not read as a whole for it.
-    text.contains("null").then_some(())?;
-    let mut segments: Vec<_> = path.iter().collect();
-    let Some(Segment::Map { key }) = segments.pop() else { return None };
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    let around = segments.into_iter().try_fold(&mut value, |value, segment| match segment {
-        Segment::Map { key } => value.get_mut(key),
-        Segment::Seq { index } => value.get_mut(index),
-        _ => None,
-    })?;
-    let members = around.as_object_mut()?;
-    members.get(key)?.is_null().then(|| members.remove(key))?;
-    serde_json::to_string(&value).ok()
+    let mut segments = path.iter();
+    let (Some(Segment::Map { key }), None) = (segments.next(), segments.next()) else {
+        return None;
+    };
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    (members.remove(key)?.get() == "null").then(|| serde_json::to_string(&members).ok())?
 }
 
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> RpcError {
@@ -82,6 +79,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> RpcError {
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
+    use serde_json::Value;
 
     use super::*;
 
@@ -167,15 +165,16 @@ mod tests {
 
     #[test]
     fn null_means_absent_where_it_is_no_value() {
-        let nulls = r#"{"colour":null,"coats":null,"dry":null,"under":[{"coats":1},{"dry":null}]}"#;
-        let absent = r#"{"under":[{"coats":1},{}]}"#;
-        let read = |text| read_params::<Paint>(text, OBJECT);
+        let read = |text: &str| read_params::<Paint>(text, OBJECT);
+        let nulls = r#"{"colour":null,"label":{"b":1,"a":null,"a":2},"coats":null,"dry":null}"#;
+        let absent = r#"{"label":{"b":1,"a":2}}"#;
         assert_eq!(read(nulls).unwrap(), read(absent).unwrap());
         let kept = read(r#"{"label":null,"dry":null}"#).unwrap();
         assert_eq!((kept.label, kept.dry), (Value::Null, true), "a null that is a value stays one");
         for (wrong, field) in [
             (r#"{"dry":null,"colour":"green"}"#, "colour"),
             (r#"{"under":[null]}"#, "under[0]"),
+            (r#"{"under":[{"dry":null}]}"#, "under[0].dry"),
             (r#"{"dry":null,"coats":-1}"#, "coats"),
         ] {
             assert_eq!(read(wrong).unwrap_err().field(), Some(field), "{wrong}");
@@ -186,12 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_nulls_are_looked_for() {
-        let many = |count: usize| {
-            format!(r#"{{"under":[{}]}}"#, [r#"{"dry":null}"#; 99][..count].join(","))
-        };
-        assert!(read_params::<Paint>(&many(MAX_NULLS), OBJECT).is_ok());
-        let refused = read_params::<Paint>(&many(MAX_NULLS + 1), OBJECT).unwrap_err();
-        assert_eq!(refused.field(), Some("under[16].dry"));
+    fn what_is_read_again_is_as_it_was_and_not_too_much() {
+        #[derive(Debug, Deserialize)]
+        struct Kept {
+            #[serde(default)]
+            _dry: bool,
+            free: Box<RawValue>,
+        }
+        let free = r#"{"b": 1.0e2, "a":"\u00e9", "a":null}"#;
+        let read = |text: String| read_params::<Kept>(&text, OBJECT);
+        let kept = read(format!(r#"{{"_dry":null,"free":{free}}}"#)).unwrap();
+        assert_eq!(kept.free.get(), free);
+        let long = format!(r#"{{"_dry":null,"free":"{}"}}"#, "x".repeat(MOST_AGAIN));
+        assert_eq!(read(long).unwrap_err().field(), Some("_dry"));
     }
 }

@@ -5,7 +5,7 @@ use proptest::{
     sample::{Index, select},
 };
 
-use super::{a2a, proposal};
+use super::{a2a, auth, frame, params, proposal};
 
 const OF_A2A: [&str; 8] = [
     r#"{"id":"t","contextId":"c","status":{"state":"TASK_STATE_WORKING","timestamp":"2026-01-02T03:04:05.678Z",
@@ -66,6 +66,9 @@ proptest! {
     #[test]
     fn any_text(text in ".{0,200}") {
         a2a(&text);
+        frame(&text);
+        auth(&text);
+        params(&text);
         proposal(&text);
     }
 

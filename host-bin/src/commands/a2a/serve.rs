@@ -106,7 +106,7 @@ fn lines(status: &ListenerStatus) -> Vec<String> {
     lines.push(format!("{} {}", label("card"), Tone::Name.paint(card)));
     let tasks = count(status.tasks.unwrap_or_default(), "task");
     let uptime = status.uptime_secs.unwrap_or_default();
-    lines.push(format!("{} for {uptime:.0} s, {tasks} kept", label("up")));
+    lines.push(format!("{} for {uptime:.0} s, {tasks} of yours", label("up")));
     lines
 }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(
             plain(&status),
             "listening https://a.example/x\n          127.0.0.1:8\n\
-             card      https://a.example/x/.well-known/agent-card.json\nup        for 2 s, 1 task kept"
+             card      https://a.example/x/.well-known/agent-card.json\nup        for 2 s, 1 task of yours"
         );
         status.public_url = Some("http://127.0.0.1:8".into());
         assert_eq!(lines(&status).len(), 3);

@@ -173,6 +173,8 @@ mod tests {
             "https://a.localhost/",
             "https://printer.local/",
             "https://metadata.google.internal/",
+            "https://metadata/",
+            "https://INSTANCE-DATA./",
             "https://[::1]/",
             "https://169.254.169.254/",
             "https://[::ffff:10.0.0.1]/",

@@ -2,13 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use carport_a2a_tasks::{Caller, Change, Fold, StoreError, Stored};
+use carport_a2a_tasks::{Caller, Change, Fold, Last, StoreError, Stored};
 use carport_a2a_types::{
     A2aError, A2aResult, ArtifactUpdate, Kind, StatusUpdate, StreamResponse, TaskStatus,
 };
 use tokio::sync::watch;
 
-use super::{Begun, Desk, Place};
+use super::{Begun, Desk, Place, Turn};
 
 /// Changes that somebody who follows may be behind; the stream ends then, and can be taken up again.
 const MAX_BEHIND: u64 = 1024;
@@ -37,7 +37,7 @@ pub(crate) struct Follow {
     /// However far behind, it goes on.
     patient: bool,
     /// Follows to the end of this turn of this process; else to the end of the task.
-    until: Option<usize>,
+    until: Option<Turn>,
     mark: watch::Receiver<u64>,
     first: Option<Told>,
     read: VecDeque<Arc<Stored>>,
@@ -94,8 +94,8 @@ impl Desk {
     ) -> A2aResult<(Fold, watch::Receiver<u64>)> {
         let mark = {
             let mut rows = self.rows.lock();
-            let (owner, seq) =
-                self.store.last(caller, id).ok_or_else(|| StoreError::NoTask(id.into()))?;
+            let last = self.store.last(caller, id);
+            let Last { owner, seq, .. } = last.ok_or_else(|| StoreError::NoTask(id.into()))?;
             rows.subscribe(id, &owner, seq)
         };
         let now = self.store.get(caller, id, None).await;
@@ -115,7 +115,7 @@ impl Follow {
         desk: Arc<Desk>,
         caller: Caller,
         fold: Fold,
-        until: Option<usize>,
+        until: Option<Turn>,
         mark: watch::Receiver<u64>,
     ) -> Self {
         let Fold { task, seq, owner } = fold;
@@ -193,11 +193,6 @@ impl Follow {
         }
     }
 
-    /// Whether a change ended this turn, and the task still lives.
-    fn ends(&self, turn: usize, stored: &Stored) -> bool {
-        self.desk.rows.lock().end_of(&self.id, turn) == Some(stored.seq)
-    }
-
     /// What a change is to whoever follows; what their own side said is nothing new.
     fn tell(&self, stored: &Stored) -> Option<Told> {
         let (task_id, context_id) = (self.id.clone(), self.context_id.clone());
@@ -216,7 +211,7 @@ impl Follow {
             }
             Change::Status(status) => {
                 let last = status.state.is_terminal()
-                    || self.until.is_some_and(|turn| self.ends(turn, stored));
+                    || self.until.as_ref().is_some_and(|turn| turn.end() == Some(stored.seq));
                 let status = TaskStatus { timestamp: Some(stored.at), ..status.clone() };
                 let update = StatusUpdate { task_id, context_id, status, metadata: None };
                 (StreamResponse::StatusUpdate(update), last)

@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub(crate) use follow::{Follow, Told};
 use job::Job;
 pub(crate) use push::Post;
-use rows::{Place, Rows};
+use rows::{Place, Rows, Turn};
 
 /// How the desk works.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +124,7 @@ impl Desk {
         let held = {
             let mut rows = self.rows.lock();
             let last = self.store.last(caller, id);
-            last.map(|(owner, seq)| rows.hold(id, &owner, seq))
+            last.map(|last| rows.hold(id, &last.owner, last.seq))
         };
         let kept = self.store.append_after(caller, id, after, change, self.now()).await;
         let mut rows = self.rows.lock();
@@ -216,7 +216,7 @@ impl Desk {
         }
         let number = {
             let mut rows = self.rows.lock();
-            let seq = self.store.last(caller, id).map_or(fold.seq, |it| it.1);
+            let seq = self.store.last(caller, id).map_or(fold.seq, |it| it.seq);
             rows.announce(id, &fold.owner, seq)?
         };
         let give_up = || self.rows.lock().give_up(id, number);
@@ -275,14 +275,13 @@ impl Desk {
         };
         if !at_once {
             self.over(&mut begun.place).await;
-            if begun.place.never_began() {
+            if begun.place.turn.never_began() {
                 return Err(never_began(&begun.place.task));
             }
         }
         // As it was when the turn ended, whatever the next one has made of it.
         let Place { task: id, turn, .. } = &begun.place;
-        let end = self.rows.lock().end_of(id, *turn);
-        let task = self.store.get(caller, id, end).await?.task;
+        let task = self.store.get(caller, id, turn.end()).await?.task;
         Ok(SendResult::Task(task.with_history_of(history_length)))
     }
 

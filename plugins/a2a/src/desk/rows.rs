@@ -4,11 +4,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use carport_a2a_tasks::{Change, Stored};
 use carport_a2a_types::{A2aError, A2aResult, Kind};
+use carport_core::Guarded;
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::Job;
@@ -41,31 +42,47 @@ struct Row {
     /// Changes that are being kept and will be noted.
     writing: usize,
     waiting: VecDeque<Job>,
-    /// The change that ended each turn of this process.
-    ended: Vec<u64>,
     /// Changes beyond the mark that are noted here already.
     ahead: BTreeSet<u64>,
     /// The last change that may be told.
     mark: watch::Sender<u64>,
-    /// How many turns of this process had begun when the task ended.
-    begun: Arc<OnceLock<usize>>,
+    ends: Arc<Guarded<Ends>>,
+}
+
+/// How the turns of a row ended. Whoever has a turn of it knows this also when the row is gone.
+#[derive(Debug, Default)]
+struct Ends {
+    /// The change that ended each turn, while the task lived.
+    turns: Vec<u64>,
+    /// How many turns had begun when the task ended.
+    begun: Option<usize>,
+}
+
+/// A turn of a row.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Counted from 1.
+    number: usize,
+    ends: Arc<Guarded<Ends>>,
+}
+
+impl Turn {
+    /// Whether the task ended before this turn began: what became of it is the answer to another message.
+    pub(super) fn never_began(&self) -> bool {
+        self.ends.lock().begun.is_some_and(|begun| begun < self.number)
+    }
+
+    /// The change that ended it, if it is over and did not end the task.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.ends.lock().turns.get(self.number - 1).copied()
+    }
 }
 
 /// A turn that a message got, or its place among those that wait.
 pub(super) struct Place {
     pub(super) task: String,
-    /// Counts the turns of a task in this process from 1.
-    pub(super) turn: usize,
+    pub(super) turn: Turn,
     pub(super) mark: watch::Receiver<u64>,
-    /// That of the row.
-    begun: Arc<OnceLock<usize>>,
-}
-
-impl Place {
-    /// Whether the task ended before this turn began: what became of it is the answer to another message.
-    pub(super) fn never_began(&self) -> bool {
-        self.begun.get().is_some_and(|begun| *begun < self.turn)
-    }
 }
 
 impl Row {
@@ -76,7 +93,7 @@ impl Row {
 
     /// Turns that are over or run.
     fn begun(&self) -> usize {
-        self.ended.len() + usize::from(self.in_turn)
+        self.ends.lock().turns.len() + usize::from(self.in_turn)
     }
 
     fn note(&mut self, stored: &Stored) {
@@ -87,7 +104,7 @@ impl Row {
         if let Change::Status(status) = &stored.change
             && status.state.ends_turn()
         {
-            self.ended.push(stored.seq);
+            self.ends.lock().turns.push(stored.seq);
             self.in_turn = false;
         }
         self.ahead.insert(stored.seq);
@@ -111,10 +128,9 @@ impl Rows {
                 arriving: 0,
                 writing: 0,
                 waiting: VecDeque::new(),
-                ended: Vec::new(),
                 ahead: BTreeSet::new(),
                 mark: watch::Sender::new(seq),
-                begun: Arc::default(),
+                ends: Arc::default(),
             }
         })
     }
@@ -189,20 +205,15 @@ impl Rows {
     ) -> Option<Place> {
         let row = self.still(id, number)?;
         row.arriving = row.arriving.saturating_sub(1);
-        let turn = row.begun() + row.waiting.len() + 1;
+        let number = row.begun() + row.waiting.len() + 1;
         if row.running.is_some() {
             row.waiting.push_back(job);
         } else {
             row.in_turn = true;
             row.running = Some(run(job));
         }
-        let (mark, begun) = (row.mark.subscribe(), row.begun.clone());
-        Some(Place { task: id.to_owned(), turn, mark, begun })
-    }
-
-    /// Whether messages wait for their turn of a task, or are about to.
-    pub(super) fn has_waiting(&self, id: &str) -> bool {
-        self.rows.get(id).is_some_and(|row| row.arriving + row.waiting.len() > 0)
+        let turn = Turn { number, ends: row.ends.clone() };
+        Some(Place { task: id.to_owned(), turn, mark: row.mark.subscribe() })
     }
 
     /// The message whose turn begins after another one; without one, nothing runs any more.
@@ -239,8 +250,8 @@ impl Rows {
             return None;
         }
         let row = self.rows.remove(id)?;
-        // Set once: the row is gone.
-        let _ = row.begun.set(row.begun());
+        let begun = row.begun();
+        row.ends.lock().begun = Some(begun);
         row.mark.send_replace(stored.seq);
         row.running
     }
@@ -266,12 +277,7 @@ impl Rows {
 
     /// Whether a turn is over, or its task is.
     pub(super) fn is_over(&self, place: &Place) -> bool {
-        self.rows.get(&place.task).is_none_or(|row| row.ended.len() >= place.turn)
-    }
-
-    /// The change that ended a turn, if it is over and the task still lives.
-    pub(super) fn end_of(&self, id: &str, turn: usize) -> Option<u64> {
-        self.rows.get(id)?.ended.get(turn.checked_sub(1)?).copied()
+        place.turn.end().is_some() || !self.rows.contains_key(&place.task)
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) fn said(parts: Vec<Part>) -> Message {
 }
 
 impl Desk {
-    /// Ends a turn. A task with messages that wait is not completed by it: it asks for input, which it has.
+    /// Ends a turn. A task with messages that wait is not completed by it: it asks for input, which it has. Unless
+    /// there is no room for that: what ends a task is never too much.
     async fn end_turn(
         self: &Arc<Self>,
         id: &str,
@@ -57,18 +58,16 @@ impl Desk {
         says: Option<Message>,
     ) -> Result<(), StoreError> {
         let daemon = Caller::daemon();
+        let mut may_go_on = end == End::Completed;
         loop {
-            let (goes_on, last) = {
-                let rows = self.rows.lock();
-                (rows.has_waiting(id), self.store.last(&daemon, id).map(|it| it.1))
-            };
-            let end = match end {
-                End::Completed if goes_on => End::InputRequired,
-                end => end,
-            };
-            match self.change(&daemon, id, last, Change::state(end.into(), says.clone())).await {
+            let last = self.store.last(&daemon, id);
+            let goes_on = may_go_on && last.as_ref().is_some_and(|it| it.awaits_turn);
+            let state = if goes_on { TaskState::InputRequired } else { end.into() };
+            let (after, change) = (last.map(|it| it.seq), Change::state(state, says.clone()));
+            match self.change(&daemon, id, after, change).await {
                 // Something was kept in between, and that may have been a message.
                 Err(StoreError::Refused(Refused::WentOn)) => {}
+                Err(StoreError::Refused(Refused::Full { .. })) if goes_on => may_go_on = false,
                 kept => return kept.map(drop),
             }
         }

@@ -74,7 +74,10 @@ fn is_meant_here(app: &App, request: &Request) -> bool {
 pub(super) async fn enter(app: &App, request: Request) -> Response {
     let headers = request.headers();
     if !is_meant_here(app, &request) {
-        return refuse(StatusCode::FORBIDDEN, "the header Host names another host\n");
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "one header Host has to name this host, and the target no other\n",
+        );
     }
     if headers.contains_key(header::ORIGIN) && !app.calls.allows_origin(text(headers, "origin")) {
         return refuse(StatusCode::FORBIDDEN, "pages of this origin may not call\n");

@@ -176,7 +176,7 @@ pub struct ListenerStatus {
     /// Whether peers work with a connection's tools and state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_session_runtime: Option<bool>,
-    /// Tasks that are kept, of everybody.
+    /// Tasks that are kept of the caller; for the host, those of everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<usize>,
 }

@@ -66,7 +66,11 @@ macro_rules! a2a_method {
                 let version = carport_a2a_types::Version::$version;
                 let who = carport_a2a_tasks::Caller::of(caller.identity());
                 let operation = crate::calls::Operation::$operation $(($push))?;
-                let listener = a2a.listeners.place();
+                // What is shared lives as long as its listener, not as long as a call.
+                let listener = match operation {
+                    crate::calls::Operation::ExtendedCard => a2a.listeners.place(),
+                    _ => None,
+                };
                 let over = crate::calls::Over::Connection { listener: listener.as_deref() };
                 let answer = a2a.calls.answer(operation, version, self.0, &who, over).await;
                 let shaped = answer.and_then(|answer| answer.shaped(version));

@@ -12,6 +12,6 @@ pub use caller::{Caller, View};
 pub use log::{ArtifactChange, Change, Created, Fold, Stored};
 pub use progress::{Limits, Progress, Refused};
 pub use store::{
-    EVENTS_AT_ONCE, FileStore, MAX_PUSH_CONFIGS, MemoryStore, NewTask, PushEntry, StoreError,
+    EVENTS_AT_ONCE, FileStore, Last, MAX_PUSH_CONFIGS, MemoryStore, NewTask, PushEntry, StoreError,
     StoreSettings, Swept, TaskStore,
 };

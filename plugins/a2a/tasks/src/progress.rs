@@ -99,7 +99,12 @@ impl Progress {
 
     /// Whether somebody works on the task, or is to.
     pub fn is_live(&self) -> bool {
-        !self.state.ends_turn() || (self.state.is_interrupted() && self.unheard > 0)
+        !self.state.ends_turn() || (self.state.is_interrupted() && self.awaits_turn())
+    }
+
+    /// Whether there is a message whose turn has not begun.
+    pub fn awaits_turn(&self) -> bool {
+        self.unheard > 0
     }
 
     /// Whether a change may follow: of so many bytes of JSON if it is an artifact, and with a line of so many

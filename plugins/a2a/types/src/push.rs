@@ -124,7 +124,8 @@ impl Read for NewPushConfig {
         let mut config = Object::open(value, at, reader)?;
         let task_id = config.must_word("taskId", reader);
         // In v0.3 it is a member; flat, as in v1.0, it is taken, too.
-        let config = match reader.is_v03() && !config.has("url") {
+        let is_flat = config.has("url") && !config.has("pushNotificationConfig");
+        let config = match reader.is_v03() && !is_flat {
             true => config.must("pushNotificationConfig", reader),
             false => PushConfig::read(config.rest(), at, reader),
         };

@@ -177,10 +177,11 @@ fn push_configurations_nest_in_the_older_version() {
     let of: PushConfigOf = read(json!({ "id": "t" }), Version::V03).unwrap();
     assert_eq!((of.task_id.as_str(), of.id), ("t", None));
     assert_eq!(fields::<PushConfigOf>(json!({ "id": "c" }), Version::V1), ["taskId"]);
-    let nested = json!({ "taskId": "t", "pushNotificationConfig": {
+    let nested = json!({ "taskId": "t", "url": "https://b.example/", "pushNotificationConfig": {
         "url": "https://a.example/", "authentication": { "schemes": ["Basic", "Bearer"] } } });
     let NewPushConfig { task_id, config } = read(nested, Version::V03).unwrap();
-    assert_eq!((config.authentication.unwrap().scheme.as_str(), task_id.as_str()), ("Basic", "t"));
+    assert_eq!((config.url.as_str(), task_id.as_str()), ("https://a.example/", "t"));
+    assert_eq!(config.authentication.unwrap().scheme, "Basic");
     for (version, without, expected) in [
         (Version::V1, json!({}), vec!["taskId", "url"]),
         (Version::V03, json!({}), vec!["taskId", "pushNotificationConfig"]),

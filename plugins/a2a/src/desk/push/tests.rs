@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use carport_a2a_tasks::{MemoryStore, NewTask, StoreSettings, Swept};
+use carport_a2a_tasks::{Last, MemoryStore, NewTask, StoreSettings, Swept};
 use carport_a2a_types::{
     Artifact, ArtifactUpdate, ListTasks, Message, PageOfTasks, Part, StatusUpdate, TaskState,
 };
@@ -69,7 +69,7 @@ impl TaskStore for Counting {
         self.inner.append_after(by, id, after, it, now).await
     }
 
-    fn last(&self, caller: &Caller, id: &str) -> Option<(String, u64)> {
+    fn last(&self, caller: &Caller, id: &str) -> Option<Last> {
         self.inner.last(caller, id)
     }
 

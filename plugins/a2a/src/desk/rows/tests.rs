@@ -58,18 +58,20 @@ async fn turns_come_one_after_the_other_and_whoever_waits_knows_when_theirs_is_o
     let mut rows = Rows::default();
     let (number, first) = take(&mut rows, 0);
     let (_, second) = take(&mut rows, 0);
-    assert_eq!((first.turn, second.turn), (1, 2));
+    assert_eq!((first.turn.number, second.turn.number), (1, 2));
     rows.note("t", &stored(1, TaskState::Working));
     assert!(!rows.is_over(&first));
     rows.note("t", &stored(2, TaskState::InputRequired));
     assert!(rows.is_over(&first) && !rows.is_over(&second));
-    assert_eq!((rows.end_of("t", 1), rows.end_of("t", 2)), (Some(2), None));
+    assert_eq!((first.turn.end(), second.turn.end()), (Some(2), None));
     assert!(rows.next("t", number).is_some());
     let (_, third) = take(&mut rows, 2);
-    assert_eq!(third.turn, 3);
+    assert_eq!(third.turn.number, 3);
     let running = rows.note("t", &stored(3, TaskState::Completed));
     assert!(running.is_some() && rows.is_over(&second) && rows.is_over(&third));
-    assert!(!second.never_began() && third.never_began());
+    assert!(!second.turn.never_began() && third.turn.never_began());
+    let ends = (first.turn.end(), second.turn.end());
+    assert_eq!(ends, (Some(2), None), "also when the row is gone");
     assert_eq!(*second.mark.borrow(), 3);
 }
 
@@ -80,7 +82,7 @@ async fn a_turn_that_is_lost_gives_its_number_to_the_next_job() {
     rows.lose_turn("t", number);
     assert!(rows.running("t").is_none());
     let (_, second) = take(&mut rows, 0);
-    assert_eq!((first.turn, second.turn), (1, 1));
+    assert_eq!((first.turn.number, second.turn.number), (1, 1));
     rows.note("t", &stored(1, TaskState::InputRequired));
     assert!(rows.is_over(&first) && rows.is_over(&second));
 }

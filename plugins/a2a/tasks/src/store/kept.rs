@@ -8,7 +8,8 @@ use carport_core::{Guarded, Time, blocking_io};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    EVENTS_AT_ONCE, EVENTS_BYTES, NewTask, PushEntry, StoreError, StoreSettings, Swept, TaskStore,
+    EVENTS_AT_ONCE, EVENTS_BYTES, Last, NewTask, PushEntry, StoreError, StoreSettings, Swept,
+    TaskStore,
     backing::Backing,
     lines::{Log, encode, fold_of, json_bytes, weight},
     push,
@@ -73,7 +74,7 @@ impl<B: Backing> Kept<B> {
     /// yet, and may never be.
     fn last_of(&self, caller: &Caller, id: &str) -> Outcome<u64> {
         let last = self.last(caller, id).ok_or_else(|| StoreError::NoTask(id.into()))?;
-        Ok(last.1)
+        Ok(last.seq)
     }
 
     /// Reads of a task; one that was let go meanwhile is none.
@@ -298,9 +299,11 @@ impl<B: Backing> TaskStore for Kept<B> {
         appended.await?
     }
 
-    fn last(&self, caller: &Caller, id: &str) -> Option<(String, u64)> {
+    fn last(&self, caller: &Caller, id: &str) -> Option<Last> {
         let index = self.0.index.lock();
-        index.get(caller, id).map(|row| (row.owner.clone(), row.progress.seq))
+        let Row { owner, progress, .. } = index.get(caller, id)?;
+        let (owner, seq, awaits_turn) = (owner.clone(), progress.seq, progress.awaits_turn());
+        Some(Last { owner, seq, awaits_turn })
     }
 
     async fn events_since(&self, caller: &Caller, id: &str, seq: u64) -> Outcome<Vec<Arc<Stored>>> {

@@ -127,6 +127,17 @@ pub struct NewTask {
     pub metadata: Option<Map<String, Value>>,
 }
 
+/// How far a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// Whose it is.
+    pub owner: String,
+    /// Its last change.
+    pub seq: u64,
+    /// Whether there is a message whose turn has not begun.
+    pub awaits_turn: bool,
+}
+
 /// A receiver of a task's changes, as it is kept. It holds secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PushEntry {
@@ -191,8 +202,8 @@ pub trait TaskStore: Send + Sync {
         now: Time,
     ) -> Result<Arc<Stored>, StoreError>;
 
-    /// Whose task it is, and its last change; `None` if it does not exist for the caller.
-    fn last(&self, caller: &Caller, id: &str) -> Option<(String, u64)>;
+    /// How far a task is; `None` if it does not exist for the caller.
+    fn last(&self, caller: &Caller, id: &str) -> Option<Last>;
 
     /// The first changes after `seq`: 256 at most, and no more after 4 MiB of their lines.
     async fn events_since(
