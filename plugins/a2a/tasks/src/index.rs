@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -97,8 +97,46 @@ impl Row {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     rows: HashMap<String, Row>,
-    /// Those that have ended, the one that ended first at the front.
-    ended: BTreeSet<(Time, String)>,
+    owners: HashMap<String, Owned>,
+}
+
+/// The tasks of one owner.
+#[derive(Debug, Default)]
+struct Owned {
+    tasks: usize,
+    /// Those that have ended, by how gladly they are let go, the one that ended first at the front.
+    ended: BTreeMap<Leaving, BTreeSet<(Time, String)>>,
+}
+
+/// How gladly a task that has ended is let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Leaving {
+    /// Nobody is left to tell of it.
+    Told,
+    /// Somebody is.
+    Untold,
+    /// It could not be removed.
+    Stuck,
+}
+
+impl Owned {
+    /// A task came, or goes.
+    fn note(&mut self, id: &str, row: &Row, comes: bool) {
+        self.tasks = if comes { self.tasks + 1 } else { self.tasks - 1 };
+        let leaving = match row {
+            _ if !row.progress.state.is_terminal() => return,
+            Row { stuck: true, .. } => Leaving::Stuck,
+            Row { untold: true, .. } => Leaving::Untold,
+            _ => Leaving::Told,
+        };
+        let (ended, place) =
+            (self.ended.entry(leaving).or_default(), (row.progress.status_at, id.to_owned()));
+        if comes {
+            ended.insert(place);
+        } else {
+            ended.remove(&place);
+        }
+    }
 }
 
 /// A page of a list.
@@ -126,56 +164,59 @@ impl Index {
     }
 
     pub(crate) fn insert(&mut self, id: String, row: Row) {
-        if row.progress.state.is_terminal() {
-            self.ended.insert((row.progress.status_at, id.clone()));
-        }
+        self.owners.entry(row.owner.clone()).or_default().note(&id, &row, true);
         self.rows.insert(id, row);
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<Row> {
         let row = self.rows.remove(id)?;
-        self.ended.remove(&(row.progress.status_at, id.to_owned()));
+        let owned = self.owners.get_mut(&row.owner)?;
+        owned.note(id, &row, false);
+        if owned.tasks == 0 {
+            self.owners.remove(&row.owner);
+        }
         Some(row)
+    }
+
+    /// Changes what is known of a task, and with it when it goes.
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Row)) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let Some(owned) = self.owners.get_mut(&row.owner) else { return };
+        owned.note(id, row, false);
+        change(row);
+        owned.note(id, row, true);
     }
 
     /// Takes note of a change that was written: of so many bytes of JSON if it is an artifact, and with a
     /// line of so many.
     pub(crate) fn note(&mut self, id: &str, stored: &Arc<Stored>, bytes: usize, line: usize) {
-        let Some(row) = self.rows.get_mut(id) else { return };
-        row.progress.note(stored, bytes, line);
-        row.keep(stored, line);
-        if row.progress.state.is_terminal() {
-            self.ended.insert((row.progress.status_at, id.to_owned()));
-        }
+        self.change(id, |row| {
+            row.progress.note(stored, bytes, line);
+            row.keep(stored, line);
+        });
     }
 
     /// Takes note of that a task could not be removed: others go first.
     pub(crate) fn note_stuck(&mut self, id: &str) {
-        if let Some(row) = self.rows.get_mut(id) {
-            row.stuck = true;
-        }
+        self.change(id, |row| row.stuck = true);
     }
 
     /// Takes note of whether some receiver of a task was not told how it ended.
     pub(crate) fn note_receivers(&mut self, id: &str, untold: bool) {
-        if let Some(row) = self.rows.get_mut(id) {
-            row.untold = untold;
-        }
+        self.change(id, |row| row.untold = untold);
     }
 
     /// The task that goes first when `owner` wants a place and none is free; only one that has ended does.
     pub(crate) fn dispensable(&self, owner: &str, now: Time) -> Option<String> {
-        let mut held: HashMap<&str, usize> = HashMap::new();
-        for row in self.rows.values() {
-            *held.entry(&row.owner).or_default() += 1;
-        }
-        let ranked = self.ended.iter().filter_map(|(at, id)| {
-            let row = self.rows.get(id)?;
-            let wanted = row.untold || *now - **at < FRESH;
-            let tasks = held.get(row.owner.as_str()).copied().unwrap_or_default();
-            Some((row.stuck, wanted, row.owner != owner, Reverse(tasks), *at, id))
+        let of_all = self.owners.iter().flat_map(|(name, owned)| {
+            owned.ended.iter().filter_map(move |(leaving, ended)| {
+                let (at, id) = ended.first()?;
+                let is_fresh = *leaving == Leaving::Told && *now - **at < FRESH;
+                let leaving = if is_fresh { Leaving::Untold } else { *leaving };
+                Some((leaving, name != owner, Reverse(owned.tasks), *at, id))
+            })
         });
-        ranked.min().map(|it| it.5.clone())
+        of_all.min().map(|it| it.4.clone())
     }
 
     /// Every task that exists for this caller.
@@ -216,3 +257,6 @@ impl Index {
         Found { places, next, total }
     }
 }
+
+#[cfg(test)]
+mod tests;
