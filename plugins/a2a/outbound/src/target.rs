@@ -14,8 +14,10 @@ pub enum BadUrl {
     /// It is no URL.
     #[error("is not an absolute URL")]
     Malformed,
-    /// It is longer than 2048 bytes.
-    #[error("must have at most {MAX_URL_BYTES} bytes")]
+    /// It is longer than 2048 bytes, by itself or as it is sent.
+    #[error(
+        "must have at most {MAX_URL_BYTES} bytes, also with what is not ASCII written in ASCII"
+    )]
     TooLong,
     /// Neither `http` nor `https`.
     #[error("must begin with http:// or https://")]
@@ -48,6 +50,10 @@ impl Target {
             return Err(BadUrl::Control);
         }
         let url = Url::parse(text).map_err(|_| BadUrl::Malformed)?;
+        // What is kept is read again as it is sent.
+        if url.as_str().len() > MAX_URL_BYTES {
+            return Err(BadUrl::TooLong);
+        }
         if !["http", "https"].contains(&url.scheme()) {
             return Err(BadUrl::Scheme);
         }
@@ -155,6 +161,7 @@ mod tests {
             ("https://a.example/\r\nX: y", BadUrl::Control),
             ("https://a.example/\0", BadUrl::Control),
             (&format!("https://a.example/{}", "x".repeat(2048)), BadUrl::TooLong),
+            (&format!("https://a.example/{}", "\u{e9}".repeat(400)), BadUrl::TooLong),
         ] {
             assert_eq!(Target::parse(text).unwrap_err(), why, "{text}");
         }
